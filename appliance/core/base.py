@@ -1,0 +1,163 @@
+"""What every core is made of: state in rows, messages in, messages out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from appliance.core.streams import Writers
+from appliance.domain import wire
+from appliance.domain.messages import TYPE_OF, Event, EventType, Now
+from appliance.domain.operations import Peer, Progress
+from appliance.domain.topics import kind_of
+
+T = TypeVar("T")
+
+
+class Unhandled(Exception):
+    """A core was given a message it has no handler for."""
+
+
+class Rows(dict[str, T], Generic[T]):
+    """One table of a core's state: plain frozen values by key. Assigning or deleting marks the row as changed."""
+
+    __slots__ = ("changed", "kind", "name")
+
+    def __init__(self, name: str, kind: type[T]) -> None:
+        super().__init__()
+        self.name = name
+        self.kind = kind
+        self.changed: dict[str, None] = {}
+
+    def __setitem__(self, key: str, value: T) -> None:
+        self.changed[key] = None
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        self.changed[key] = None
+        super().__delitem__(key)
+
+    def drop(self, key: str) -> None:
+        """Delete a row that may not be there."""
+        if key in self:
+            del self[key]
+
+
+class Core:
+    """A deterministic state machine. Subclasses register handlers by event type and keep all state in rows."""
+
+    watches: tuple[str, ...] = ()
+    """Kinds of process whose silence the core wants to hear of."""
+    hears_late = False
+    """Whether it also wants to hear of a missed heartbeat."""
+
+    def __init__(self, process: str, writers: Writers) -> None:
+        self.process = process
+        self.writers = writers
+        self._tables: dict[str, Rows[object]] = {}
+        self._handlers: dict[EventType, Callable[[Event, Now], None]] = {}
+        self._out: list[Event] = []
+
+    def table(self, name: str, kind: type[T]) -> Rows[T]:
+        """A new table of state; its rows are saved as ``name/key``."""
+        rows: Rows[T] = Rows(name, kind)
+        self._tables[name] = rows  # type: ignore[assignment]
+        return rows
+
+    def on(self, kind: EventType, handler: Callable[[Event, Now], None]) -> None:
+        """Register the handler of one event type."""
+        self._handlers[kind] = handler
+
+    def understands(self, kind: EventType) -> bool:
+        """Whether a handler is registered for this type."""
+        return kind in self._handlers
+
+    def handle(self, event: Event, now: Now) -> list[Event]:
+        """Take one message, return what follows from it. Raises Unhandled for a type nobody registered."""
+        handler = self._handlers.get(event.type)
+        if handler is None:
+            raise Unhandled(f"{self.process} has no handler for {event.type.value!r} from {event.stream or event.topic}")
+        self._out = []
+        handler(event, now)
+        return self._out
+
+    def emit(self, stream: str, body: Struct, now: Now, cause: str = "") -> Event:
+        """Produce the next message of one of our streams."""
+        event = self.writers.event(stream, body, now.time, cause)
+        self._out.append(event)
+        return event
+
+    def send(self, topic: str, body: Struct, now: Now, cause: str = "") -> None:
+        """Produce a message outside the streams (a view, a result, a request to the venue)."""
+        self._out.append(Event(TYPE_OF[type(body)], body, ts=now.time, cause=cause, topic=topic))
+
+    def deadline(self) -> int | None:
+        """When the core next wants a Wakeup (ticks, ns), or None."""
+        return None
+
+    def unresolved(self) -> int:
+        """How many things are in flight that a lockstep feed must wait for."""
+        return 0
+
+    def held(self) -> int:
+        """How many intents wait for their lockstep round."""
+        return 0
+
+    def recovered(self) -> bool:
+        """Whether others may rely on what we say."""
+        return True
+
+    def accepts(self, stream: str) -> bool:
+        """Whether messages of ``stream`` may be delivered now; the others are held back."""
+        return True
+
+    def started(self, now: Now) -> list[Event]:
+        """Called once after every start, before any message."""
+        return []
+
+    def released(self, now: Now) -> list[Event]:
+        """Called when everything that had to be known first is known; until then nothing may be decided."""
+        return []
+
+    def observe(self, progress: Progress) -> Event | None:
+        """Hear where a process stands; may return a local message for ourselves."""
+        return None
+
+    def compact(self, stream: str) -> tuple[Event, ...]:
+        """What one of our streams amounts to, for a consumer that is below its retention."""
+        return ()
+
+    def poisoned(self, event: Event, now: Now) -> list[Event]:
+        """A message of ours was quarantined; what follows."""
+        return []
+
+    def peer(self, peer: Peer) -> Event | None:
+        """A peer came, went or was late; the message to journal and handle, or None when it does not matter."""
+        if EventType.PEER not in self._handlers or kind_of(peer.process) not in self.watches:
+            return None
+        return Event(EventType.PEER, peer) if self.hears_late or not peer.late else None
+
+    def snapshot(self) -> dict[str, bytes]:
+        """The whole state as rows of JSON bytes."""
+        return {
+            f"{name}/{key}": wire.pack(value) for name, rows in self._tables.items() for key, value in rows.items()
+        }
+
+    def changes(self) -> dict[str, bytes | None]:
+        """Rows changed since the last call (None: deleted)."""
+        found: dict[str, bytes | None] = {}
+        for name, rows in self._tables.items():
+            for key in rows.changed:
+                found[f"{name}/{key}"] = wire.pack(rows[key]) if key in rows else None
+            rows.changed.clear()
+        return found
+
+    def restore(self, rows: Mapping[str, bytes]) -> None:
+        """Put saved rows back. Rows of a table we no longer have are ignored."""
+        for full, payload in rows.items():
+            name, _, key = full.partition("/")
+            table = self._tables.get(name)
+            if table is not None:
+                dict.__setitem__(table, key, wire.unpack(payload, table.kind))

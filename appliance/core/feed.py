@@ -1,0 +1,192 @@
+"""The feed's core: what sources offer becomes bars and quotes for everyone; in lockstep it is the conductor."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from appliance.core.base import Core
+from appliance.core.lockstep import STEPS, Barrier, Staging, wake, within
+from appliance.core.streams import Writers
+from appliance.domain.market import Bar, MarketEvent, Quote, QuoteBar, Trade, known_at
+from appliance.domain.messages import Event, EventType, Now, Offer, Settled, Stage, Step, Ticks, local
+from appliance.domain.operations import Progress
+
+BARS = "feed/bars"
+QUOTES = "feed/quotes"
+
+
+class Taken(Struct, frozen=True):
+    """How far the source has been consumed, and what came of it."""
+
+    position: int = 0
+    bars: int = 0
+    done: bool = False
+
+
+class Seen(Struct, frozen=True):
+    """The end (ns UTC) of the last bar of one symbol and timeframe."""
+
+    end: int
+
+
+class FeedCore(Core):
+    """Live: publishes bars and conflated quotes as they come. With a ``barrier``: releases the data stage by stage."""
+
+    def __init__(self, process: str, writers: Writers, barrier: Barrier | None = None) -> None:
+        super().__init__(process, writers)
+        self._barrier = barrier
+        self._taken = self.table("taken", Taken)
+        self._staging = self.table("staging", Staging)
+        self._seen = self.table("seen", Seen)
+        self._events = self.table("events", Step)
+        self._buffer: deque[tuple[int, tuple[MarketEvent, ...], int]] = deque()
+        self._offered: int | None = None
+        self._source_done = False
+        self._waiting: Settled | None = None
+        self._ticks = 0
+        self.on(EventType.OFFER, self._offer)
+        self.on(EventType.SETTLED, self._settled)
+
+    @property
+    def taken(self) -> Taken:
+        """How far the source has been consumed."""
+        return self._taken.get("", Taken())
+
+    @property
+    def wanted(self) -> int:
+        """The source position the next offer must begin at."""
+        return self._offered if self._offered is not None else self.taken.position
+
+    @property
+    def hungry(self) -> bool:
+        """Whether to offer more market data."""
+        return not self._source_done and len(self._buffer) < 64
+
+    @property
+    def done(self) -> bool:
+        """Whether the data has ended and everyone had settled after it."""
+        return self.taken.done
+
+    # --- what sources offer --------------------------------------------------------------------------------------------
+
+    def _offer(self, event: Event, now: Now) -> None:
+        offer: Offer = event.body
+        if self._barrier is None:
+            self._publish(offer, now)
+            return
+        self._offered = offer.position
+        self._source_done = offer.done
+        start = offer.position - len(offer.events)
+        self._buffer.extend(_by_time(offer.events, start))
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            self._advance(waiting.held, waiting.deadline, now)
+
+    def _publish(self, offer: Offer, now: Now) -> None:
+        quotes: dict[str, Quote] = {}
+        for happened in offer.events:
+            if isinstance(happened, Bar | QuoteBar):
+                self._bar(happened, now)
+            elif isinstance(happened, Quote):
+                quotes[happened.symbol] = conflated(quotes.get(happened.symbol), happened)
+            elif isinstance(happened, Trade):
+                continue  # live trades make bars at their source; on their own nobody consumes them yet
+        if quotes:
+            self._ticks += 1
+            self.send(QUOTES, Ticks(self._ticks, tuple(quotes[symbol] for symbol in sorted(quotes))), now)
+        bars = sum(isinstance(happened, Bar) for happened in offer.events)
+        if bars:
+            self._taken[""] = replace(self.taken, position=offer.position, bars=self.taken.bars + bars)
+
+    def _bar(self, bar: Bar | QuoteBar, now: Now) -> None:
+        key = f"{bar.symbol}/{bar.timeframe}/{type(bar).__name__}"
+        seen = self._seen.get(key)
+        if seen is not None and bar.end <= seen.end:
+            return  # a revision of a bar that was published, never a new one
+        self._seen[key] = Seen(bar.end)
+        self.emit(BARS, bar, now)
+        if isinstance(bar, Bar):
+            self.send(f"view/bar/{bar.symbol}", bar, now)
+
+    # --- lockstep --------------------------------------------------------------------------------------------------------
+
+    def observe(self, progress: Progress) -> Event | None:
+        if self._barrier is None:
+            return None
+        self._barrier.note(progress)
+        settled = self._barrier.settled(self.writers[STEPS].head)
+        return local(settled) if settled is not None else None
+
+    def _settled(self, event: Event, now: Now) -> None:
+        if event.body.step != self.writers[STEPS].last:
+            return  # said of a step that is no longer the last
+        self._advance(event.body.held, event.body.deadline, now)
+
+    def _advance(self, held: int, deadline: int | None, now: Now) -> None:
+        staging = self._staging.get("", Staging())
+        step = within(staging, held)
+        if step is not None:
+            self._release(step, now)
+            return
+        if not self._buffer and not self._source_done:
+            self._waiting = Settled(held, deadline)
+            return
+        if not self._buffer:
+            self._finish(staging, now)
+            return
+        woken = wake(staging, deadline, self._buffer[0][0])
+        self._release(woken if woken is not None else self._next(), now)
+
+    def _next(self) -> Step:
+        time, events, position = self._buffer.popleft()
+        bars = sum(isinstance(happened, Bar) for happened in events)
+        self._taken[""] = replace(self.taken, position=position, bars=self.taken.bars + bars)
+        return Step(Stage.VENUE, time, 0, events)
+
+    def _release(self, step: Step, now: Now) -> None:
+        staging = self._staging.get("", Staging())
+        woke = step.time if step.stage is Stage.WAKE else staging.woke
+        self._staging[""] = Staging(step.stage, step.time, step.round, woke)
+        if step.stage is Stage.VENUE:
+            self._events[""] = step
+        elif step.stage in (Stage.GUARD, Stage.HOSTS) and step.round == 0 and "" in self._events:
+            step = replace(step, events=self._events[""].events)
+        self.emit(STEPS, step, Now(step.time, now.boot, step.time))
+
+    def _finish(self, staging: Staging, now: Now) -> None:
+        """The last word of a replay; it comes when everything before it has settled."""
+        if not self.taken.done:
+            self._taken[""] = replace(self.taken, done=True)
+            self._release(Step(Stage.DONE, staging.time), now)
+
+
+def conflated(before: Quote | None, quote: Quote) -> Quote:
+    """A quote that also tells the lowest bid and highest ask since the one published before it."""
+    low, low_time = quote.low or quote.bid, quote.low_time or quote.time
+    high, high_time = quote.high or quote.ask, quote.high_time or quote.time
+    if before is not None:
+        if before.low <= low:
+            low, low_time = before.low, before.low_time
+        if before.high >= high:
+            high, high_time = before.high, before.high_time
+    return replace(quote, low=low, low_time=low_time, high=high, high_time=high_time)
+
+
+def _by_time(events: tuple[MarketEvent, ...], start: int) -> list[tuple[int, tuple[MarketEvent, ...], int]]:
+    """(time, events known then, source position after them), in order. An offer never splits one time in two."""
+    groups: list[tuple[int, list[MarketEvent]]] = []
+    for happened in events:
+        time = known_at(happened)
+        if groups and groups[-1][0] == time:
+            groups[-1][1].append(happened)
+        else:
+            groups.append((time, [happened]))
+    found = []
+    position = start
+    for time, members in groups:
+        position += len(members)
+        found.append((time, tuple(members), position))
+    return found

@@ -1,0 +1,305 @@
+"""The broker gateway's core: the only one that sends orders, and the book of record of what became of them.
+
+Order of things (DESIGN §5): last-hop checks, journal SENDING (fsync), one send, journal the outcome. No answer means
+UNKNOWN, and UNKNOWN is asked about until the venue answers. Never guess, never mint a second id for an intent.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from appliance.core.base import Core
+from appliance.core.latching import EmergencyStop
+from appliance.core.ledger import Ledger
+from appliance.core.operator import Operator
+from appliance.core.plans import Plans
+from appliance.core.reconcile import Reconciler
+from appliance.core.streams import Writers
+from appliance.domain.messages import (
+    Event,
+    EventType,
+    Now,
+    VenueCancel,
+    VenueFill,
+    VenueReport,
+    VenueSubmit,
+)
+from appliance.domain.operations import LatchState, Peer
+from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus, is_terminal
+from appliance.domain.trading import Approved, Intent, Order, OrderType, TimeInForce
+
+ORDERS = "gateway/orders"
+REQUESTS = "venue/requests"
+
+
+class VenueTraits(Struct, frozen=True):
+    """What the gateway must know of a venue: does it refuse a second order with an id, is one "absent" final, does
+    it take an entry in the other direction while an exit still works (Alpaca does not), how
+    far apart (ns) two of them must otherwise be, and how often (ns) to look at everything."""
+
+    refuses_duplicates: bool = True
+    absent_is_final: bool = True
+    flips_at_once: bool = True
+    ask_every: int = 2_000_000_000
+    look_every: int = 30_000_000_000
+
+
+class Counted(Struct, frozen=True):
+    n: int = 0
+
+
+class GatewayCore(Core):
+    """Takes the guard's decisions and the venue's answers; tells everyone the life of every order."""
+
+    watches = ("guard", "host", "feed")
+
+    def __init__(self, process: str, writers: Writers, traits: VenueTraits = VenueTraits()) -> None:  # noqa: B008
+        super().__init__(process, writers)
+        self.traits = traits
+        self.ledger = Ledger(self)
+        self.stop = EmergencyStop(self)
+        self.reconciler = Reconciler(self)
+        self.plans = Plans(self)
+        self.operator = Operator(self)
+        self._poison = self.table("poison", Counted)
+        self.guard_alive = True
+        self.inhibits: dict[str, str] = {}
+        self.on(EventType.APPROVED, self._approved)
+        self.on(EventType.DENIED, self._denied)
+        self.on(EventType.VENUE_REPORT, self._report)
+        self.on(EventType.VENUE_FILL, self._told_fill)
+        self.on(EventType.VENUE_SNAPSHOT, self.reconciler.snapshot)
+        self.on(EventType.VENUE_LINK, self.reconciler.link)
+        self.on(EventType.COMMAND, self.operator.command)
+        self.on(EventType.LATCH_FILE, self.operator.latch_file)
+        self.on(EventType.PEER, self._peer)
+        self.on(EventType.INHIBIT, self._inhibit)
+        self.on(EventType.WAKEUP, self._wakeup)
+
+    # --- what the turn asks ------------------------------------------------------------------------------------------
+
+    def accepts(self, stream: str) -> bool:
+        """Decisions wait until we are reconciled."""
+        return self.reconciler.done
+
+    def recovered(self) -> bool:
+        return self.reconciler.done
+
+    def deadline(self) -> int | None:
+        return self.reconciler.deadline()
+
+    def unresolved(self) -> int:
+        open_states = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.WAITING)
+        return sum(order.status in open_states for order in self.ledger.orders.values())
+
+    def compact(self, stream: str) -> tuple[Event, ...]:
+        return tuple(Event(EventType.ORDER, order) for order in self.ledger.live())
+
+    # --- decisions ---------------------------------------------------------------------------------------------------
+
+    def _denied(self, event: Event, now: Now) -> None:
+        """The guard's no goes to the host from the guard itself."""
+
+    def _approved(self, event: Event, now: Now) -> None:
+        approval: Approved = event.body
+        intent = approval.intent
+        known = self.ledger.orders.get(intent.id)
+        if known is not None:
+            self._again(known, intent, now)
+            return
+        order = _order(approval)
+        refusal = self._last_hop(approval, now)
+        if refusal is not None:
+            self.tell(self.ledger.open(order, OrderEvent.DENY, code=refusal[0], text=refusal[1]), now, event.position)
+            return
+        if intent.exit:
+            self.plans.begin(order, now, event.position)
+            return
+        self.plans.enter(order, now, event.position)
+
+    def _again(self, known: Order, intent: Intent, now: Now) -> None:
+        """Same id, same content: the current state is answered. Same id, other content: never acted on."""
+        if known.intent == intent:
+            self.tell(known, now)
+            return
+        self.block(intent.symbol, f"order id {intent.id} came again with other content", now)
+
+    def refusal(self, order: Order, now: Now) -> tuple[str, str] | None:
+        """The last-hop checks, for an order that has waited."""
+        return self._last_hop(order.approval, now) if order.approval is not None else ("NO_APPROVAL", "not approved")
+
+    def _last_hop(self, approval: Approved, now: Now) -> tuple[str, str] | None:
+        intent = approval.intent
+        own = intent.id.startswith("guard-")
+        state = self.stop.state
+        if expired(intent, approval, now):
+            return "EXPIRED", "the approval is from another boot or too old"
+        if state is LatchState.HALTED and not own:
+            return "HALTED", "the appliance is halted"
+        if intent.exit and self._reduces(intent):
+            return None
+        if own:
+            return "NOTHING_TO_REDUCE", "the position it would reduce is gone"
+        if state is not LatchState.ACTIVE:
+            return "REDUCING", "only orders that reduce a position pass"
+        return self._new_risk(intent)
+
+    def expired(self, order: Order, now: Now) -> bool:
+        """Whether an order's intent or approval no longer holds."""
+        return expired(order.intent, order.approval, now)
+
+    def _new_risk(self, intent: Intent) -> tuple[str, str] | None:
+        if intent.symbol in self.ledger.blocked:
+            return "SYMBOL_HALTED", self.ledger.blocked[intent.symbol].why
+        if self.ledger.unknown_on(intent.symbol):
+            return "UNKNOWN_ORDER", f"an order of {intent.symbol} is in doubt"
+        if not self.guard_alive:
+            return "GUARD_SILENT", "the guard has not been heard"
+        for code, text in self.inhibits.items():
+            return code, text
+        return None
+
+    def _reduces(self, intent: Intent) -> bool:
+        position = self.ledger.position(intent.symbol)
+        if position * intent.side.sign >= 0:
+            return False
+        others = self.ledger.working_exits(intent.symbol, intent.side.sign)
+        return intent.quantity + others <= abs(position)
+
+    # --- sending -----------------------------------------------------------------------------------------------------
+
+    def dispatch(self, order: Order, now: Now, cause: str = "") -> None:
+        """Journal SENDING and ask the venue, once; the turn keeps the order of the two."""
+        self.tell(order, now, cause)
+        self.send(REQUESTS, VenueSubmit(order), now, order.id)
+
+    def cancel(self, order: Order, now: Now) -> None:
+        """Ask the venue to cancel. Asked again by the reconciler until the order has ended."""
+        self.send(REQUESTS, VenueCancel(order.id, order.venue_id), now, order.id)
+
+    def tell(self, order: Order, now: Now, cause: str = "") -> None:
+        """Tell everyone how an order stands."""
+        self.emit(ORDERS, order, now, cause or order.intent.cause)
+
+    def block(self, symbol: str, why: str, now: Now) -> None:
+        """No new risk on a symbol until the owner has looked; everyone hears of it through the latch."""
+        if self.ledger.block(symbol, why, now.time):
+            self.operator.announce(now)
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    def _report(self, event: Event, now: Now) -> None:
+        report: VenueReport = event.body
+        order = self.ledger.orders.get(report.order_id)
+        if order is None:
+            return  # not ours: shown by the snapshot, left alone
+        if report.event is OrderEvent.ABSENT:
+            self.reconciler.absent(order, now)
+        elif report.event is OrderEvent.LOSE:
+            self._lost(order, now)
+        else:
+            self._moved(order, report, now)
+        self.reconciler.answered(report.order_id, report.event, now)
+
+    def _lost(self, order: Order, now: Now) -> None:
+        """No answer: an order in flight is in doubt from now on, and asked about."""
+        if order.status is OrderStatus.SENDING:
+            moved = self.ledger.move(order, OrderEvent.LOSE)
+            self.tell(moved, now)
+            self.reconciler.doubt(moved, now)
+
+    def _moved(self, order: Order, report: VenueReport, now: Now) -> None:
+        if is_terminal(order.status) and order.status is not OrderStatus.NOT_PLACED:
+            return  # a late hint about what we know to be over
+        if report.filled > order.filled:
+            self.reconciler.missing(order, now)  # it ended with fills we have not heard of: ask before believing it
+            return
+        if report.event is OrderEvent.ACCEPT and order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
+            return
+        try:
+            moved = self.ledger.move(order, report.event, venue_id=report.venue_id, text=report.text)
+        except ImpossibleTransition as error:
+            self.block(order.symbol, str(error), now)
+            return
+        self.tell(moved, now)
+        if order.status is OrderStatus.NOT_PLACED:
+            self.block(order.symbol, f"{order.id} appeared after the venue said it never had it", now)
+        if is_terminal(moved.status):
+            self.plans.ended(moved, now)
+
+    def _told_fill(self, event: Event, now: Now) -> None:
+        self.fill(event.body, now)
+
+    def fill(self, told: VenueFill, now: Now) -> None:
+        """Book a fill, once, from wherever it is told."""
+        if told.fill_key in self.ledger.fills:
+            return
+        order = self.ledger.orders.get(told.order_id)
+        if order is None:
+            return  # not ours
+        fill, moved, wrong = self.ledger.book(told, order)
+        self.emit(ORDERS, fill, now, order.id)
+        self.tell(moved, now)
+        self.emit(ORDERS, self.ledger.account[""], now)
+        self.send(f"view/position/{fill.symbol}", self.ledger.positions[fill.symbol], now)
+        self.send("view/account", self.ledger.account[""], now)
+        if wrong:
+            self.block(fill.symbol, f"{order.id}: {wrong}", now)
+        self.plans.filled(moved, fill, now)
+        if is_terminal(moved.status):
+            self.plans.ended(moved, now)
+
+    def protect(self, entry: Order, order_id: str, quantity: Decimal, stop: Decimal, now: Now) -> None:
+        """Let a protective stop rest at the venue; intent and approval are the entry's."""
+        order = Order(
+            id=order_id, intent=entry.intent, approval=entry.approval, status=OrderStatus.SENDING, symbol=entry.symbol,
+            side=entry.side.opposite if not entry.intent.exit else entry.side, quantity=quantity, type=OrderType.STOP,
+            stop_price=stop, time_in_force=TimeInForce.GTC, protects=entry.id,
+        )  # fmt: skip
+        self.dispatch(self.ledger.open(order, OrderEvent.SEND, attempt=1), now, entry.id)
+
+    # --- surroundings ------------------------------------------------------------------------------------------------
+
+    def _peer(self, event: Event, now: Now) -> None:
+        peer: Peer = event.body
+        if peer.process == "guard":
+            self.guard_alive = peer.alive
+        if peer.poisoned > self._poison.get(peer.process, Counted()).n:
+            self._poison[peer.process] = Counted(peer.poisoned)
+            self.operator.lower(LatchState.HALTED, f"{peer.process} set an order message aside", "gateway", now)
+
+    def _inhibit(self, event: Event, now: Now) -> None:
+        if event.body.on:
+            self.inhibits[event.body.code] = event.body.text
+        else:
+            self.inhibits.pop(event.body.code, None)
+
+    def _wakeup(self, event: Event, now: Now) -> None:
+        self.reconciler.wakeup(now)
+
+    def poisoned(self, event: Event, now: Now) -> list[Event]:
+        """A decision of ours was set aside: halt."""
+        self._out = []
+        if event.stream:
+            self.operator.lower(LatchState.HALTED, f"{event.position} was set aside", "gateway", now)
+        return self._out
+
+
+def _order(approval: Approved) -> Order:
+    intent = approval.intent
+    return Order(
+        id=intent.id, intent=intent, approval=approval, status=OrderStatus.SENDING, symbol=intent.symbol,
+        side=intent.side, quantity=intent.quantity, type=intent.type, limit_price=intent.limit_price,
+        stop_price=intent.stop_price, time_in_force=intent.time_in_force,
+    )  # fmt: skip
+
+
+def expired(intent: Intent, approval: Approved | None, now: Now) -> bool:
+    """Whether an intent, or its approval, is from another boot or past its validity."""
+    if intent.decided.boot != now.boot or not (now.ticks - intent.decided.ticks <= intent.valid):
+        return True
+    if approval is not None:
+        return approval.at.boot != now.boot or not (now.ticks - approval.at.ticks <= approval.valid)
+    return False

@@ -1,0 +1,218 @@
+"""The simulated market: the paper broker's brain and the backtest's market. It refuses a second order with an id.
+
+Reports and fills go to ``venue/answers``. A fill's key is its order id and the quantity filled so far, so that it is
+the same wherever it is told from.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from appliance.core.base import Core
+from appliance.core.commission import Commission
+from appliance.core.matching import meet, path, triggered
+from appliance.core.streams import Writers
+from appliance.domain.market import MarketEvent, Sessions
+from appliance.domain.messages import (
+    Event,
+    EventType,
+    Now,
+    Stage,
+    VenueFill,
+    VenueReport,
+    VenueSnapshot,
+)
+from appliance.domain.orders import OrderEvent
+from appliance.domain.trading import ZERO, Order, OrderType, Side, TimeInForce
+
+ANSWERS = "venue/answers"
+
+
+class Resting(Struct, frozen=True):
+    """An order that waits in the market. ``known`` is since when (ns UTC), ``expires`` when a DAY order ends (or 0)."""
+
+    id: str
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    filled: Decimal
+    limit: float
+    stop: float
+    time_in_force: TimeInForce
+    known: int
+    expires: int
+
+
+class Ended(Struct, frozen=True):
+    """How an order that no longer rests came to its end."""
+
+    event: OrderEvent
+    text: str = ""
+    filled: Decimal = ZERO
+
+
+class MarketSimulator(Core):
+    """Orders in, market events in; reports and fills out. ``cash`` is the opening balance in USD."""
+
+    def __init__(
+        self,
+        process: str,
+        writers: Writers,
+        cash: Decimal,
+        commission: Commission = Commission(),  # noqa: B008 - frozen
+        sessions: Sessions | None = None,
+    ) -> None:
+        super().__init__(process, writers)
+        self._commission = commission
+        self._sessions = sessions
+        self.resting = self.table("resting", Resting)
+        self.ended = self.table("ended", Ended)
+        self.fills = self.table("fill", VenueFill)
+        self.positions = self.table("position", Decimal)
+        self.balance = self.table("balance", Decimal)
+        self._opening = cash
+        self.on(EventType.VENUE_SUBMIT, self._submit)
+        self.on(EventType.VENUE_CANCEL, self._cancel)
+        self.on(EventType.VENUE_ASK, self._ask)
+        self.on(EventType.VENUE_LOOK, self._look)
+        self.on(EventType.STEP, self._step)
+        self.on(EventType.BAR, self._event)
+        self.on(EventType.QUOTE_BAR, self._event)
+        self.on(EventType.TICKS, self._ticks)
+
+    @property
+    def cash(self) -> Decimal:
+        """Cash in USD."""
+        return self.balance.get("cash", self._opening)
+
+    # --- requests ------------------------------------------------------------------------------------------------
+
+    def _submit(self, event: Event, now: Now) -> None:
+        order: Order = event.body.order
+        if order.id in self.resting or order.id in self.ended:
+            self._tell(order.id, now)  # the id is taken: what became of it is the answer, never a second order
+            return
+        if not (order.quantity > 0):
+            self._end(order.id, OrderEvent.REJECT, now, f"quantity {order.quantity} is not positive")
+            return
+        self.resting[order.id] = self._rest(order, now)
+        self._report(order.id, OrderEvent.ACCEPT, now)
+
+    def _rest(self, order: Order, now: Now) -> Resting:
+        known = now.time if order.protects else order.intent.decided.time
+        limit = float(order.limit_price) if order.limit_price is not None else 0.0
+        stop = float(order.stop_price) if order.stop_price is not None else 0.0
+        expires = self._closing(known) if order.time_in_force is TimeInForce.DAY else 0
+        return Resting(
+            order.id, order.symbol, order.side, order.type, order.quantity, ZERO, limit, stop, order.time_in_force,
+            known, expires,
+        )  # fmt: skip
+
+    def _closing(self, known: int) -> int:
+        """The close of the session a DAY order lives in; the next session's when it comes at or after a close."""
+        if self._sessions is None:
+            return 0
+        session = self._sessions.at(known)
+        if session is None:
+            following = self._sessions.next_open(known)
+            session = self._sessions.at(following) if following is not None else None
+        return session.close if session is not None else 0
+
+    def _cancel(self, event: Event, now: Now) -> None:
+        if event.body.order_id in self.resting:
+            self._end(event.body.order_id, OrderEvent.CANCEL, now)
+        else:
+            self._tell(event.body.order_id, now)
+
+    def _ask(self, event: Event, now: Now) -> None:
+        self._tell(event.body.order_id, now)
+
+    def _tell(self, order_id: str, now: Now) -> None:
+        for fill in [fill for fill in self.fills.values() if fill.order_id == order_id]:
+            self.send(ANSWERS, replace(fill, at=now.time), now)
+        if order_id in self.resting:
+            self._report(order_id, OrderEvent.ACCEPT, now, filled=self.resting[order_id].filled)
+        elif order_id in self.ended:
+            ended = self.ended[order_id]
+            if ended.event is not OrderEvent.FILL:
+                self._report(order_id, ended.event, now, ended.text, ended.filled)
+        else:
+            self._report(order_id, OrderEvent.ABSENT, now)
+
+    def _look(self, event: Event, now: Now) -> None:
+        positions = {symbol: quantity for symbol, quantity in sorted(self.positions.items()) if quantity}
+        open_ids = tuple(sorted(self.resting))
+        snapshot = VenueSnapshot(event.body.n, now.time, open_ids, tuple(self.fills.values()), positions, self.cash)
+        self.send(ANSWERS, snapshot, now)
+
+    # --- the market ----------------------------------------------------------------------------------------------
+
+    def _step(self, event: Event, now: Now) -> None:
+        if event.body.stage is Stage.VENUE:
+            self.market(event.body.events, now)
+
+    def _event(self, event: Event, now: Now) -> None:
+        self.market((event.body,), now)
+
+    def _ticks(self, event: Event, now: Now) -> None:
+        self.market(event.body.quotes, now)
+
+    def market(self, events: tuple[MarketEvent, ...], now: Now) -> None:
+        """Let resting orders meet market events, in the order they were placed."""
+        if not self.resting:
+            return
+        for happened in events:
+            for order in [order for order in self.resting.values() if order.symbol == happened.symbol]:
+                self._match(order, happened, now)
+
+    def _match(self, order: Resting, happened: MarketEvent, now: Now) -> None:
+        way = path(happened, order.side, order.known)
+        if way is None:
+            return
+        if order.expires and way.start >= order.expires:
+            self._end(order.id, OrderEvent.EXPIRE, now)
+            return
+        if order.type is OrderType.STOP_LIMIT and triggered(order.side, order.stop, way):
+            self.resting[order.id] = replace(order, type=OrderType.LIMIT, known=way.end)
+            return
+        met = meet(order.type, order.side, order.limit, order.stop, way)
+        if met is not None:
+            self._fill(order, met[0], met[1], now)
+        elif order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+            self._end(order.id, OrderEvent.CANCEL, now)
+
+    def portion(self, order: Resting) -> Decimal:
+        """How many shares of ``order`` are filled when it meets the market: all that remain."""
+        return order.quantity - order.filled
+
+    def _fill(self, order: Resting, price: float, time: int, now: Now) -> None:
+        quantity = self.portion(order)
+        filled = order.filled + quantity
+        exact = Decimal(repr(price))
+        key = f"{order.id}:{filled}"
+        commission = self._commission.of(quantity, exact)
+        fill = VenueFill(key, order.id, order.symbol, order.side, quantity, exact, commission, time, now.time)
+        self.fills[key] = fill
+        signed = quantity * order.side.sign
+        self.positions[order.symbol] = self.positions.get(order.symbol, ZERO) + signed
+        self.balance["cash"] = self.cash - signed * exact - commission
+        if filled == order.quantity:
+            del self.resting[order.id]
+            self.ended[order.id] = Ended(OrderEvent.FILL)
+        else:
+            self.resting[order.id] = replace(order, filled=filled)
+        self.send(ANSWERS, fill, now)
+
+    def _end(self, order_id: str, how: OrderEvent, now: Now, text: str = "") -> None:
+        resting = self.resting.get(order_id)
+        filled = resting.filled if resting is not None else ZERO
+        self.resting.drop(order_id)
+        self.ended[order_id] = Ended(how, text, filled)
+        self._report(order_id, how, now, text, filled)
+
+    def _report(self, order_id: str, how: OrderEvent, now: Now, text: str = "", filled: Decimal = ZERO) -> None:
+        self.send(ANSWERS, VenueReport(order_id, how, now.time, order_id, text, filled), now)

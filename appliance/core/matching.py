@@ -1,0 +1,85 @@
+"""At what price one order meets one market event. Pessimistic where the event leaves a choice.
+
+A bar that started before the order was known can only be met at its close. A gapped stop fills at the open. A limit
+needs a price through it. Prices are USD floats here and Decimals outside.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from appliance.domain.market import Bar, MarketEvent, Quote, QuoteBar
+from appliance.domain.trading import OrderType, Side
+
+
+class Path(Struct, frozen=True, gc=False):
+    """What one side of the market did during an event: ``open`` at ``start``, extremes between, ``close`` at ``end``."""
+
+    start: int
+    end: int
+    open: float
+    high: float
+    low: float
+    close: float
+
+
+def path(event: MarketEvent, side: Side, known: int) -> Path | None:
+    """The prices ``side`` could trade at in ``event``, for an order known since ``known`` (ns UTC); None: too early."""
+    if isinstance(event, Bar):
+        whole = Path(event.start, event.end, event.open, event.high, event.low, event.close)
+    elif isinstance(event, QuoteBar):
+        whole = _ask(event) if side is Side.BUY else _bid(event)
+    elif isinstance(event, Quote):
+        price = event.ask if side is Side.BUY else event.bid
+        whole = Path(event.time, event.time, price, price, price, price)
+    else:
+        whole = Path(event.time, event.time, event.price, event.price, event.price, event.price)
+    if whole.end <= known:
+        return None
+    if whole.start < known:
+        return Path(whole.end, whole.end, whole.close, whole.close, whole.close, whole.close)
+    return whole
+
+
+def _ask(bar: QuoteBar) -> Path:
+    return Path(bar.start, bar.end, bar.ask_open, bar.ask_high, bar.ask_low, bar.ask_close)
+
+
+def _bid(bar: QuoteBar) -> Path:
+    return Path(bar.start, bar.end, bar.bid_open, bar.bid_high, bar.bid_low, bar.bid_close)
+
+
+def meet(kind: OrderType, side: Side, limit: float, stop: float, path: Path) -> tuple[float, int] | None:
+    """(price, time) at which an order fills on ``path``, or None. A STOP_LIMIT whose stop has been hit is a LIMIT."""
+    if kind is OrderType.MARKET:
+        return path.open, path.start
+    if kind is OrderType.LIMIT:
+        return _meet_limit(side, limit, path)
+    if kind is OrderType.STOP:
+        return _meet_stop(side, stop, path)
+    return None
+
+
+def triggered(side: Side, stop: float, path: Path) -> bool:
+    """Whether a stop price was touched."""
+    return path.high >= stop if side is Side.BUY else path.low <= stop
+
+
+def _meet_limit(side: Side, limit: float, path: Path) -> tuple[float, int] | None:
+    if side is Side.BUY:
+        if path.open < limit:
+            return path.open, path.start
+        return (limit, path.end) if path.low < limit else None
+    if path.open > limit:
+        return path.open, path.start
+    return (limit, path.end) if path.high > limit else None
+
+
+def _meet_stop(side: Side, stop: float, path: Path) -> tuple[float, int] | None:
+    if side is Side.BUY:
+        if path.open >= stop:
+            return path.open, path.start
+        return (stop, path.end) if path.high >= stop else None
+    if path.open <= stop:
+        return path.open, path.start
+    return (stop, path.end) if path.low <= stop else None

@@ -1,0 +1,39 @@
+"""From a wished position to orders: what is missing, split where it crosses zero, deferred while orders oppose."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from appliance.domain.trading import ZERO, Side
+
+
+class Leg(NamedTuple):
+    """One order to ask for: ``quantity`` shares; ``exit`` when it only closes what is held."""
+
+    side: Side
+    quantity: Decimal
+    exit: bool
+
+
+def legs(target: Decimal, held: Decimal, on_its_way: Decimal) -> tuple[Leg, ...] | None:
+    """The orders that lead from ``held`` (confirmed, signed shares) plus what is on its way to ``target``.
+
+    None: wait until what is on its way has ended. An exit never exceeds what is confirmed, and a flip is two orders:
+    out, then in; brokers refuse the direct way.
+    """
+    expected = held + on_its_way
+    if target == expected:
+        return ()
+    opposes = (target - expected) * on_its_way < 0
+    if on_its_way and (opposes or abs(target) < abs(expected) or target * expected < 0):
+        return None
+    if expected == 0 or (target * expected > 0 and abs(target) > abs(expected)):
+        return (_leg(target - expected, exits=False),)
+    if target * expected >= 0:
+        return (_leg(target - expected, exits=True),)
+    return (_leg(-expected, exits=True), _leg(target, exits=False))
+
+
+def _leg(change: Decimal, exits: bool) -> Leg:
+    return Leg(Side.BUY if change > ZERO else Side.SELL, abs(change), exits)

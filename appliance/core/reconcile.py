@@ -1,0 +1,235 @@
+"""Reconciliation: the venue's snapshot is the truth, streams are hints. After every start, link, and each half minute.
+
+An unexplained difference halts its symbol and is never "repaired" by trading.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from appliance.domain.messages import (
+    DATA_BOOT,
+    Event,
+    Now,
+    VenueAsk,
+    VenueLook,
+    VenueSnapshot,
+)
+from appliance.domain.operations import LatchState
+from appliance.domain.orders import OrderEvent, OrderStatus, is_terminal
+from appliance.domain.trading import ZERO, Account, Order
+
+if TYPE_CHECKING:
+    from appliance.core.gateway import GatewayCore
+
+LOOK_PATIENCE = 5_000_000_000
+REQUESTS = "venue/requests"
+ORDERS = "gateway/orders"
+
+
+class Reconciler:
+    """Asks the venue until every order is known; what it remembers is only what it waits for (ticks, ns)."""
+
+    def __init__(self, gateway: GatewayCore) -> None:
+        self._gateway = gateway
+        self._baseline = gateway.table("baseline", Decimal)
+        self.done = False
+        self._up = False
+        self._n = 0
+        self._looked: int | None = None
+        self._next_look: int | None = None
+        self._asked: dict[str, int] = {}
+        self._waiting: dict[str, None] = {}
+        self._absent: dict[str, tuple[int, int]] = {}
+        self._short: dict[str, None] = {}
+        self._live = False
+
+    def deadline(self) -> int | None:
+        """When to look or ask again (ticks). Replays need none: their venue answers at once and for good."""
+        if not self._live or not self._up:
+            return None
+        times = [ticks + self._gateway.traits.ask_every for ticks in self._asked.values()]
+        if self._looked is not None:
+            times.append(self._looked + LOOK_PATIENCE)
+        elif self._next_look is not None:
+            times.append(self._next_look)
+        return min(times, default=None)
+
+    def link(self, event: Event, now: Now) -> None:
+        """The venue is there: look before anything else. It is gone: nothing we know is certain."""
+        self._live = now.boot != DATA_BOOT
+        self._up = event.body.up
+        self.done = False
+        if self._up:
+            self._look(now)
+
+    def _look(self, now: Now) -> None:
+        self._n += 1
+        self._looked = now.ticks
+        self._gateway.send(REQUESTS, VenueLook(self._n), now)
+
+    def wakeup(self, now: Now) -> None:
+        """Look again, and ask again what is in doubt."""
+        if not self._up:
+            return
+        if self._looked is not None:
+            if now.ticks >= self._looked + LOOK_PATIENCE:
+                self._look(now)
+        elif self._next_look is not None and now.ticks >= self._next_look:
+            self._look(now)
+        for order_id, ticks in list(self._asked.items()):
+            if now.ticks >= ticks + self._gateway.traits.ask_every:
+                self._ask_again(order_id, now)
+
+    def _ask_again(self, order_id: str, now: Now) -> None:
+        order = self._gateway.ledger.orders.get(order_id)
+        if order is None or is_terminal(order.status):
+            del self._asked[order_id]
+        elif self._gateway.plans.canceling(order):
+            self._asked[order_id] = now.ticks
+            self._gateway.cancel(order, now)
+        elif order.status in (OrderStatus.UNKNOWN, OrderStatus.SENDING) or self._doubtful(order_id):
+            self._ask(order_id, now)
+        else:
+            del self._asked[order_id]
+
+    def _ask(self, order_id: str, now: Now) -> None:
+        self._asked[order_id] = now.ticks
+        self._gateway.send(REQUESTS, VenueAsk(order_id), now, order_id)
+
+    def doubt(self, order: Order, now: Now) -> None:
+        """An order is in doubt: ask at once, and again until the venue answers."""
+        self._absent.pop(order.id, None)
+        self._ask(order.id, now)
+
+    def missing(self, order: Order, now: Now) -> None:
+        """The venue has filled more of an order than we know: ask until the fills are here."""
+        self._short[order.id] = None
+        self._ask(order.id, now)
+
+    def watch(self, order: Order, now: Now) -> None:
+        """A cancel was asked for: ask again until the order has ended."""
+        self._asked.setdefault(order.id, now.ticks)
+
+    # --- the snapshot ------------------------------------------------------------------------------------------------
+
+    def snapshot(self, event: Event, now: Now) -> None:
+        """Take the venue's truth: fills, then orders, then positions and cash."""
+        told: VenueSnapshot = event.body
+        if told.n != self._n:
+            return
+        self._looked = None
+        self._next_look = now.ticks + self._gateway.traits.look_every
+        for fill in told.fills:
+            self._gateway.fill(fill, now)
+        for order in self._gateway.ledger.live():
+            self._compare_order(order, told, now)
+        self._compare_positions(told, now)
+        self._finish(now)
+
+    def _compare_order(self, order: Order, told: VenueSnapshot, now: Now) -> None:
+        if order.status is OrderStatus.WAITING:
+            self._gateway.plans.proceed(order, now)
+        elif order.id in told.open:
+            self._found(order, now)
+        elif not self.done or order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
+            # While we run, an order sent after the snapshot was taken is not in it: only asking by id can tell.
+            self._waiting[order.id] = None
+            self._ask(order.id, now)
+
+    def _found(self, order: Order, now: Now) -> None:
+        if order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
+            moved = self._gateway.ledger.move(order, OrderEvent.ACCEPT)
+            self._gateway.tell(moved, now)
+            self._asked.pop(order.id, None)
+
+    def _compare_positions(self, told: VenueSnapshot, now: Now) -> None:
+        ledger = self._gateway.ledger
+        keys = {fill.fill_key for fill in told.fills}
+        if any(key not in keys for key in ledger.fills):
+            return  # the snapshot is older than what we know: the next one will tell
+        first = not ledger.account
+        for symbol in sorted({*told.positions, *ledger.positions}):
+            theirs = told.positions.get(symbol, ZERO)
+            ours = ledger.position(symbol)
+            if first:
+                self._baseline[symbol] = theirs - ours
+            elif theirs != ours + self._baseline.get(symbol, ZERO):
+                why = f"the broker holds {theirs}, our fills add up to {ours + self._baseline.get(symbol, ZERO)}"
+                self._gateway.block(symbol, why, now)
+        if first or ledger.account[""].cash != told.cash:
+            ledger.account[""] = replace(ledger.account.get("", Account(ZERO)), cash=told.cash, time=now.time)
+            self._gateway.emit(ORDERS, ledger.account[""], now)
+            self._gateway.send("view/account", ledger.account[""], now)
+
+    def _finish(self, now: Now) -> None:
+        if not self._waiting and self._looked is None and not self.done:
+            self.done = True
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    def answered(self, order_id: str, event: OrderEvent, now: Now) -> None:
+        """An answer about an order came (or its lack was reported)."""
+        order = self._gateway.ledger.orders.get(order_id)
+        if event not in (OrderEvent.ABSENT, OrderEvent.LOSE):
+            self._absent.pop(order_id, None)
+        settled = order is None or order.status not in (OrderStatus.UNKNOWN, OrderStatus.SENDING)
+        if order is None or is_terminal(order.status):
+            self._short.pop(order_id, None)
+        if settled and not self._doubtful(order_id) and (order is None or not self._gateway.plans.canceling(order)):
+            self._asked.pop(order_id, None)
+        self._waiting.pop(order_id, None)
+        self._finish(now)
+
+    def _doubtful(self, order_id: str) -> bool:
+        return order_id in self._absent or order_id in self._short
+
+    def absent(self, order: Order, now: Now) -> None:
+        """The venue does not know the id. Once may be too early; where it is certain, send again or give up."""
+        if order.status is OrderStatus.SENDING:
+            order = self._gateway.ledger.move(order, OrderEvent.LOSE)
+            self._gateway.tell(order, now)
+        if is_terminal(order.status):
+            return
+        if not self._certain(order, now):
+            self._asked[order.id] = now.ticks
+            return
+        self._asked.pop(order.id, None)
+        self._absent.pop(order.id, None)
+        if order.status is OrderStatus.UNKNOWN:
+            self._resolve(order, now)
+        else:
+            self._gateway.block(order.symbol, f"the broker no longer knows {order.id}", now)
+
+    def _certain(self, order: Order, now: Now) -> bool:
+        traits = self._gateway.traits
+        if traits.absent_is_final:
+            return True
+        count, since = self._absent.get(order.id, (0, now.ticks))
+        if count and now.ticks - since >= traits.ask_every:
+            return True
+        self._absent[order.id] = (count + 1, since)
+        return False
+
+    def _resolve(self, order: Order, now: Now) -> None:
+        gateway = self._gateway
+        if gateway.traits.refuses_duplicates and self._may_resend(order, now):
+            again = gateway.ledger.move(order, OrderEvent.SEND, attempt=order.attempt + 1)
+            gateway.dispatch(again, now)
+            return
+        ended = gateway.ledger.move(order, OrderEvent.ABSENT, text="the venue never had it")
+        gateway.tell(ended, now)
+        gateway.plans.ended(ended, now)
+
+    def _may_resend(self, order: Order, now: Now) -> bool:
+        if order.protects:
+            return True
+        approval = order.approval
+        if approval is None or self._gateway.expired(order, now):
+            return False
+        state = self._gateway.stop.state
+        own = order.id.startswith("guard-")
+        return state is LatchState.ACTIVE or own or (state is LatchState.REDUCING and order.intent.exit)

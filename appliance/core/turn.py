@@ -1,0 +1,420 @@
+"""The one turn every process runs: dedupe → handle → commit → publish; cursors, gaps, replay.
+
+Pure: clock, wire and store are given. What is published has been committed before; what raises is undone by going
+back to the last commit, tried once more alone, and then set aside.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from collections.abc import Callable
+
+from appliance.core.base import Core
+from appliance.core.peers import Peers
+from appliance.core.ports import Clock, Commit, DeadLetter, Input, Publish, Saved, Store
+from appliance.core.serve import Server
+from appliance.core.streams import Reader, Writers
+from appliance.domain import topics, wire
+from appliance.domain.market import Quote
+from appliance.domain.messages import DATA_BOOT, Ask, Compacted, Event, EventType, Now, Replayed, Ticks, local
+from appliance.domain.operations import Head, Heartbeat, Progress, Spot, Wakeup
+
+SECOND = 1_000_000_000
+PATIENCE = SECOND
+"""Ask again for a replay after this many ns without it."""
+BATCH_MAX = 64
+"""Messages handled in one transaction."""
+START = "start"
+"""The journal's mark for a core's first moment after a start or a restore."""
+GATE = "gate"
+"""The journal's mark for the moment the gate opened."""
+INBOX_MAX = 4096
+"""Local messages waiting to be handled; beyond, the source of them is not read."""
+
+ORDER_STREAMS = ("host/<name>/intents", "guard/decisions", "gateway/orders")
+
+
+class Turn:
+    """One process's protocol state around its core.
+
+    ``gate`` names a stream to be consumed to its publisher's head, and the publisher to be recovered, before anything
+    else is handled after a start (host and guard: ``gateway/orders``). ``reads`` are the streams consumed.
+    """
+
+    def __init__(
+        self,
+        process: str,
+        build: Callable[[Writers], Core],
+        store: Store,
+        publish: Publish,
+        clock: Clock,
+        reads: tuple[str, ...],
+        gate: str = "",
+        lockstep: bool = False,
+    ) -> None:
+        self.process = process
+        self._build = build
+        self._store = store
+        self._publish = publish
+        self._clock = clock
+        self._reads = reads
+        self._gate = gate
+        self._lockstep = lockstep
+        self.gate_open = not gate
+        self.inbox: deque[Event] = deque()
+        self.counters: dict[str, int] = {}
+        self.readers: dict[str, Reader] = {}
+        self.peers = Peers(process, reads)
+        self._started = False
+        self._gate_head: Head | None = None
+        self._quiet = _Quiet()
+        self._load()
+
+    # --- start and restore ---------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        saved = self._store.load()
+        self._clock.resume(saved.time)
+        self._writers = Writers(topics.streams_written_by(self.process), saved.heads)
+        self.core = self._build(self._writers)
+        self.core.restore(saved.rows)
+        self._server = Server(self.process, self._store, self._writers, self.core)
+        self._boot = saved.boot
+        self.counters = {**saved.counters, **self.counters}
+        self._restore_readers(saved)
+
+    def _restore_readers(self, saved: Saved) -> None:
+        old = self.readers
+        self.readers = {name: Reader(name, saved.cursors.get(name, Spot())) for name in self._reads}
+        for name, reader in old.items():  # what was held is still good; what was taken comes again from the batch
+            self.readers[name].head = reader.head
+            self.readers[name].held = {s: e for s, e in reader.held.items() if s > self.readers[name].cursor}
+
+    def start(self) -> None:
+        """Begin: a new boot raises the epoch, the core says what it has to say first, peers are asked for heads."""
+        now = self._clock.now(None)
+        if now.boot != self._boot:
+            if self._boot:
+                self._raise_epoch(0)
+            self._boot = now.boot
+        self._begin(now)
+        self._started = True
+        self.connected()
+
+    def _begin(self, now: Now) -> None:
+        """A core's first moment, marked in the journal together with its whole state: replays start here."""
+        checkpoint = self.core.snapshot()
+        self._commit([], self.core.started(now), now, [Input(now, START)], checkpoint=checkpoint)
+
+    def _reload(self) -> None:
+        """Throw the core away and go back to the last commit."""
+        self._load()
+        now = self._clock.now(None)
+        self._begin(now)
+        if self.gate_open:
+            self._commit([], self.core.released(now), now, [Input(now, GATE)])
+
+    def connected(self) -> None:
+        """The wire is up (again): tell where we stand, ask where the others stand."""
+        for publisher in self.peers.publishers:
+            self._say(f"ask/{publisher}", Ask(self.process))
+        if self._lockstep:
+            self._say(f"progress/{self.process}", self.progress())
+
+    def _raise_epoch(self, seen: int) -> None:
+        old = max((writer.epoch for writer in self._writers), default=1)
+        now = self._clock.now(None)
+        seconds = 0 if now.boot == DATA_BOOT else now.time // SECOND
+        self._writers.raise_epoch(max(old + 1, seen + 1, seconds))
+        self._store.commit(Commit(sync=True, heads=self._writers.heads(), boot=now.boot))
+        self._count("epochs_raised")
+
+    # --- what comes in -------------------------------------------------------------------------------------------
+
+    def accept(self, event: Event) -> None:
+        """Take one message from the wire or from our own surroundings; handling is left to ``run``."""
+        if event.stream:
+            self._accept_stream(event)
+        elif event.type is EventType.ASK:
+            self._answer(event.body)
+        elif event.type is EventType.REPLAYED:
+            self._accept_replayed(event.body)
+        elif event.type is EventType.COMPACTED:
+            self._accept_compacted(event.body)
+        elif event.type is EventType.HEARTBEAT:
+            self._accept_heartbeat(event.body)
+        elif event.type is EventType.PROGRESS:
+            self._accept_progress(event.body, fresh=event.topic.startswith("replay/"))
+        elif self.core.understands(event.type):
+            self.inbox.append(event)
+
+    def _accept_stream(self, event: Event) -> None:
+        reader = self.readers.get(event.stream)
+        if reader is None:
+            return
+        if not reader.offer(event):
+            self._count("duplicates_dropped")
+
+    def _accept_replayed(self, replayed: Replayed) -> None:
+        reader = self.readers.get(replayed.stream)
+        if reader is None:
+            return
+        reader.head = replayed.head
+        reader.asked = None
+        for payload in replayed.events:
+            reader.offer(wire.decode(payload.encode()))
+
+    def _accept_compacted(self, compacted: Compacted) -> None:
+        reader = self.readers.get(compacted.stream)
+        if reader is None or compacted.as_of <= reader.cursor:
+            return
+        reader.jump(compacted.as_of)
+        reader.asked = None
+        self._count("compacted")
+        for payload in compacted.snapshot:
+            self.inbox.append(wire.decode(payload.encode()))
+
+    def _accept_heartbeat(self, beat: Heartbeat) -> None:
+        if beat.process == self.process:
+            return
+        for peer in self.peers.heard(beat, self._clock.ticks()):
+            self._tell(peer)
+        self._accept_progress(beat.progress, fresh=False)
+
+    def _tell(self, peer: object) -> None:
+        event = self.core.peer(peer)  # type: ignore[arg-type]
+        if event is not None and not self._lockstep:
+            self.inbox.append(event)
+
+    def _accept_progress(self, progress: Progress, fresh: bool) -> None:
+        for stream, head in progress.heads.items():
+            reader = self.readers.get(stream)
+            if reader is not None and (head.epoch, head.last) >= (reader.head.epoch, reader.head.last):
+                reader.head = head
+                if fresh and stream == self._gate and progress.recovered:
+                    self._gate_head = head
+        self.peers.progressed(progress)
+        seen = self._writers.beyond(progress.cursors)
+        if seen and self._started:
+            self._raise_epoch(seen)
+        event = self.core.observe(progress)
+        if event is not None:
+            self.inbox.append(event)
+
+    def _answer(self, ask: Ask) -> None:
+        if not ask.stream:
+            self._say(f"replay/{ask.consumer}", self.progress())
+            return
+        seen = self._writers.beyond({ask.stream: ask.after})
+        if seen:
+            self._raise_epoch(seen)
+        for body in self._server.answer(ask):
+            self._say(f"replay/{ask.consumer}", body)
+
+    # --- one turn ------------------------------------------------------------------------------------------------
+
+    def run(self) -> bool:
+        """Handle one batch in one transaction. False when there was nothing to do.
+
+        Raises JournalError when the commit fails: the caller must end the process.
+        """
+        batch = self._collect()
+        if not batch:
+            return False
+        try:
+            self._handle(batch)
+        except _CoreFailed:
+            self._reload()
+            for event in batch:
+                self._handle_alone(event)
+        if self._lockstep:
+            self._say(f"progress/{self.process}", self.progress())
+        return True
+
+    def _collect(self) -> list[Event]:
+        batch: list[Event] = []
+        if self._check_gate():
+            while self.inbox and len(batch) < BATCH_MAX:
+                batch.append(self.inbox.popleft())
+        for name, reader in self.readers.items():
+            if not self.gate_open and name != self._gate:
+                continue
+            # A core may change its mind about a stream with every message it handles, so ask before each batch.
+            while len(batch) < BATCH_MAX and self.core.accepts(name):
+                event = reader.take()
+                if event is None:
+                    break
+                batch.append(event)
+            if reader.healed:
+                self._count("gaps_healed", reader.healed)
+                reader.healed = 0
+        return batch
+
+    def _check_gate(self) -> bool:
+        if self.gate_open:
+            return True
+        head = self._gate_head
+        if head is not None and self.readers[self._gate].cursor >= head.last:
+            self.gate_open = True
+            now = self._clock.now(None)
+            self._commit([], self.core.released(now), now, [Input(now, GATE)])
+        return self.gate_open
+
+    def _handle(self, batch: list[Event]) -> None:
+        outputs: list[Event] = []
+        inputs: list[Input] = []
+        now = self._clock.now(None)
+        for event in batch:
+            now = self._clock.now(event)
+            try:
+                produced = self.core.handle(event, now)
+            except Exception as error:
+                raise _CoreFailed from error
+            if event.type is EventType.TICKS and not produced:
+                self._quiet.note(event, now)
+                continue
+            if produced:
+                outputs += produced
+                inputs += self._quiet.drain()
+            inputs.append(_input(event, now))
+        self._commit(batch, outputs, now, inputs)
+
+    def _handle_alone(self, event: Event) -> None:
+        try:
+            self._handle([event])
+        except _CoreFailed as failure:
+            cause = failure.__cause__
+            self._reload()
+            self._quarantine(event, "".join(traceback.format_exception(cause)))
+        else:
+            self._count("rescued")
+
+    def _quarantine(self, event: Event, error: str) -> None:
+        now = self._clock.now(event)
+        letter = DeadLetter(event.position if event.stream else event.topic, wire.encode(event), error, now.time)
+        self._count("dead_letters")
+        if event.stream and topics.pattern_of(event.stream) in ORDER_STREAMS:
+            self._count("poisoned")
+        self._commit([event], self.core.poisoned(event, now), now, dead=[letter])
+
+    def _commit(
+        self,
+        batch: list[Event],
+        outputs: list[Event],
+        now: Now,
+        inputs: list[Input] | None = None,
+        dead: list[DeadLetter] | None = None,
+        checkpoint: dict[str, bytes] | None = None,
+    ) -> None:
+        encoded = [(event, wire.encode(event)) for event in outputs]
+        for event in batch:
+            if event.stream:
+                self.readers[event.stream].jump(event.spot)
+        rows = self.core.changes()
+        if not (encoded or rows or inputs or dead or any(event.stream for event in batch)):
+            return
+        commit = Commit(
+            # A start is synced too: a journal that forgot which boot it began in would not raise its epoch.
+            sync=checkpoint is not None or any(topics.synced(e.stream, e.type) for e in outputs if e.stream),
+            cursors={event.stream: event.spot for event in batch if event.stream},
+            rows=rows,
+            outputs=[pair for pair in encoded if pair[0].stream],
+            inputs=inputs or [],
+            heads=self._writers.heads(),
+            counters=self.counters,
+            dead_letters=dead or [],
+            boot=now.boot,
+            time=now.time,
+            checkpoint=checkpoint,
+        )
+        self._store.commit(commit)
+        for event, payload in encoded:
+            self._publish(event, payload)
+
+    # --- time and signs of life ----------------------------------------------------------------------------------
+
+    def tend(self) -> None:
+        """Look after what time brings: wake-ups, gaps to ask for again, peers that fell silent, pruning."""
+        ticks = self._clock.ticks()
+        if not self._lockstep:
+            deadline = self.core.deadline()
+            now = self._clock.now(None)
+            waiting = any(event.type is EventType.WAKEUP for event in self.inbox)
+            if deadline is not None and now.ticks >= deadline and self.gate_open and not waiting:
+                self.inbox.append(local(Wakeup(), now.time))
+        for name, reader in self.readers.items():
+            if reader.wants(ticks, PATIENCE):
+                self._say(f"ask/{topics.publisher_of(name)}", Ask(self.process, name, reader.cursor))
+        if not self.gate_open and self._gate_head is None and self.peers.patience_over(ticks, PATIENCE):
+            self._say(f"ask/{topics.publisher_of(self._gate)}", Ask(self.process))
+        for peer in self.peers.silent(ticks):
+            self._tell(peer)
+
+    def prune(self, retain: int) -> None:
+        """Forget produced messages every live consumer has, but keep the last ``retain`` of each stream."""
+        for writer in self._writers:
+            low = self.peers.lowest_cursor(writer.stream)
+            if low is not None and low.seq - retain > 0:
+                self._store.prune(writer.stream, Spot(low.epoch, low.seq - retain))
+
+    def progress(self) -> Progress:
+        """Where we stand: cursors of what is committed, heads, and what is still in flight."""
+        return Progress(
+            process=self.process,
+            cursors={name: reader.cursor for name, reader in self.readers.items()},
+            heads=self._writers.heads(),
+            deadline=self.core.deadline(),
+            unresolved=self.core.unresolved() + len(self.inbox),
+            held=self.core.held(),
+            recovered=self.gate_open and self.core.recovered(),
+            poisoned=self.counters.get("poisoned", 0),
+        )
+
+    def caught_up(self) -> bool:
+        """Whether we are past the gate, recovered, and short of nothing that we know exists."""
+        return self.gate_open and self.core.recovered() and not any(r.behind() for r in self.readers.values())
+
+    def depth(self) -> dict[str, int]:
+        """Queue lengths: local messages, and messages held beyond a gap, by stream."""
+        queues = {name: len(reader.held) for name, reader in self.readers.items() if reader.held}
+        return {"inbox": len(self.inbox), **queues}
+
+    def _count(self, name: str, by: int = 1) -> None:
+        self.counters[name] = self.counters.get(name, 0) + by
+
+    def _say(self, topic: str, body: object) -> None:
+        event = local(body, topic=topic)  # type: ignore[arg-type]
+        self._publish(event, wire.encode(event))
+
+
+class _CoreFailed(Exception):
+    """The core raised; the cause says what."""
+
+
+def _input(event: Event, now: Now) -> Input:
+    if event.stream:
+        return Input(now, event.position)
+    return Input(now, event.topic, wire.encode(event))
+
+
+class _Quiet:
+    """Quotes that caused nothing are not journalled; what an output may have used of them is, merged, just before."""
+
+    def __init__(self) -> None:
+        self._quotes: dict[str, Quote] = {}
+        self._last: tuple[int, Now] | None = None
+
+    def note(self, event: Event, now: Now) -> None:
+        """Remember the last quote of each symbol."""
+        self._quotes.update((quote.symbol, quote) for quote in event.body.quotes)
+        self._last = (event.body.n, now)
+
+    def drain(self) -> list[Input]:
+        """The merged tick, if there was any since the last output."""
+        if self._last is None:
+            return []
+        n, now = self._last
+        quotes = tuple(self._quotes[symbol] for symbol in sorted(self._quotes))
+        self._quotes, self._last = {}, None
+        return [_input(local(Ticks(n, quotes), now.time, "feed/quotes"), now)]

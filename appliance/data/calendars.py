@@ -1,0 +1,133 @@
+"""Exchange sessions, compiled to a table once, so that no live process imports a calendar library."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from appliance.domain.market import DAY, Session, Sessions
+from appliance.errors import DataError
+
+FIRST_DATE = "1998-01-01"
+"""Where the table begins, when the caller does not say."""
+YEARS_AHEAD = 2
+"""How far beyond the caller's date a table must reach."""
+
+
+class AlwaysOpen(Sessions):
+    """A market that never closes: one session a UTC day, and everything is inside."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def at(self, time: int) -> Session:
+        """The UTC day that contains ``time`` (ns UTC)."""
+        start = time - time % DAY
+        return Session(datetime.fromtimestamp(start // 1_000_000_000, UTC).date().isoformat(), start, start + DAY)
+
+    def next_open(self, time: int) -> int:
+        """The next UTC midnight (ns) after ``time``."""
+        return time - time % DAY + DAY
+
+    def contains(self, start: int, end: int) -> bool:
+        """Always."""
+        return True
+
+
+def always_open() -> AlwaysOpen:
+    """The table of a market that never closes: the simulated one, or crypto."""
+    return AlwaysOpen()
+
+
+class _Table(Struct):
+    """The compiled table as it lies on disk; ``library`` is what compiled it, since exchanges add holidays."""
+
+    exchange: str
+    library: str
+    start: str
+    end: str
+    sessions: tuple[Session, ...]
+
+
+def compile_sessions(start_date: str, end_date: str, exchange: str = "XNYS") -> tuple[Session, ...]:
+    """The sessions from ``start_date`` to ``end_date`` (inclusive, YYYY-MM-DD). Imports pandas: 1 to 2 s and 70 MB.
+
+    Raises DataError for an exchange or a date that is not known.
+    """
+    import exchange_calendars  # type: ignore[import-untyped]
+
+    first, last = _day(start_date), _day(end_date)
+    try:
+        calendar = exchange_calendars.get_calendar(exchange, start=first.isoformat(), end=last.isoformat())
+    except (exchange_calendars.errors.InvalidCalendarName, ValueError) as error:
+        raise DataError(
+            f"no sessions of exchange {exchange!r} from {start_date} to {end_date}: {error}",
+            hint="use an ISO 10383 code that exchange_calendars knows, such as XNYS",
+        ) from None
+    opens = calendar.opens.dt.tz_localize(None).to_numpy().astype("datetime64[ns]").astype("int64").tolist()
+    closes = calendar.closes.dt.tz_localize(None).to_numpy().astype("datetime64[ns]").astype("int64").tolist()
+    dates = calendar.sessions.strftime("%Y-%m-%d").tolist()
+    return tuple(map(Session, dates, opens, closes))
+
+
+def load_sessions(cache_path: Path, today: str, exchange: str = "XNYS", start_date: str = FIRST_DATE) -> Sessions:
+    """The session table from ``start_date`` to two years after ``today`` (YYYY-MM-DD), from ``cache_path`` if it can.
+
+    A cache that is missing, damaged, too short or from another library version is compiled again and replaced.
+    """
+    needed = _years_after(_day(today), YEARS_AHEAD)
+    table = _read(cache_path)
+    if table is None or not _covers(table, exchange, start_date, needed.isoformat()):
+        end = date(needed.year, 12, 31).isoformat()
+        table = _Table(exchange, _library(), start_date, end, compile_sessions(start_date, end, exchange))
+        _write(cache_path, table)
+    return Sessions(table.sessions)
+
+
+def _covers(table: _Table, exchange: str, start: str, end: str) -> bool:
+    same = (table.exchange, table.library) == (exchange, _library())
+    return same and table.start <= start and table.end >= end
+
+
+def _library() -> str:
+    return version("exchange_calendars")
+
+
+def _read(path: Path) -> _Table | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Table)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _write(path: Path, table: _Table) -> None:
+    """Replace the cache in one step. A cache that cannot be written costs the next start a second, nothing else."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(msgspec.json.encode(table))
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _years_after(day: date, years: int) -> date:
+    """The same day some years later; 29 February becomes 1 March."""
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:
+        return date(day.year + years, 3, 1)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise DataError(f"{text!r} is not a date", hint="write it as YYYY-MM-DD") from None

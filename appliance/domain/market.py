@@ -1,0 +1,149 @@
+"""What markets say: bars, quotes, trades, and when they are open. Floats: markets are measured.
+
+Times are integer nanoseconds since the epoch, UTC. A bar covers ``[start, end)`` and is known at ``end``.
+Prices are USD, raw (unadjusted); sizes and volumes are shares.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+TIMEFRAMES: dict[str, int] = {
+    "1s": SECOND, "5s": 5 * SECOND, "10s": 10 * SECOND, "15s": 15 * SECOND, "30s": 30 * SECOND,
+    "1m": MINUTE, "5m": 5 * MINUTE, "15m": 15 * MINUTE, "30m": 30 * MINUTE, "1h": HOUR, "1d": DAY,
+}  # fmt: skip
+"""Name of each timeframe and its nominal length in ns; a session-aligned bar may be shorter."""
+
+
+class Instrument(Struct, frozen=True):
+    """What is traded. ``tick`` is the price step in USD and ``lot`` the quantity step in shares."""
+
+    symbol: str
+    tick: str = "0.01"
+    lot: str = "1"
+    kind: str = "stock"
+    currency: str = "USD"
+
+
+class Bar(Struct, frozen=True, gc=False, tag="bar"):
+    """Open, high, low and close of the trades in ``[start, end)``; ``volume`` in shares."""
+
+    symbol: str
+    timeframe: str
+    start: int
+    end: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class QuoteBar(Struct, frozen=True, gc=False, tag="quote_bar"):
+    """Open, high, low and close of bid and ask in ``[start, end)``; sizes at the close, in shares."""
+
+    symbol: str
+    timeframe: str
+    start: int
+    end: int
+    bid_open: float
+    bid_high: float
+    bid_low: float
+    bid_close: float
+    ask_open: float
+    ask_high: float
+    ask_low: float
+    ask_close: float
+    bid_size: float = 0.0
+    ask_size: float = 0.0
+
+
+class Quote(Struct, frozen=True, gc=False, tag="quote"):
+    """Best bid and ask at ``time``. A conflated quote also carries the extremes since the one before it:
+    ``low`` is the lowest bid at ``low_time``, ``high`` the highest ask at ``high_time`` (0 time: none kept)."""
+
+    symbol: str
+    time: int
+    bid: float
+    ask: float
+    bid_size: float = 0.0
+    ask_size: float = 0.0
+    low: float = 0.0
+    low_time: int = 0
+    high: float = 0.0
+    high_time: int = 0
+
+
+class Trade(Struct, frozen=True, gc=False, tag="trade"):
+    """One trade of ``size`` shares at ``price``."""
+
+    symbol: str
+    time: int
+    price: float
+    size: float
+
+
+MarketEvent = Bar | QuoteBar | Quote | Trade
+
+
+def known_at(event: MarketEvent) -> int:
+    """When a market event can be known (ns UTC): the end of a bar, the time of a quote or trade."""
+    return event.end if isinstance(event, Bar | QuoteBar) else event.time
+
+
+def last_price(event: MarketEvent) -> float:
+    """The price (USD) an event leaves behind: last trade, or the middle of the last bid and ask."""
+    if isinstance(event, Bar):
+        return event.close
+    if isinstance(event, Trade):
+        return event.price
+    if isinstance(event, QuoteBar):
+        return (event.bid_close + event.ask_close) / 2
+    return (event.bid + event.ask) / 2
+
+
+class Session(Struct, frozen=True, gc=False):
+    """One trading session ``[open, close)``, ns UTC, of the exchange's calendar day ``date`` (YYYY-MM-DD)."""
+
+    date: str
+    open: int
+    close: int
+
+
+class Sessions:
+    """A session calendar compiled to a table: in-memory bisection, no calendar library in a live process."""
+
+    def __init__(self, sessions: Sequence[Session]) -> None:
+        self._sessions = tuple(sessions)
+        self._opens = [session.open for session in self._sessions]
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self._sessions)
+
+    def at(self, time: int) -> Session | None:
+        """The session that contains ``time`` (ns UTC), or None when the market is closed."""
+        index = bisect_right(self._opens, time) - 1
+        if index < 0 or time >= self._sessions[index].close:
+            return None
+        return self._sessions[index]
+
+    def next_open(self, time: int) -> int | None:
+        """The first open (ns UTC) after ``time``, or None beyond the table."""
+        index = bisect_right(self._opens, time)
+        return self._opens[index] if index < len(self._opens) else None
+
+    def contains(self, start: int, end: int) -> bool:
+        """Whether ``[start, end)`` (ns UTC) lies inside one session."""
+        session = self.at(start)
+        return session is not None and end <= session.close

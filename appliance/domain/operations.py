@@ -1,0 +1,195 @@
+"""How the box runs: heartbeats, progress, commands, alerts, the latch, peers."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from msgspec import Struct, field
+
+
+class Spot(Struct, frozen=True, gc=False, array_like=True, order=True):
+    """A position in a stream: ``(epoch, seq)``. ``seq`` has no gaps and goes on across epochs."""
+
+    epoch: int = 0
+    seq: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.epoch}:{self.seq}"
+
+
+class Head(Struct, frozen=True, gc=False, array_like=True):
+    """The last position a publisher wrote, its current epoch, and after which position that epoch began."""
+
+    last: Spot = Spot()
+    epoch: int = 1
+    after: Spot = Spot()
+
+
+class ProcessState(Enum):
+    STARTING = "starting"
+    RECOVERING = "recovering"
+    READY = "ready"
+    DEGRADED = "degraded"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    LOST = "lost"  # told by others: the will, or silence
+
+
+LIFE_CYCLE: dict[ProcessState, tuple[ProcessState, ...]] = {
+    ProcessState.STARTING: (ProcessState.RECOVERING, ProcessState.STOPPING),
+    ProcessState.RECOVERING: (ProcessState.READY, ProcessState.DEGRADED, ProcessState.STOPPING),
+    ProcessState.READY: (ProcessState.RECOVERING, ProcessState.DEGRADED, ProcessState.STOPPING),
+    ProcessState.DEGRADED: (ProcessState.RECOVERING, ProcessState.READY, ProcessState.STOPPING),
+    ProcessState.STOPPING: (ProcessState.STOPPED,),
+    ProcessState.STOPPED: (),
+    ProcessState.LOST: (),
+}
+"""Which state may follow which, for a process's own life."""
+
+
+class Progress(Struct, frozen=True):
+    """Where a process stands after a commit: what it consumed and produced, and what it still waits for.
+
+    ``deadline`` is the core's next wake-up (data time ns in replays) or None; ``unresolved`` counts what is in
+    flight; ``held`` counts intents waiting for their round, ``poisoned`` the order
+    messages set aside since the journal began.
+    """
+
+    process: str
+    cursors: dict[str, Spot]
+    heads: dict[str, Head]
+    deadline: int | None = None
+    unresolved: int = 0
+    held: int = 0
+    recovered: bool = False
+    poisoned: int = 0
+
+
+class Heartbeat(Struct, frozen=True):
+    """A process's sign of life and work. ``instance`` is new at each start; counters are since the journal began."""
+
+    process: str
+    state: ProcessState
+    pid: int
+    instance: str
+    boot: str
+    n: int
+    progress: Progress
+    counters: dict[str, int] = field(default_factory=dict)
+    queues: dict[str, int] = field(default_factory=dict)
+    latency: tuple[int, ...] = ()
+    build: str = ""
+    settings: str = ""
+    why: str = ""
+
+
+class LatchState(Enum):
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+
+    @property
+    def severity(self) -> int:
+        return _SEVERITY[self]
+
+
+_SEVERITY = {LatchState.ACTIVE: 0, LatchState.REDUCING: 1, LatchState.HALTED: 2}
+
+
+class Latch(Struct, frozen=True):
+    """Whether new risk may be taken; each change has the next ``generation``. ``since`` is ns UTC;
+    ``blocked`` are the symbols halted one by one, each with why."""
+
+    state: LatchState = LatchState.ACTIVE
+    generation: int = 0
+    why: str = ""
+    by: str = ""
+    since: int = 0
+    blocked: dict[str, str] = field(default_factory=dict)
+
+
+def more_severe(a: LatchState, b: LatchState) -> LatchState:
+    """The one that allows less."""
+    return a if a.severity >= b.severity else b
+
+
+class Verb(Enum):
+    HALT = "halt"
+    REDUCE = "reduce"
+    RESUME = "resume"
+    FLATTEN = "flatten"
+    CANCEL_ALL = "cancel-all"
+    SNAPSHOT = "snapshot"
+    STOP = "stop"
+
+
+class Command(Struct, frozen=True):
+    """What an operator asks. Never retained; void after ``expires`` (ns UTC). ``target`` names a process or is ""."""
+
+    id: str
+    verb: Verb
+    by: str
+    expires: int
+    target: str = ""
+    reason: str = ""
+    symbol: str = ""
+    generation: int = -1
+    everything: bool = False
+
+
+class CommandResult(Struct, frozen=True):
+    """The answer to a command: done or not, and the words for the person who asked."""
+
+    id: str
+    done: bool
+    text: str
+    process: str = ""
+
+
+class Severity(Enum):
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Alert(Struct, frozen=True):
+    """Something the owner should know; the text says what to do. Times ns UTC, ``resolved`` 0 while it lasts."""
+
+    code: str
+    severity: Severity
+    text: str
+    first_seen: int
+    last_seen: int
+    count: int = 1
+    acknowledged: bool = False
+    resolved: int = 0
+
+
+class Peer(Struct, frozen=True):
+    """A process we depend on began or ceased to be heard (only changes are told to a core)."""
+
+    process: str
+    alive: bool
+    poisoned: int = 0
+    late: bool = False
+
+
+class Inhibit(Struct, frozen=True):
+    """A condition of our own surroundings that blocks new risk while ``on``: bus lost, clock unsynchronised …"""
+
+    code: str
+    on: bool
+    text: str = ""
+
+
+class LatchFile(Struct, frozen=True):
+    """What the latch files on disk say; they are read without MQTT and without the guard."""
+
+    state: LatchState
+    why: str = ""
+
+
+class Wakeup(Struct, frozen=True):
+    """The deadline a core asked for has come."""
+
+

@@ -1,0 +1,188 @@
+"""What we want, ask for, and have: signals, intents, orders, fills, positions, the account.
+
+Decimals: money is counted. Quantities are shares, prices and money USD, times ns UTC.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+
+from msgspec import Struct
+
+from appliance.domain.orders import OrderStatus
+
+ZERO = Decimal(0)
+ID_LENGTH_MAX = 48
+"""Longest order id, in characters: what every venue takes as its client order id."""
+
+
+class Side(Enum):
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> Side:
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderType(Enum):
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+
+
+class TimeInForce(Enum):
+    DAY = "day"
+    GTC = "gtc"
+    IOC = "ioc"
+    FOK = "fok"
+
+
+class Moment(Struct, frozen=True, gc=False):
+    """When something was decided: market ``time``, and ``ticks`` (CLOCK_BOOTTIME, ns) of one ``boot``."""
+
+    time: int
+    boot: str
+    ticks: int
+
+
+class Signal(Struct, frozen=True):
+    """A strategy's wish: hold ``quantity`` shares of ``symbol`` (signed), with an optional protective stop."""
+
+    strategy: str
+    symbol: str
+    quantity: Decimal
+    reason: str
+    counter: int
+    stop: Decimal | None = None
+
+
+class Intent(Struct, frozen=True):
+    """An order a host asks for. ``id`` is its position on the host's stream and the broker's client order id.
+
+    ``decided`` and ``valid`` (ns) bound how long it may be acted on; ``cause`` is the position of the deciding
+    event; ``stop`` asks for a protective stop at that price (USD) behind an entry; ``replaces`` names the
+    protective orders an exit takes the place of; ``staged`` marks one that waits for its lockstep round.
+    """
+
+    id: str
+    strategy: str
+    counter: int
+    symbol: str
+    side: Side
+    quantity: Decimal
+    decided: Moment
+    valid: int
+    cause: str
+    reason: str = ""
+    type: OrderType = OrderType.MARKET
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+    stop: Decimal | None = None
+    replaces: tuple[str, ...] = ()
+    exit: bool = False
+    staged: bool = False
+
+
+class Approved(Struct, frozen=True):
+    """The guard lets an intent pass; its word holds for ``valid`` ns from ``at``."""
+
+    intent: Intent
+    at: Moment
+    valid: int
+    reduces: bool = False
+
+
+class Denied(Struct, frozen=True):
+    """The guard's no: ``code`` is the rule's, ``text`` says value and limit."""
+
+    intent: Intent
+    code: str
+    text: str
+
+
+class Order(Struct, frozen=True):
+    """An order as the gateway knows it. Intent and approval are inside, so that anyone can adopt it.
+
+    ``quantity`` is what is asked of the venue (an exit may ask for less than its intent), ``filled`` what came
+    back, ``average_price`` USD. ``protects`` names the entry a resting protective stop belongs to.
+    ``attempt`` counts sends under the same id.
+    """
+
+    id: str
+    intent: Intent
+    approval: Approved | None
+    status: OrderStatus
+    symbol: str
+    side: Side
+    quantity: Decimal
+    type: OrderType
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+    filled: Decimal = ZERO
+    average_price: Decimal = ZERO
+    protects: str = ""
+    venue_id: str = ""
+    code: str = ""
+    text: str = ""
+    attempt: int = 0
+
+    @property
+    def remaining(self) -> Decimal:
+        """Shares not filled yet."""
+        return self.quantity - self.filled
+
+
+class Fill(Struct, frozen=True):
+    """One execution, identified by the venue's ``fill_key`` wherever it is told from."""
+
+    fill_key: str
+    order_id: str
+    strategy: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    commission: Decimal
+    time: int
+
+    @property
+    def signed(self) -> Decimal:
+        """Shares added to the position (negative for a sale)."""
+        return self.quantity if self.side is Side.BUY else -self.quantity
+
+
+class Position(Struct, frozen=True):
+    """Shares held of one symbol (signed) and their average price in USD."""
+
+    symbol: str
+    quantity: Decimal = ZERO
+    average_price: Decimal = ZERO
+
+    def after(self, fill: Fill) -> Position:
+        """The position once ``fill`` is booked; average price follows increases only (average cost)."""
+        quantity = self.quantity + fill.signed
+        if quantity == 0:
+            return Position(self.symbol)
+        grows = self.quantity == 0 or (self.quantity > 0) == (fill.signed > 0)
+        if grows:
+            cost = self.average_price * abs(self.quantity) + fill.price * fill.quantity
+            return Position(self.symbol, quantity, cost / abs(quantity))
+        flipped = (quantity > 0) != (self.quantity > 0)
+        return Position(self.symbol, quantity, fill.price if flipped else self.average_price)
+
+
+class Account(Struct, frozen=True):
+    """Cash and account currency as the venue tells them, USD."""
+
+    cash: Decimal
+    time: int = 0
+    currency: str = "USD"

@@ -1,0 +1,399 @@
+"""The owner's settings: one TOML file, environment overrides, three profiles; every mistake reported at once.
+
+``APPLIANCE_SECTION__KEY=value`` overrides a key of a section; lists and tables are written as in TOML, a list of names
+also as ``SPY,QQQ``. Later wins: defaults, profile, file, environment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache, reduce
+from math import isfinite
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from appliance.domain.market import SECOND, TIMEFRAMES
+from appliance.domain.topics import WINDOWS
+from appliance.errors import SettingsError
+from appliance.settings_text import MASK, mistakes, read_toml, toml
+
+ENV_PREFIX = "APPLIANCE_"
+PROFILES = ("paper", "live", "test")
+_M = TypeVar("_M", bound=BaseModel)
+OFF = "off"
+"""What an owner writes for a limit he does not want checked."""
+
+
+def _commas(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _off(value: object) -> object:
+    return None if value == OFF else value
+
+
+def _speed(value: str) -> str:
+    if value != "max" and not (value.replace(".", "", 1).isdecimal() and float(value) > 0):
+        raise ValueError("must be 'max' or a number above 0, how many times real time")
+    return value
+
+
+def _timeframe(value: str) -> str:
+    if value not in TIMEFRAMES:
+        raise ValueError(f"must be one of {', '.join(TIMEFRAMES)}")
+    return value
+
+
+def _parameter(value: object) -> bool | int | float | str:
+    """TOML's fractions are read as Decimal, because money is counted; a strategy's parameters are not money."""
+    if isinstance(value, Decimal) and value.is_finite():
+        return float(value)
+    if isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value)):
+        return value
+    raise ValueError("must be true, false, a number or a text")
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=32)]
+Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9.\-]*$", max_length=24)]
+Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_commas)]
+Files = Annotated[tuple[str, ...], BeforeValidator(_commas)]
+Speed = Annotated[str, BeforeValidator(str), AfterValidator(_speed)]
+Timeframe = Annotated[str, AfterValidator(_timeframe)]
+Parameter = Annotated[Any, BeforeValidator(_parameter)]
+Limit = Annotated[Annotated[Decimal, Field(gt=0)] | None, BeforeValidator(_off)]
+Money = Annotated[Decimal, Field(ge=0)]
+Seconds = Annotated[Decimal, Field(gt=0, le=86_400)]
+Count = Annotated[int, Field(ge=1_000)]
+
+
+class Section(BaseModel):
+    """A table of the file: no key is unknown, no value changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Box(Section):
+    """Which box this is; ``name`` is a level of every MQTT topic."""
+
+    name: Name = "box"
+
+
+class Log(Section):
+    """``json`` unset: JSON lines unless standard error is a terminal."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    json_lines: bool | None = Field(default=None, alias="json")
+
+
+class Market(Section):
+    """Where market data comes from. ``speed`` is a multiple of real time or ``max`` (recorded data, in lockstep)."""
+
+    source: Literal["simulated", "files"] = "simulated"
+    seed: int = Field(default=1, ge=0)
+    symbols: Symbols = ("SPY", "QQQ")
+    timeframe: Timeframe = "1m"
+    speed: Speed = "1"
+    files: Files = ()
+    bar_stamp: Literal["start", "end"] = "start"
+    session: Literal["regular", "all"] = "regular"
+    start: date | None = None
+    end: date | None = None
+    factors: str | None = None
+    bad_rows: Literal["refuse", "quarantine"] = "refuse"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.source == "files" and not self.files:
+            raise ValueError("files: name at least one file, since source is 'files'")
+        if self.source == "simulated" and not self.symbols:
+            raise ValueError("symbols: name at least one symbol to simulate")
+        if self.start and self.end and self.start > self.end:
+            raise ValueError(f"start: {self.start} is after end {self.end}")
+        return self
+
+
+class Strategy(Section):
+    """One strategy of the owner's. ``group`` shares one host process; by default each strategy has its own."""
+
+    name: Name
+    file: str = Field(min_length=1)
+    class_name: str = Field(default="", alias="class")
+    params: dict[str, Parameter] = Field(default_factory=dict)
+    group: Name | None = None
+
+    @property
+    def host(self) -> str:
+        """The name of the host it runs in."""
+        return self.group or self.name
+
+
+class Broker(Section):
+    """Which broker. On a box the keys come as systemd credentials; here they are for a desk."""
+
+    venue: Literal["paper"] = "paper"
+    key: SecretStr = SecretStr("")
+    secret: SecretStr = SecretStr("")
+
+
+class Paper(Section):
+    """The paper broker: starting cash (USD), commission (USD per share, and at least so much an order), fill model."""
+
+    cash: Annotated[Decimal, Field(gt=0)] = Decimal(100_000)
+    commission_per_share: Money = Decimal("0.005")
+    commission_minimum: Money = Decimal(1)
+    fill_model: Literal["next_event"] = "next_event"
+
+
+class Limits(Section):
+    """What the guard allows: shares, USD, percent of the last price, seconds. None (``"off"``): not checked."""
+
+    max_order_shares: Limit = Decimal(1_000)
+    max_position_shares: Limit = Decimal(1_000)
+    max_order_notional: Limit = Decimal(100_000)
+    price_collar_percent: Limit = Decimal(5)
+    stale_price_seconds: Limit = Decimal(120)
+
+    @classmethod
+    def off(cls) -> Self:
+        """No limit at all, as a backtest without ``--limits`` has it."""
+        return cls.model_validate(dict.fromkeys(cls.model_fields))
+
+
+class Validity(Section):
+    """How long (seconds) a decision may be acted on."""
+
+    intent_seconds: Seconds = Decimal(30)
+    approval_seconds: Seconds = Decimal(5)
+
+    @property
+    def intent(self) -> int:
+        """Nanoseconds from the decision to the gateway."""
+        return int(self.intent_seconds * SECOND)
+
+    @property
+    def approval(self) -> int:
+        """Nanoseconds from the guard's word to the gateway."""
+        return int(self.approval_seconds * SECOND)
+
+
+class Watchdog(Section):
+    """How long (seconds) a process may go without a turn of work before it is killed and started again."""
+
+    seconds: Seconds = Decimal(12)
+
+
+class Journal(Section):
+    """How many rows each journal keeps, and whether every quote is recorded or only those an output used."""
+
+    messages: Count = 100_000
+    inputs: Count = 200_000
+    dead_letters: Count = 1_000
+    record: bool = False
+
+
+class Settings(Section):
+    """All there is to set; ``show`` prints it, ``settings_hash`` names it."""
+
+    profile: Literal["paper", "live", "test"] = "paper"
+    box: Box = Box()
+    log: Log = Log()
+    market: Market = Market()
+    strategies: tuple[Strategy, ...] = ()
+    broker: Broker = Broker()
+    paper: Paper = Paper()
+    limits: Limits = Limits()
+    validity: Validity = Validity()
+    watchdog: Watchdog = Watchdog()
+    journal: Journal = Journal()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [strategy.name for strategy in self.strategies]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"strategies: two strategies are named {', '.join(twice)}; names must differ")
+        return self
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of all hosts, in the order of their first strategy."""
+        return tuple(dict.fromkeys(strategy.host for strategy in self.strategies))
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """The processes of the money path, in start order."""
+        return ("monitor", "gateway", "guard", *(f"host@{host}" for host in self.hosts), "feed")
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Every MQTT user: the processes and the windows."""
+        return (*self.processes, *WINDOWS)
+
+    @property
+    def topic_root(self) -> str:
+        """What every MQTT topic begins with."""
+        return f"appliance/1/{self.box.name}/"
+
+
+_PROFILE_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
+    "paper": {"market": {"timeframe": "5s"}},  # a first look shows its first trades within minutes
+    "live": {"log": {"level": "warning"}},
+    "test": {"market": {"speed": "max"}, "log": {"level": "debug"}},
+}
+
+
+def default_settings(profile: str = "paper") -> Settings:
+    """A profile's settings with nothing else said. Raises SettingsError for an unknown profile."""
+    return load_settings(None, profile, {})
+
+
+def load_settings(
+    path: Path | None = None, profile: str | None = None, env: Mapping[str, str] | None = None
+) -> Settings:
+    """The effective settings. ``profile`` (else APPLIANCE_PROFILE, else the file's, else paper) gives the defaults.
+
+    Relative paths in the file start at the file's directory. Raises SettingsError listing every mistake."""
+    env = os.environ if env is None else env
+    tree = read_toml(path) if path is not None else {}
+    chosen = profile or env.get(f"{ENV_PREFIX}PROFILE") or tree.get("profile", "paper")
+    merged = _merge(_PROFILE_DEFAULTS.get(str(chosen), {}), _anchored(tree, path.parent) if path is not None else tree)
+    origins = {}
+    for variable, keys, value in _overrides(env):
+        merged = _merge(merged, reduce(lambda inner, key: {key: inner}, reversed(keys), value))
+        origins[".".join(keys)] = variable
+    return _checked(Settings, merged | {"profile": chosen}, str(path) if path else "settings", origins)
+
+
+def load_limits(path: Path) -> Limits:
+    """The limits in a TOML file of their own, with or without a ``[limits]`` header. Raises SettingsError."""
+    tree = read_toml(path)
+    table = tree["limits"] if list(tree) == ["limits"] and isinstance(tree["limits"], dict) else tree
+    return _checked(Limits, table, str(path), {})
+
+
+def show(settings: Settings) -> str:
+    """The effective settings as TOML, secrets masked; without secrets it loads back to the same settings."""
+    return toml(_tree(settings, MASK))
+
+
+def secret_values(settings: Settings) -> tuple[str, ...]:
+    """Every secret that is set, for the log's mask."""
+    return tuple(found for found in _secrets(settings.model_dump()) if found)
+
+
+def settings_hash(settings: Settings) -> str:
+    """Twelve hex digits that differ when any setting but a secret does; processes compare it before they trade."""
+    canonical = json.dumps(_tree(settings, None), sort_keys=True, separators=(",", ":"), default=_canonical)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=1)
+def build_hash() -> str:
+    """Twelve hex digits over this package's sources; processes of different builds must not trade together."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for source in sorted(package.rglob("*.py"), key=lambda path: path.relative_to(package).as_posix()):
+        content = source.read_bytes()
+        digest.update(f"{source.relative_to(package).as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _checked(model: type[_M], tree: Mapping[str, Any], source: str, origins: Mapping[str, str]) -> _M:
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        lines = mistakes(model, error, origins)
+    count = "1 mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
+    raise SettingsError(
+        "\n".join([f"{source}: {count}", *(f"  {line}" for line in lines)]),
+        hint="correct them, then run 'appliance config check'",
+    )
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both trees in one, ``above`` where they differ."""
+    merged = {key: _merge(value, {}) if isinstance(value, dict) else value for key, value in below.items()}
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = _merge(under if isinstance(under, dict) else {}, value) if isinstance(value, dict) else value
+    return merged
+
+
+def _overrides(env: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...], Any]]:
+    for variable in sorted(env):
+        if variable.startswith(ENV_PREFIX) and "__" in variable:
+            yield variable, tuple(variable.removeprefix(ENV_PREFIX).lower().split("__")), _env_value(env[variable])
+
+
+def _env_value(text: str) -> Any:
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}", parse_float=Decimal)["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # the check of its key says what is expected
+
+
+def _anchored(tree: dict[str, Any], base: Path) -> dict[str, Any]:
+    """The tree with the files it names made relative to ``base``; what has the wrong type is left to the check."""
+
+    def anchor(table: object, key: str) -> None:
+        value = table.get(key) if isinstance(table, dict) else None
+        if isinstance(table, dict) and isinstance(value, str):
+            table[key] = str(base / value)
+        elif isinstance(table, dict) and isinstance(value, list):
+            table[key] = [str(base / item) if isinstance(item, str) else item for item in value]
+
+    anchor(tree.get("market"), "files")
+    anchor(tree.get("market"), "factors")
+    strategies = tree.get("strategies")
+    for strategy in strategies if isinstance(strategies, list) else ():
+        anchor(strategy, "file")
+    return tree
+
+
+def _tree(settings: Settings, mask: str | None) -> dict[str, Any]:
+    """Plain data by the file's keys; secrets are replaced by ``mask``, or left out without one."""
+    plain: dict[str, Any] = _unsecret(settings.model_dump(by_alias=True), mask)
+    plain["limits"] = {key: OFF if value is None else value for key, value in plain["limits"].items()}
+    return plain
+
+
+def _unsecret(value: Any, mask: str | None) -> Any:
+    if isinstance(value, dict):
+        kept = {key: item for key, item in value.items() if mask is not None or not isinstance(item, SecretStr)}
+        return {key: _unsecret(item, mask) for key, item in kept.items()}
+    if isinstance(value, tuple | list):
+        return [_unsecret(item, mask) for item in value]
+    if isinstance(value, SecretStr):
+        return mask if value.get_secret_value() else ""
+    return value
+
+
+def _secrets(value: Any) -> Iterator[str]:
+    if isinstance(value, dict | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _secrets(item)
+    elif isinstance(value, SecretStr):
+        yield value.get_secret_value()
+
+
+def _canonical(value: object) -> str:
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)

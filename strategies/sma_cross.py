@@ -1,0 +1,23 @@
+"""Two moving averages: the fast one follows the price closely, the slow one the trend. When the fast one crosses above
+the slow one a rise may have begun, so it buys; when it crosses below, it sells. It earns in long trends and loses a
+little, again and again, in markets that go sideways. Needs bars of one symbol; holds 100 shares or none.
+"""
+
+from appliance.strategy import Strategy, param
+
+
+class SmaCross(Strategy):
+    """Long while the fast average is above the slow one."""
+
+    symbol: str = param("SPY")
+    fast: int = param(10, low=2, high=100)
+    slow: int = param(30, low=5, high=400)
+
+    def on_start(self):
+        self.fast_sma, self.slow_sma = self.sma(self.symbol, self.fast), self.sma(self.symbol, self.slow)
+
+    def on_bar(self, bar):
+        if self.fast_sma.crossed_above(self.slow_sma):
+            self.target(bar.symbol, quantity=100, reason="fast crossed above slow")
+        elif self.fast_sma.crossed_below(self.slow_sma):
+            self.target(bar.symbol, quantity=0, reason="fast crossed below slow")

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.data.calendars import load_sessions
+from appliance.domain.market import Sessions
+
+
+@pytest.fixture(scope="session")
+def sessions(tmp_path_factory: pytest.TempPathFactory) -> Sessions:
+    """New York's sessions from 1998 to 2028."""
+    folder: Path = tmp_path_factory.mktemp("calendar")
+    return load_sessions(folder / "sessions.json", "2026-01-05")

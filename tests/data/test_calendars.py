@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from appliance.data import calendars
+from appliance.data.calendars import always_open, compile_sessions, load_sessions
+from appliance.domain.market import DAY, HOUR, Sessions
+from appliance.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("date", "hours"), [("2013-10-07", 6.5), ("2013-11-29", 3.5), ("1998-01-02", 6.5), ("2027-11-26", 3.5)]
+)
+def test_a_session_has_its_exchange_hours(sessions: Sessions, date: str, hours: float) -> None:
+    found = next(session for session in sessions if session.date == date)
+    assert (found.close - found.open) / HOUR == hours
+
+
+@pytest.mark.parametrize("date", ["2001-09-11", "2013-10-12", "2013-12-25", "2025-01-09"])
+def test_a_day_the_exchange_was_closed_is_not_in_the_table(sessions: Sessions, date: str) -> None:
+    assert all(session.date != date for session in sessions)
+
+
+def test_the_table_reaches_two_years_ahead_and_back_to_1998(sessions: Sessions) -> None:
+    dates = [session.date for session in sessions]
+    assert dates[0] == "1998-01-02"
+    assert dates[-1] >= "2028-01-05"
+    assert dates == sorted(dates)
+
+
+def test_a_cached_table_is_read_without_the_calendar_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load_sessions(tmp_path / "table.json", "2013-10-07", start_date="2013-01-01")
+    monkeypatch.setattr(calendars, "compile_sessions", None)
+    again = load_sessions(tmp_path / "table.json", "2013-12-31", start_date="2013-06-01")
+    assert list(again) == list(first)
+
+
+@pytest.mark.parametrize(
+    ("today", "start", "damage"),
+    [("2015-01-01", "2013-01-01", ""), ("2013-10-07", "2012-01-01", ""), ("2013-10-07", "2013-01-01", "{")],
+)
+def test_a_cache_that_does_not_do_is_replaced(tmp_path: Path, today: str, start: str, damage: str) -> None:
+    path = tmp_path / "table.json"
+    load_sessions(path, "2013-10-07", start_date="2013-01-01")
+    path.write_text(damage or path.read_text())
+    before = path.read_text()
+    table = load_sessions(path, today, start_date=start)
+    assert next(iter(table)).date[:4] == start[:4]
+    assert path.read_text() != before
+
+
+def test_a_cache_that_cannot_be_written_still_gives_a_table(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert len(load_sessions(tmp_path / "file" / "table.json", "2013-10-07", start_date="2013-01-01")) > 500
+
+
+@pytest.mark.parametrize("arguments", [("2013-01-01", "2013-02-01", "MOON"), ("new year", "2013-02-01", "XNYS")])
+def test_an_unknown_exchange_or_date_is_a_data_error(arguments: tuple[str, str, str]) -> None:
+    with pytest.raises(DataError, match=r"MOON|new year"):
+        compile_sessions(*arguments)
+
+
+def test_a_market_that_never_closes_contains_everything() -> None:
+    table = always_open()
+    assert table.contains(5, 400 * DAY)
+    session = table.at(3 * DAY + 5)
+    assert (session.date, session.open, session.close) == ("1970-01-04", 3 * DAY, 4 * DAY)
+    assert table.next_open(3 * DAY) == 4 * DAY
+
+
+def test_reading_data_imports_no_pandas() -> None:
+    code = (
+        "import sys, appliance.data.validate, appliance.data.calendars, appliance.data.sources.simulated,"
+        " appliance.data.sources.random_walk; print([n for n in ('pandas', 'numpy') if n in sys.modules])"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
