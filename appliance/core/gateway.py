@@ -28,7 +28,7 @@ from appliance.domain.messages import (
 )
 from appliance.domain.operations import LatchState, Peer
 from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus, is_terminal
-from appliance.domain.trading import Approved, Intent, Order, OrderType, TimeInForce
+from appliance.domain.trading import Approved, Intent, Order, OrderType, Side, TimeInForce
 
 ORDERS = "gateway/orders"
 REQUESTS = "venue/requests"
@@ -231,6 +231,9 @@ class GatewayCore(Core):
 
     def _told_fill(self, event: Event, now: Now) -> None:
         self.fill(event.body, now)
+        order = self.ledger.orders.get(event.body.order_id)
+        if order is not None and is_terminal(order.status):
+            self.reconciler.answered(order.id, OrderEvent.FILL, now)
 
     def fill(self, told: VenueFill, now: Now) -> None:
         """Book a fill, once, from wherever it is told."""
@@ -252,10 +255,11 @@ class GatewayCore(Core):
             self.plans.ended(moved, now)
 
     def protect(self, entry: Order, order_id: str, quantity: Decimal, stop: Decimal, now: Now) -> None:
-        """Let a protective stop rest at the venue; intent and approval are the entry's."""
+        """Let a protective stop rest at the venue; intent and approval are those of the order it comes from."""
+        side = Side.SELL if self.ledger.holding(entry.intent.strategy, entry.symbol) > 0 else Side.BUY
         order = Order(
             id=order_id, intent=entry.intent, approval=entry.approval, status=OrderStatus.SENDING, symbol=entry.symbol,
-            side=entry.side.opposite if not entry.intent.exit else entry.side, quantity=quantity, type=OrderType.STOP,
+            side=side, quantity=quantity, type=OrderType.STOP,
             stop_price=stop, time_in_force=TimeInForce.GTC, protects=entry.id,
         )  # fmt: skip
         self.dispatch(self.ledger.open(order, OrderEvent.SEND, attempt=1), now, entry.id)

@@ -166,7 +166,7 @@ class GuardCore(Core):
     def _reduces(self, intent: Intent) -> bool:
         """Opposite to the confirmed position, with all other exits not larger than it. Unknown position: no."""
         position = self._positions.get(intent.symbol, ZERO)
-        if position * intent.side.sign >= 0:
+        if not intent.quantity.is_finite() or position * intent.side.sign >= 0:
             return False
         others = ZERO
         for symbol, side, left, _, _ in self._working():
@@ -190,11 +190,13 @@ class GuardCore(Core):
     def _ticks(self, event: Event, now: Now) -> None:
         """Quotes are not written row by row: after a restart there is no price, and without a price no new risk."""
         for quote in event.body.quotes:
-            dict.__setitem__(self._prices, quote.symbol, Price(last_price(quote), quote.time))
+            if _good(price := last_price(quote)):
+                dict.__setitem__(self._prices, quote.symbol, Price(price, quote.time))
             self._watch(quote, now, f"quote of {quote.time}")
 
     def _market(self, happened: MarketEvent, now: Now, cause: str) -> None:
-        self._prices[happened.symbol] = Price(last_price(happened), known_at(happened))
+        if _good(price := last_price(happened)):
+            self._prices[happened.symbol] = Price(price, known_at(happened))
         if self._stops:
             self._watch(happened, now, cause)
 
@@ -209,7 +211,11 @@ class GuardCore(Core):
         """Write an exit of our own, whatever the strategy thinks: the gateway replaces the resting stop by it."""
         spot = self.writers[DECISIONS].next()
         side = Side.SELL if holding > 0 else Side.BUY
-        protective = [o.id for o in self._orders.values() if o.protects and o.intent.strategy == strategy]
+        protective = [
+            order.id
+            for order in self._orders.values()
+            if order.protects and order.symbol == symbol and order.intent.strategy == strategy
+        ]
         intent = Intent(
             id=f"guard-{spot.epoch}-{spot.seq}", strategy=strategy, counter=0, symbol=symbol, side=side,
             quantity=abs(holding), decided=now.moment, valid=self._validity, cause=cause, reason=reason,
@@ -266,6 +272,11 @@ class GuardCore(Core):
             strategy, _, symbol = key.partition("/")
             if holding and command.symbol in ("", symbol):
                 self._exit(strategy, symbol, holding, "flatten", now, command.id)
+
+
+def _good(price: float) -> bool:
+    """Whether a price is one: what is not a positive number leaves the last good one, which goes stale."""
+    return 0.0 < price < float("inf")
 
 
 def _crossed(stop: Stop, holding: Decimal, happened: MarketEvent) -> bool:

@@ -111,7 +111,7 @@ class HostCore(Core):
         self._catching_up = False
         for key, signal in [*self._missed.items(), *self._deferred.items()]:
             self._missed.drop(key)
-            self._net(signal, now, f"{self.process} caught up")
+            self._net(signal, now)
         return self._out
 
     # --- strategies ----------------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ class HostCore(Core):
         self._past = now.time - event.body.end > self._validity
         self._market(event.body, now, event.stream, event.spot)
         if self._missed and not self._past:
-            self._catch_up(now, event.position)
+            self._catch_up(now)
 
     def _market(self, happened: MarketEvent, now: Now, cause: str, spot: Spot) -> None:
         hook = HOOKS.get(type(happened))
@@ -206,13 +206,13 @@ class HostCore(Core):
             if happened.symbol in runner.symbols:
                 self._call(name, hook, happened, now, cause, spot)
 
-    def _catch_up(self, now: Now, cause: str) -> None:
+    def _catch_up(self, now: Now) -> None:
         """Back in the present: one target per symbol from what was missed, unless it has been said anew."""
         for key, signal in list(self._missed.items()):
             del self._missed[key]
             said = any(e.type is EventType.SIGNAL and f"{e.body.strategy}/{e.body.symbol}" == key for e in self._out)
             if not said:
-                self._net(signal, now, cause)
+                self._net(signal, now)
 
     def _ticks(self, event: Event, now: Now) -> None:
         if not self._begun:
@@ -230,14 +230,14 @@ class HostCore(Core):
             standing = self._standing.get(name, Standing())
             counter = standing.counter + 1
             self._standing[name] = replace(standing, counter=counter)
-            signal = Signal(name, wish.symbol, wish.quantity, wish.reason, counter, wish.stop)
+            signal = Signal(name, wish.symbol, wish.quantity, wish.reason, counter, wish.stop, cause)
             self.emit(self._signals, signal, now, cause)
             if self._past or self._catching_up:
                 self._missed[f"{name}/{wish.symbol}"] = signal
             else:
-                self._net(signal, now, cause)
+                self._net(signal, now)
 
-    def _net(self, signal: Signal, now: Now, cause: str) -> None:
+    def _net(self, signal: Signal, now: Now) -> None:
         key = f"{signal.strategy}/{signal.symbol}"
         on_its_way = self._on_its_way(signal.strategy, signal.symbol)
         wanted = legs(signal.quantity, self._positions.get(key, ZERO), on_its_way)
@@ -250,11 +250,11 @@ class HostCore(Core):
             intent = Intent(
                 id=f"{self.name}-{spot.epoch}-{spot.seq}", strategy=signal.strategy, counter=signal.counter,
                 symbol=signal.symbol, side=leg.side, quantity=leg.quantity, decided=now.moment, valid=self._validity,
-                cause=cause, reason=signal.reason, stop=None if leg.exit else signal.stop, exit=leg.exit,
+                cause=signal.cause, reason=signal.reason, stop=None if leg.exit else signal.stop, exit=leg.exit,
                 staged=now.boot == DATA_BOOT,
             )  # fmt: skip
             self._booked[intent.id] = Booked(signal.strategy, signal.symbol, leg.side, leg.quantity)
-            self.emit(self._intents, intent, now, cause)
+            self.emit(self._intents, intent, now, signal.cause)
 
     def _on_its_way(self, strategy: str, symbol: str) -> Decimal:
         total = ZERO
@@ -268,7 +268,7 @@ class HostCore(Core):
     def _denied(self, event: Event, now: Now) -> None:
         denied: Denied = event.body
         if denied.intent.id in self._booked:
-            self._end(denied.intent.id, denied.intent.strategy, denied.intent.symbol, now, event.position)
+            self._end(denied.intent.id, denied.intent.strategy, denied.intent.symbol, now)
 
     def _order(self, event: Event, now: Now) -> None:
         order: Order = event.body
@@ -284,7 +284,7 @@ class HostCore(Core):
                 self._booked[order.id] = replace(booked, left=order.remaining)
         self._hear(Told(event.position, order=order), strategy, now)
         if is_terminal(order.status) and order.id in self._booked:
-            self._end(order.id, strategy, order.symbol, now, event.position)
+            self._end(order.id, strategy, order.symbol, now)
 
     def _adopt(self, order: Order) -> None:
         """An intent of ours that we do not remember: a power cut took the memory, not the order."""
@@ -317,7 +317,7 @@ class HostCore(Core):
             runner.set_position(fill.symbol, self._positions[key])
         self._hear(Told(event.position, fill=fill), fill.strategy, now)
 
-    def _end(self, order_id: str, strategy: str, symbol: str, now: Now, cause: str) -> None:
+    def _end(self, order_id: str, strategy: str, symbol: str, now: Now) -> None:
         booked = self._booked[order_id]
         if not booked.ended:
             self._booked[order_id] = replace(booked, ended=True, left=ZERO)
@@ -325,7 +325,7 @@ class HostCore(Core):
                 self._forget()
         deferred = self._deferred.get(f"{strategy}/{symbol}")
         if deferred is not None and now.boot != DATA_BOOT and not self._catching_up:
-            self._net(deferred, now, cause)
+            self._net(deferred, now)
 
     def _forget(self) -> None:
         for order_id in [key for key, booked in self._booked.items() if booked.ended][: BOOKED_MAX // 2]:
@@ -345,7 +345,7 @@ class HostCore(Core):
             del self._told[position]
             self._tell(told, now)
         for signal in list(self._deferred.values()):
-            self._net(signal, now, "deferred")
+            self._net(signal, now)
 
     def _tell(self, told: Told, now: Now) -> None:
         cause, _, spot = told.position.partition(":")

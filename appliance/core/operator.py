@@ -60,13 +60,15 @@ class Operator:
         return True, f"{self._gateway.stop.state.value}, generation {self._gateway.stop.latch.generation}"
 
     def _resume(self, command: Command, now: Now) -> tuple[bool, str]:
-        latch, text = self._gateway.stop.resume(command, now)
-        if latch is None:
+        stop, blocked = self._gateway.stop, self._gateway.ledger.blocked
+        only_symbols = stop.state is LatchState.ACTIVE and command.generation == stop.latch.generation and bool(blocked)
+        latch, text = stop.resume(command, now)
+        if latch is None and not only_symbols:
             return False, text
-        for symbol in list(self._gateway.ledger.blocked):
-            del self._gateway.ledger.blocked[symbol]
+        for symbol in list(blocked):
+            del blocked[symbol]
         self.announce(now)
-        return True, f"active, generation {latch.generation}"
+        return True, f"active, generation {stop.latch.generation}"
 
     def _flatten(self, command: Command, now: Now) -> tuple[bool, str]:
         """The guard writes the exits; here the latch goes down first and what would add risk is cancelled."""
@@ -81,7 +83,7 @@ class Operator:
         """Cancel working orders; protective stops and exits under way are spared unless everything goes."""
         orders = [order for order in self._gateway.ledger.live() if _goes(order, everything)]
         for order in orders:
-            self._gateway.cancel(order, now)
+            self._gateway.reconciler.unwant(order, now)
         return len(orders)
 
     def latch_file(self, event: Event, now: Now) -> None:

@@ -23,6 +23,7 @@ class Plans:
     def __init__(self, gateway: GatewayCore) -> None:
         self._gateway = gateway
         self._ledger = gateway.ledger
+        self._trims = gateway.table("trim", bool)
 
     def begin(self, order: Order, now: Now, cause: str) -> None:
         """Start an exit: at once, or after the protective stops it replaces have ended."""
@@ -38,6 +39,9 @@ class Plans:
         """Start an entry: at once, or after the exit before it (a flip is two orders: out, then in)."""
         if self._behind_exit(order):
             self._gateway.tell(self._ledger.open(order, OrderEvent.WAIT), now, cause)
+        elif self._against_holding(order):
+            text = "the position in the other direction is not closed"
+            self._gateway.tell(self._ledger.open(order, OrderEvent.DENY, code="EXIT_FIRST", text=text), now, cause)
         else:
             self._gateway.dispatch(self._ledger.open(order, OrderEvent.SEND, attempt=1), now, cause)
 
@@ -49,6 +53,15 @@ class Plans:
             if other.intent.strategy == order.intent.strategy and other.symbol == order.symbol
         )
 
+    def _against_holding(self, order: Order) -> bool:
+        """Whether an entry would trade against what the strategy holds beyond its exits under way."""
+        left = self._ledger.holding(order.intent.strategy, order.symbol)
+        for other in self._ledger.live():
+            same = other.intent.strategy == order.intent.strategy and other.symbol == order.symbol
+            if same and other.intent.exit and not other.protects and other.status is not OrderStatus.WAITING:
+                left += other.remaining * other.side.sign
+        return left * order.side.sign < 0
+
     def _admit(self, strategy: str, symbol: str, now: Now) -> None:
         """Let waiting entries go once no exit is before them; they are judged again, for they have waited."""
         for order in self._ledger.live():
@@ -56,6 +69,8 @@ class Plans:
             if not same or order.status is not OrderStatus.WAITING or self._behind_exit(order):
                 continue
             refusal = self._gateway.refusal(order, now)
+            if refusal is None and self._against_holding(order):
+                refusal = ("EXIT_FIRST", "the exit before it did not close the position")
             if refusal is None:
                 self._gateway.dispatch(self._ledger.move(order, OrderEvent.SEND, attempt=1), now)
             else:
@@ -108,7 +123,8 @@ class Plans:
 
     def canceling(self, order: Order) -> bool:
         """Whether a waiting exit wants this protective stop gone."""
-        return bool(order.protects) and not is_terminal(order.status) and self._exit_waits(order)
+        trimmed = f"{order.intent.strategy}/{order.symbol}" in self._trims
+        return bool(order.protects) and not is_terminal(order.status) and (trimmed or self._exit_waits(order))
 
     def _exit_waits(self, order: Order) -> bool:
         return any(
@@ -121,12 +137,24 @@ class Plans:
 
     def filled(self, order: Order, fill: Fill, now: Now) -> None:
         """An entry with a stop was filled: the stop rests for these shares from now on."""
+        self._trim(order, now)
         stop = order.intent.stop
         if stop is None or order.protects or order.intent.exit:
             return
         self._ledger.stops[f"{fill.strategy}/{fill.symbol}"] = stop
         if not self._exit_waits(order):
             self._gateway.protect(order, f"{order.id}-s{order.filled}", fill.quantity, stop, now)
+
+    def _trim(self, order: Order, now: Now) -> None:
+        """Stops that together would sell more than is held must go; what is held is protected anew when they have."""
+        strategy, symbol = order.intent.strategy, order.symbol
+        holding = self._ledger.holding(strategy, symbol)
+        stops = self._ledger.protective(strategy, symbol)
+        resting = sum((stop.remaining * stop.side.sign for stop in stops), ZERO)
+        if stops and (holding * resting >= 0 or abs(resting) > abs(holding)):
+            self._trims[f"{strategy}/{symbol}"] = True
+            for stop in stops:
+                self._cancel(stop, now)
 
     def ended(self, order: Order, now: Now) -> None:
         """An order is over: a waiting exit may go, a position left unprotected is protected again."""
@@ -140,6 +168,11 @@ class Plans:
         strategy, symbol = order.intent.strategy, order.symbol
         if self._ledger.protective(strategy, symbol):
             return
+        if not self._ledger.holding(strategy, symbol):
+            self._ledger.stops.drop(f"{strategy}/{symbol}")  # the stop did its work: the next entry brings its own
+        if f"{strategy}/{symbol}" in self._trims:
+            del self._trims[f"{strategy}/{symbol}"]
+            self._protect_rest(order, now)
         for waiting in self._ledger.live():
             same = waiting.symbol == symbol and waiting.intent.strategy == strategy
             if same and waiting.intent.exit and waiting.status is OrderStatus.WAITING:

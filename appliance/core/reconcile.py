@@ -36,6 +36,7 @@ class Reconciler:
     def __init__(self, gateway: GatewayCore) -> None:
         self._gateway = gateway
         self._baseline = gateway.table("baseline", Decimal)
+        self._unwanted = gateway.table("unwanted", bool)
         self.done = False
         self._up = False
         self._n = 0
@@ -88,9 +89,11 @@ class Reconciler:
         order = self._gateway.ledger.orders.get(order_id)
         if order is None or is_terminal(order.status):
             del self._asked[order_id]
-        elif self._gateway.plans.canceling(order):
+        elif self._going(order):
             self._asked[order_id] = now.ticks
             self._gateway.cancel(order, now)
+            if order.status in (OrderStatus.UNKNOWN, OrderStatus.SENDING):
+                self._ask(order_id, now)
         elif order.status in (OrderStatus.UNKNOWN, OrderStatus.SENDING) or self._doubtful(order_id):
             self._ask(order_id, now)
         else:
@@ -114,6 +117,15 @@ class Reconciler:
         """A cancel was asked for: ask again until the order has ended."""
         self._asked.setdefault(order.id, now.ticks)
 
+    def unwant(self, order: Order, now: Now) -> None:
+        """The owner wants an order gone: it is cancelled until it has ended, and never sent again."""
+        self._unwanted[order.id] = True
+        self._gateway.cancel(order, now)
+        self.watch(order, now)
+
+    def _going(self, order: Order) -> bool:
+        return order.id in self._unwanted or self._gateway.plans.canceling(order)
+
     # --- the snapshot ------------------------------------------------------------------------------------------------
 
     def snapshot(self, event: Event, now: Now) -> None:
@@ -123,8 +135,11 @@ class Reconciler:
             return
         self._looked = None
         self._next_look = now.ticks + self._gateway.traits.look_every
+        self._waiting.clear()  # what is still in doubt is asked about anew
         for fill in told.fills:
             self._gateway.fill(fill, now)
+        for order_id in told.open:
+            self._adopt(order_id, now)
         for order in self._gateway.ledger.live():
             self._compare_order(order, told, now)
         self._compare_positions(told, now)
@@ -145,6 +160,15 @@ class Reconciler:
             moved = self._gateway.ledger.move(order, OrderEvent.ACCEPT)
             self._gateway.tell(moved, now)
             self._asked.pop(order.id, None)
+        if order.id in self._unwanted:
+            self.unwant(order, now)
+
+    def _adopt(self, order_id: str, now: Now) -> None:
+        """An order is open that the venue said it never had."""
+        order = self._gateway.ledger.orders.get(order_id)
+        if order is not None and order.status is OrderStatus.NOT_PLACED:
+            self._gateway.tell(self._gateway.ledger.move(order, OrderEvent.ACCEPT), now)
+            self._gateway.block(order.symbol, f"{order_id} is open after the venue said it never had it", now)
 
     def _compare_positions(self, told: VenueSnapshot, now: Now) -> None:
         ledger = self._gateway.ledger
@@ -179,7 +203,8 @@ class Reconciler:
         settled = order is None or order.status not in (OrderStatus.UNKNOWN, OrderStatus.SENDING)
         if order is None or is_terminal(order.status):
             self._short.pop(order_id, None)
-        if settled and not self._doubtful(order_id) and (order is None or not self._gateway.plans.canceling(order)):
+            self._unwanted.drop(order_id)
+        if settled and not self._doubtful(order_id) and (order is None or not self._going(order)):
             self._asked.pop(order_id, None)
         self._waiting.pop(order_id, None)
         self._finish(now)
@@ -225,6 +250,8 @@ class Reconciler:
         gateway.plans.ended(ended, now)
 
     def _may_resend(self, order: Order, now: Now) -> bool:
+        if order.id in self._unwanted:
+            return False
         if order.protects:
             return True
         approval = order.approval

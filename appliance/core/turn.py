@@ -292,7 +292,7 @@ class Turn:
 
     def _quarantine(self, event: Event, error: str) -> None:
         now = self._clock.now(event)
-        letter = DeadLetter(event.position if event.stream else event.topic, wire.encode(event), error, now.time)
+        letter = DeadLetter(event.position if event.stream else event.topic, wire.encode(event, wire.LOCAL_MAX), error, now.time)
         self._count("dead_letters")
         if event.stream and topics.pattern_of(event.stream) in ORDER_STREAMS:
             self._count("poisoned")
@@ -307,11 +307,14 @@ class Turn:
         dead: list[DeadLetter] | None = None,
         checkpoint: dict[str, bytes] | None = None,
     ) -> None:
-        encoded = [(event, wire.encode(event)) for event in outputs]
+        try:
+            encoded = [(event, wire.encode(event)) for event in outputs]
+            rows = self.core.changes()
+        except Exception as error:  # what cannot be written is undone like what raised
+            raise _CoreFailed from error
         for event in batch:
             if event.stream:
                 self.readers[event.stream].jump(event.spot)
-        rows = self.core.changes()
         if not (encoded or rows or inputs or dead or any(event.stream for event in batch)):
             return
         commit = Commit(
@@ -395,7 +398,7 @@ class _CoreFailed(Exception):
 def _input(event: Event, now: Now) -> Input:
     if event.stream:
         return Input(now, event.position)
-    return Input(now, event.topic, wire.encode(event))
+    return Input(now, event.topic, wire.encode(event, wire.LOCAL_MAX))
 
 
 class _Quiet:

@@ -53,7 +53,10 @@ class Moment(Struct, frozen=True, gc=False):
 
 
 class Signal(Struct, frozen=True):
-    """A strategy's wish: hold ``quantity`` shares of ``symbol`` (signed), with an optional protective stop."""
+    """A strategy's wish: hold ``quantity`` shares of ``symbol`` (signed), with an optional protective stop.
+
+    ``counter`` numbers the strategy's signals; ``cause`` is the position of the deciding event.
+    """
 
     strategy: str
     symbol: str
@@ -61,6 +64,7 @@ class Signal(Struct, frozen=True):
     reason: str
     counter: int
     stop: Decimal | None = None
+    cause: str = ""
 
 
 class Intent(Struct, frozen=True):

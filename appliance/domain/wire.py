@@ -58,8 +58,12 @@ def _finite(value: object) -> bool:
     return not isinstance(value, dict) or all(_finite(one) for one in value.values())
 
 
-def encode(event: Event) -> bytes:
-    """The event as JSON, without ``sent``. Raises WireError above PAYLOAD_MAX bytes."""
+LOCAL_MAX = 64 * 1024 * 1024
+"""Longest message in bytes that stays inside its process and its journal: a venue's snapshot never meets the broker."""
+
+
+def encode(event: Event, limit: int = PAYLOAD_MAX) -> bytes:
+    """The event as JSON, without ``sent``. Raises WireError above ``limit`` bytes."""
     head: dict[str, Any] = {"v": WIRE_VERSION, "type": event.type.value}
     if event.stream:
         head |= {"stream": event.stream, "epoch": event.epoch, "seq": event.seq}
@@ -70,8 +74,8 @@ def encode(event: Event) -> bytes:
         head["after"] = event.after
     head["body"] = event.body
     payload = _ENCODER.encode(head)
-    if len(payload) > PAYLOAD_MAX:
-        raise WireError(f"{event.type.value}: {len(payload)} bytes, at most {PAYLOAD_MAX} are allowed")
+    if len(payload) > limit:
+        raise WireError(f"{event.type.value}: {len(payload)} bytes, at most {limit} are allowed")
     return payload
 
 
@@ -80,15 +84,15 @@ def stamped(payload: bytes, sent: int) -> bytes:
     return b'%s,"sent":%d}' % (payload[:-1], sent)
 
 
-def decode(payload: bytes) -> Event:
+def decode(payload: bytes, limit: int = PAYLOAD_MAX) -> Event:
     """The event in a payload. Raises WireError naming what is wrong with it."""
-    return decode_sent(payload)[0]
+    return decode_sent(payload, limit)[0]
 
 
-def decode_sent(payload: bytes) -> tuple[Event, int]:
+def decode_sent(payload: bytes, limit: int = PAYLOAD_MAX) -> tuple[Event, int]:
     """The event and the time it was sent (ns UTC, 0 when it does not say)."""
-    if len(payload) > PAYLOAD_MAX + 32:
-        raise WireError(f"payload of {len(payload)} bytes, at most {PAYLOAD_MAX} are allowed")
+    if len(payload) > limit + 32:
+        raise WireError(f"payload of {len(payload)} bytes, at most {limit} are allowed")
     try:
         envelope = _ENVELOPE.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

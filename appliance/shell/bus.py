@@ -35,6 +35,7 @@ KEEPALIVE_S = 10
 BACKOFF_MIN, BACKOFF_MAX = 50 * MS, SECOND
 ANSWER_MAX = 3 * SECOND
 """Without a CONNACK, a SUBACK or an echo of our own for this long, the connection is dropped and made anew."""
+GOODBYE_MAX = 500 * MS
 ECHO_EVERY = SECOND
 READS_MAX = 256
 """Packets taken in one call of ``read``, so that other work gets its turn."""
@@ -236,11 +237,17 @@ class EventBus:
     def close(self) -> None:
         """Say goodbye, so that no will is published. What has not left by now does not leave."""
         client, self._client = self._client, None
-        self.up, self.why = False, "closed"
-        if client is not None and client.socket() is not None:
-            client.on_message = None
+        self.up, self.why, self._retry_at = False, "closed", 1 << 63
+        sock = client.socket() if client is not None else None
+        if client is None or not isinstance(sock, socket.socket):
+            return
+        # Closing a unix socket with something unread in it throws away what the other side has not read: our goodbye.
+        with sock.dup() as open_end, contextlib.suppress(OSError):
             client.disconnect()
-        self._retry_at = 1 << 63
+            open_end.settimeout(GOODBYE_MAX / SECOND)
+            until = self._ticks() + GOODBYE_MAX
+            while open_end.recv(65_536) and self._ticks() < until:
+                pass
 
     # --- publishing ----------------------------------------------------------------------------------------------
 

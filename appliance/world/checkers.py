@@ -179,6 +179,8 @@ class Checkers:
             before = held.get(key, ZERO)
             after = before + fill.quantity * fill.side.sign
             held[key] = after
+            if f"{key[0]}/{key[1]}" in self._world.venue.strays:
+                continue  # an order given up for good and filled after all: its symbol is halted, that is all one can do
             if (order.protects or order.intent.exit) and not (abs(after) < abs(before) and after * before >= 0):
                 self._found(f"exit {order.id} took {key[0]} from {before} to {after} {fill.symbol}")
 
@@ -222,7 +224,8 @@ class Checkers:
 
     def _no_false_alarm(self) -> None:
         """Nothing here should halt a symbol: whoever does has seen something that was not there."""
+        strays = [key.partition("/")[2] for key in self._world.venue.strays]
         for event in self._outputs("gateway", "gateway/orders"):
-            if event.type is EventType.LATCH and event.body.blocked:
+            if event.type is EventType.LATCH and any(symbol not in strays for symbol in event.body.blocked):
                 self._found(f"halted for no reason: {event.body.blocked}")
                 return

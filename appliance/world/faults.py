@@ -28,6 +28,7 @@ class Faults(Struct):
     submit_lost: float
     answer_lost: float
     submit_late: float
+    submit_very_late: float
     hint_lost: float
     hint_twice: float
     fill_partly: float
@@ -43,12 +44,16 @@ class Faults(Struct):
         def every(least: float) -> float:
             return random.choice((0.0, random.uniform(least, 6 * least), random.uniform(least, 2 * least)))
 
+        refuses_duplicates = random.random() < 0.5
+        # Only a venue that burns ids meets the order that arrives after it said "never had it".
+        very_late = 0.0 if refuses_duplicates else rate(0.06)
         return cls(
             drop=rate(0.2), duplicate=rate(0.3), slow=rate(0.3), crash_before_commit=rate(0.004),
             crash_after_commit=rate(0.006), crash_in_publish=rate(0.006), kill_every=every(6), pause_every=every(10),
             broker_restart_every=every(12), power_cut_every=every(14), command_every=every(10),
             link_down_every=every(15), submit_lost=rate(0.2), answer_lost=rate(0.25), submit_late=rate(0.15),
-            hint_lost=rate(0.25), hint_twice=rate(0.3), fill_partly=rate(0.6), refuses_duplicates=random.random() < 0.5,
+            submit_very_late=very_late,
+            hint_lost=rate(0.25), hint_twice=rate(0.3), fill_partly=rate(0.6), refuses_duplicates=refuses_duplicates,
         )  # fmt: skip
 
     def heal(self) -> None:

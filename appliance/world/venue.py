@@ -51,7 +51,9 @@ class _Market(MarketSimulator):
 
 
 class SimulatedVenue:
-    """Takes what the gateway asks; ``deliver`` brings answers to whoever is the gateway by then."""
+    """``strays`` are strategy/symbol pairs of which an order was so late that it may have been given up.
+
+    Takes what the gateway asks; ``deliver`` brings answers to whoever is the gateway by then."""
 
     def __init__(
         self, scheduler: Scheduler, faults: Faults, random: Random, deliver: Callable[[Event], None]
@@ -63,6 +65,7 @@ class SimulatedVenue:
         self.market = _Market("venue", Writers(()), Decimal(1_000_000), FREE)
         self.market.faults, self.market.random = faults, random
         self.log: list[Placed] = []
+        self.strays: dict[str, str] = {}
         self._arrivals: dict[str, int] = {}
         self.up = False
 
@@ -82,6 +85,10 @@ class SimulatedVenue:
             return
         late = kind is EventType.VENUE_SUBMIT and self._random.random() < self._faults.submit_late
         flight = self._random.randrange(TIMEOUT, FLIGHT_MAX) if late else self._random.randrange(MILLI, 60 * MILLI)
+        if kind is EventType.VENUE_SUBMIT and self._random.random() < self._faults.submit_very_late:
+            late, flight = True, self._random.randrange(4 * SECOND, 12 * SECOND)
+            order = event.body.order
+            self.strays[f"{order.intent.strategy}/{order.symbol}"] = order.id
         if late:
             self._lose(event)
         self._scheduler.after(flight, lambda: self._arrive(event, silent=late))
