@@ -76,7 +76,9 @@ class Playbook:
             raise PlaybookError(self._told(f"+  << {_brief(expected)}   expected, but nothing more was said"))
         event = self.unread.popleft()
         if not _fits(expected, event):
-            wrong = f"-  << {_brief(event.body)}   on {event.stream or event.topic}\n+  << {_brief(expected)}   expected"
+            wrong = (
+                f"-  << {_brief(event.body)}   on {event.stream or event.topic}\n+  << {_brief(expected)}   expected"
+            )
             raise PlaybookError(self._told(wrong))
         self._said.append(f"<< {_brief(event.body)}")
         return self

@@ -52,6 +52,10 @@ def test_unread_outputs_at_the_end_fail() -> None:
 
 
 def test_an_error_of_the_test_itself_is_not_hidden_by_unread_outputs() -> None:
-    with pytest.raises(ZeroDivisionError), Playbook(Echo()) as play:
-        play >> A
-        raise ZeroDivisionError
+    def stumble() -> None:
+        with Playbook(Echo()) as play:
+            play >> A
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stumble()

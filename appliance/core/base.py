@@ -59,6 +59,7 @@ class Core:
         self._tables: dict[str, Rows[object]] = {}
         self._handlers: dict[EventType, Callable[[Event, Now], None]] = {}
         self._out: list[Event] = []
+        self.logged: list[str] = []
 
     def table(self, name: str, kind: type[T]) -> Rows[T]:
         """A new table of state; its rows are saved as ``name/key``."""
@@ -112,6 +113,10 @@ class Core:
     def accepts(self, stream: str) -> bool:
         """Whether messages of ``stream`` may be delivered now; the others are held back."""
         return True
+
+    def figures(self) -> dict[str, int]:
+        """Counts of ours for the heartbeat."""
+        return {}
 
     def started(self, now: Now) -> list[Event]:
         """Called once after every start, before any message."""

@@ -23,7 +23,9 @@ class Taken(Struct, frozen=True):
 
     position: int = 0
     bars: int = 0
+    outside: int = 0
     done: bool = False
+    state: str = ""
 
 
 class Seen(Struct, frozen=True):
@@ -45,6 +47,7 @@ class FeedCore(Core):
         self._buffer: deque[tuple[int, tuple[MarketEvent, ...], int]] = deque()
         self._offered: int | None = None
         self._source_done = False
+        self._outside = 0
         self._waiting: Settled | None = None
         self._ticks = 0
         self.on(EventType.OFFER, self._offer)
@@ -74,11 +77,12 @@ class FeedCore(Core):
 
     def _offer(self, event: Event, now: Now) -> None:
         offer: Offer = event.body
+        self._offered = offer.position
+        self._source_done = offer.done
+        self._outside = offer.outside
         if self._barrier is None:
             self._publish(offer, now)
             return
-        self._offered = offer.position
-        self._source_done = offer.done
         start = offer.position - len(offer.events)
         self._buffer.extend(_by_time(offer.events, start))
         if self._waiting is not None:
@@ -97,9 +101,11 @@ class FeedCore(Core):
         if quotes:
             self._ticks += 1
             self.send(QUOTES, Ticks(self._ticks, tuple(quotes[symbol] for symbol in sorted(quotes))), now)
-        bars = sum(isinstance(happened, Bar) for happened in offer.events)
-        if bars:
-            self._taken[""] = replace(self.taken, position=offer.position, bars=self.taken.bars + bars)
+        # Quotes alone are not worth a row a tick: after a restart their source goes on from the last bar.
+        if any(isinstance(happened, Bar | QuoteBar) for happened in offer.events):
+            bars = sum(isinstance(happened, Bar) for happened in offer.events)
+            taken = self.taken
+            self._taken[""] = replace(taken, position=offer.position, bars=taken.bars + bars, state=offer.state)
 
     def _bar(self, bar: Bar | QuoteBar, now: Now) -> None:
         key = f"{bar.symbol}/{bar.timeframe}/{type(bar).__name__}"
@@ -159,7 +165,7 @@ class FeedCore(Core):
     def _finish(self, staging: Staging, now: Now) -> None:
         """The last word of a replay; it comes when everything before it has settled."""
         if not self.taken.done:
-            self._taken[""] = replace(self.taken, done=True)
+            self._taken[""] = replace(self.taken, done=True, outside=self._outside)
             self._release(Step(Stage.DONE, staging.time), now)
 
 

@@ -23,6 +23,7 @@ from appliance.domain.messages import (
     Now,
     VenueCancel,
     VenueFill,
+    VenueLink,
     VenueReport,
     VenueSubmit,
 )
@@ -77,6 +78,12 @@ class GatewayCore(Core):
         self.on(EventType.PEER, self._peer)
         self.on(EventType.INHIBIT, self._inhibit)
         self.on(EventType.WAKEUP, self._wakeup)
+
+    def started(self, now: Now) -> list[Event]:
+        """After every start: ask the venue's adapter to connect; its VENUE_LINK begins the reconciliation."""
+        self._out = []
+        self.send(REQUESTS, VenueLink(False, "connect"), now)
+        return self._out
 
     # --- what the turn asks ------------------------------------------------------------------------------------------
 

@@ -86,7 +86,6 @@ class HostCore(Core):
         self._begun = False
         self._past = False
         self._catching_up = True
-        self.logged: list[str] = []
         self.on(EventType.STEP, self._step)
         self.on(EventType.BAR, self._live_market)
         self.on(EventType.QUOTE_BAR, self._live_market)
@@ -104,6 +103,11 @@ class HostCore(Core):
         if now.time > 0:
             self._begin(now)
         return self._out
+
+    def figures(self) -> dict[str, int]:
+        failures = sum(len(standing.failures) for standing in self._standing.values())
+        paused = sum(bool(standing.paused) for standing in self._standing.values())
+        return {"strategy_failures": failures, "strategies_paused": paused}
 
     def released(self, now: Now) -> list[Event]:
         """The gateway's stream is consumed to its head: what was wished meanwhile is netted against what is known."""

@@ -96,7 +96,7 @@ class MarketSimulator(Core):
         if order.id in self.resting or order.id in self.ended:
             self._tell(order.id, now)  # the id is taken: what became of it is the answer, never a second order
             return
-        if not (order.quantity > 0):
+        if not (order.quantity.is_finite() and order.quantity > 0):
             self._end(order.id, OrderEvent.REJECT, now, f"quantity {order.quantity} is not positive")
             return
         self.resting[order.id] = self._rest(order, now)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from appliance.core.base import Core
 from appliance.core.peers import Peers
 from appliance.core.ports import Clock, Commit, DeadLetter, Input, Publish, Saved, Store
+from appliance.core.quiet import Quiet, as_input
 from appliance.core.serve import Server
 from appliance.core.streams import Reader, Writers
 from appliance.domain import topics, wire
-from appliance.domain.market import Quote
-from appliance.domain.messages import DATA_BOOT, Ask, Compacted, Event, EventType, Now, Replayed, Ticks, local
-from appliance.domain.operations import Head, Heartbeat, Progress, Spot, Wakeup
+from appliance.domain.messages import DATA_BOOT, Ask, Compacted, Event, EventType, Now, Replayed, local
+from appliance.domain.operations import Head, Heartbeat, ProcessState, Progress, Spot, Wakeup
 
 SECOND = 1_000_000_000
 PATIENCE = SECOND
@@ -32,6 +32,10 @@ GATE = "gate"
 INBOX_MAX = 4096
 """Local messages waiting to be handled; beyond, the source of them is not read."""
 
+QUIET = (EventType.TICKS, EventType.OFFER)
+"""Journalled only where something lasting came of them: quotes would fill the card."""
+SURROUNDINGS = (EventType.PEER, EventType.INHIBIT, EventType.LATCH_FILE, EventType.VENUE_LINK)
+"""Conditions that are told once, when they change: a core that was restored has to be told again."""
 ORDER_STREAMS = ("host/<name>/intents", "guard/decisions", "gateway/orders")
 
 
@@ -40,6 +44,8 @@ class Turn:
 
     ``gate`` names a stream to be consumed to its publisher's head, and the publisher to be recovered, before anything
     else is handled after a start (host and guard: ``gateway/orders``). ``reads`` are the streams consumed.
+    ``consumer`` is the name answers are sent to, where that is not the process. A ``companion`` is a second turn in
+    the same process (the paper venue) whose progress is ours.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class Turn:
         reads: tuple[str, ...],
         gate: str = "",
         lockstep: bool = False,
+        consumer: str = "",
     ) -> None:
         self.process = process
         self._build = build
@@ -61,14 +68,17 @@ class Turn:
         self._reads = reads
         self._gate = gate
         self._lockstep = lockstep
+        self._consumer = consumer or process
         self.gate_open = not gate
         self.inbox: deque[Event] = deque()
         self.counters: dict[str, int] = {}
         self.readers: dict[str, Reader] = {}
         self.peers = Peers(process, reads)
+        self.companion: Turn | None = None
         self._started = False
         self._gate_head: Head | None = None
-        self._quiet = _Quiet()
+        self._quiet = Quiet()
+        self._around: dict[str, Event] = {}
         self._load()
 
     # --- start and restore ---------------------------------------------------------------------------------------
@@ -118,9 +128,8 @@ class Turn:
     def connected(self) -> None:
         """The wire is up (again): tell where we stand, ask where the others stand."""
         for publisher in self.peers.publishers:
-            self._say(f"ask/{publisher}", Ask(self.process))
-        if self._lockstep:
-            self._say(f"progress/{self.process}", self.progress())
+            self._say(f"ask/{publisher}", Ask(self._consumer))
+        self.report()
 
     def _raise_epoch(self, seen: int) -> None:
         old = max((writer.epoch for writer in self._writers), default=1)
@@ -147,7 +156,12 @@ class Turn:
         elif event.type is EventType.PROGRESS:
             self._accept_progress(event.body, fresh=event.topic.startswith("replay/"))
         elif self.core.understands(event.type):
-            self.inbox.append(event)
+            self._queue(event)
+
+    def _queue(self, event: Event) -> None:
+        if event.type in SURROUNDINGS:
+            self._around[_about(event)] = event
+        self.inbox.append(event)
 
     def _accept_stream(self, event: Event) -> None:
         reader = self.readers.get(event.stream)
@@ -163,7 +177,9 @@ class Turn:
         reader.head = replayed.head
         reader.asked = None
         for payload in replayed.events:
-            reader.offer(wire.decode(payload.encode()))
+            event = self._decoded(payload)
+            if event is not None and event.stream == replayed.stream:
+                reader.offer(event)
 
     def _accept_compacted(self, compacted: Compacted) -> None:
         reader = self.readers.get(compacted.stream)
@@ -173,19 +189,29 @@ class Turn:
         reader.asked = None
         self._count("compacted")
         for payload in compacted.snapshot:
-            self.inbox.append(wire.decode(payload.encode()))
+            event = self._decoded(payload)
+            if event is not None and not event.stream and self.core.understands(event.type):
+                self.inbox.append(event)
+
+    def _decoded(self, payload: str) -> Event | None:
+        try:
+            return wire.decode(payload.encode())
+        except wire.WireError:
+            self._count("undecodable")
+            return None
 
     def _accept_heartbeat(self, beat: Heartbeat) -> None:
         if beat.process == self.process:
             return
         for peer in self.peers.heard(beat, self._clock.ticks()):
             self._tell(peer)
-        self._accept_progress(beat.progress, fresh=False)
+        if beat.state is not ProcessState.LOST:  # a will tells of the time it was made
+            self._accept_progress(beat.progress, fresh=False)
 
     def _tell(self, peer: object) -> None:
         event = self.core.peer(peer)  # type: ignore[arg-type]
         if event is not None and not self._lockstep:
-            self.inbox.append(event)
+            self._queue(event)
 
     def _accept_progress(self, progress: Progress, fresh: bool) -> None:
         for stream, head in progress.heads.items():
@@ -226,11 +252,15 @@ class Turn:
             self._handle(batch)
         except _CoreFailed:
             self._reload()
-            for event in batch:
+            for event in [*self._around.values(), *batch]:
                 self._handle_alone(event)
+        self.report()
+        return True
+
+    def report(self) -> None:
+        """In lockstep, tell the feed where we stand."""
         if self._lockstep:
             self._say(f"progress/{self.process}", self.progress())
-        return True
 
     def _collect(self) -> list[Event]:
         batch: list[Event] = []
@@ -271,13 +301,14 @@ class Turn:
                 produced = self.core.handle(event, now)
             except Exception as error:
                 raise _CoreFailed from error
-            if event.type is EventType.TICKS and not produced:
+            outputs += produced
+            lasting = any(output.stream for output in produced)
+            if event.type in QUIET and not lasting:
                 self._quiet.note(event, now)
                 continue
-            if produced:
-                outputs += produced
+            if lasting:
                 inputs += self._quiet.drain()
-            inputs.append(_input(event, now))
+            inputs.append(as_input(event, now))
         self._commit(batch, outputs, now, inputs)
 
     def _handle_alone(self, event: Event) -> None:
@@ -287,12 +318,15 @@ class Turn:
             cause = failure.__cause__
             self._reload()
             self._quarantine(event, "".join(traceback.format_exception(cause)))
+            self._around.pop(_about(event), None)
+            self.inbox.extendleft(reversed(self._around.values()))
         else:
             self._count("rescued")
 
     def _quarantine(self, event: Event, error: str) -> None:
         now = self._clock.now(event)
-        letter = DeadLetter(event.position if event.stream else event.topic, wire.encode(event, wire.LOCAL_MAX), error, now.time)
+        payload = wire.encode(event, wire.LOCAL_MAX)
+        letter = DeadLetter(event.position if event.stream else event.topic, payload, error, now.time)
         self._count("dead_letters")
         if event.stream and topics.pattern_of(event.stream) in ORDER_STREAMS:
             self._count("poisoned")
@@ -303,35 +337,34 @@ class Turn:
         batch: list[Event],
         outputs: list[Event],
         now: Now,
-        inputs: list[Input] | None = None,
-        dead: list[DeadLetter] | None = None,
+        inputs: Sequence[Input] = (),
+        dead: Sequence[DeadLetter] = (),
         checkpoint: dict[str, bytes] | None = None,
     ) -> None:
+        """One transaction, then publish. A start is synced too: which boot it began in must not be forgotten."""
         try:
             encoded = [(event, wire.encode(event)) for event in outputs]
             rows = self.core.changes()
         except Exception as error:  # what cannot be written is undone like what raised
             raise _CoreFailed from error
-        for event in batch:
-            if event.stream:
-                self.readers[event.stream].jump(event.spot)
-        if not (encoded or rows or inputs or dead or any(event.stream for event in batch)):
-            return
+        cursors = {event.stream: event.spot for event in batch if event.stream}
+        for stream, spot in cursors.items():
+            self.readers[stream].jump(spot)
         commit = Commit(
-            # A start is synced too: a journal that forgot which boot it began in would not raise its epoch.
             sync=checkpoint is not None or any(topics.synced(e.stream, e.type) for e in outputs if e.stream),
-            cursors={event.stream: event.spot for event in batch if event.stream},
+            cursors=cursors,
             rows=rows,
             outputs=[pair for pair in encoded if pair[0].stream],
-            inputs=inputs or [],
+            inputs=list(inputs),
             heads=self._writers.heads(),
             counters=self.counters,
-            dead_letters=dead or [],
+            dead_letters=list(dead),
             boot=now.boot,
             time=now.time,
             checkpoint=checkpoint,
         )
-        self._store.commit(commit)
+        if cursors or inputs or dead or commit.rows or commit.outputs:
+            self._store.commit(commit)
         for event, payload in encoded:
             self._publish(event, payload)
 
@@ -348,29 +381,35 @@ class Turn:
                 self.inbox.append(local(Wakeup(), now.time))
         for name, reader in self.readers.items():
             if reader.wants(ticks, PATIENCE):
-                self._say(f"ask/{topics.publisher_of(name)}", Ask(self.process, name, reader.cursor))
+                self._say(f"ask/{topics.publisher_of(name)}", Ask(self._consumer, name, reader.cursor))
         if not self.gate_open and self._gate_head is None and self.peers.patience_over(ticks, PATIENCE):
-            self._say(f"ask/{topics.publisher_of(self._gate)}", Ask(self.process))
+            self._say(f"ask/{topics.publisher_of(self._gate)}", Ask(self._consumer))
         for peer in self.peers.silent(ticks):
             self._tell(peer)
 
     def prune(self, retain: int) -> None:
         """Forget produced messages every live consumer has, but keep the last ``retain`` of each stream."""
         for writer in self._writers:
-            low = self.peers.lowest_cursor(writer.stream)
-            if low is not None and low.seq - retain > 0:
+            low = self.peers.lowest_cursor(writer.stream) or writer.last
+            if low.seq - retain > 0:
                 self._store.prune(writer.stream, Spot(low.epoch, low.seq - retain))
 
     def progress(self) -> Progress:
         """Where we stand: cursors of what is committed, heads, and what is still in flight."""
+        cursors = {name: reader.cursor for name, reader in self.readers.items()}
+        pending = len(self.inbox)
+        recovered = self.gate_open and self.core.recovered()
+        if self.companion is not None:
+            cursors |= self.companion.progress().cursors
+            pending += len(self.companion.inbox)
         return Progress(
             process=self.process,
-            cursors={name: reader.cursor for name, reader in self.readers.items()},
+            cursors=cursors,
             heads=self._writers.heads(),
             deadline=self.core.deadline(),
-            unresolved=self.core.unresolved() + len(self.inbox),
+            unresolved=self.core.unresolved() + pending,
             held=self.core.held(),
-            recovered=self.gate_open and self.core.recovered(),
+            recovered=recovered,
             poisoned=self.counters.get("poisoned", 0),
         )
 
@@ -395,29 +434,6 @@ class _CoreFailed(Exception):
     """The core raised; the cause says what."""
 
 
-def _input(event: Event, now: Now) -> Input:
-    if event.stream:
-        return Input(now, event.position)
-    return Input(now, event.topic, wire.encode(event, wire.LOCAL_MAX))
-
-
-class _Quiet:
-    """Quotes that caused nothing are not journalled; what an output may have used of them is, merged, just before."""
-
-    def __init__(self) -> None:
-        self._quotes: dict[str, Quote] = {}
-        self._last: tuple[int, Now] | None = None
-
-    def note(self, event: Event, now: Now) -> None:
-        """Remember the last quote of each symbol."""
-        self._quotes.update((quote.symbol, quote) for quote in event.body.quotes)
-        self._last = (event.body.n, now)
-
-    def drain(self) -> list[Input]:
-        """The merged tick, if there was any since the last output."""
-        if self._last is None:
-            return []
-        n, now = self._last
-        quotes = tuple(self._quotes[symbol] for symbol in sorted(self._quotes))
-        self._quotes, self._last = {}, None
-        return [_input(local(Ticks(n, quotes), now.time, "feed/quotes"), now)]
+def _about(event: Event) -> str:
+    """What a condition is about: its type, and the process or code it names."""
+    return f"{event.type.value}/{getattr(event.body, 'process', getattr(event.body, 'code', ''))}"

@@ -59,12 +59,17 @@ class Ticks(Struct, frozen=True):
 
 
 class Offer(Struct, frozen=True):
-    """Market events a source hands to the feed; ``position`` is the source's own, after them."""
+    """Market events a source hands to the feed; ``position`` is the source's own, after them.
+
+    ``outside`` counts events before it that were outside the session; ``state`` is what the source wants back after a
+    restart.
+    """
 
     position: int
     events: tuple[market.MarketEvent, ...]
     outside: int = 0
     done: bool = False
+    state: str = ""
 
 
 class Settled(Struct, frozen=True):

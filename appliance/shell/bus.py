@@ -12,7 +12,7 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ class EventBus:
     ``receive`` gets every message, ``connected`` is called when subscriptions stand, ``will`` gives the heartbeat that
     Mosquitto publishes when we vanish, ``local`` gets what goes to ``venue/…`` instead of the wire, ``full`` says that
     no more can be taken now. The engine sets them before the first ``tick``. Nothing here raises for a lost connection.
+    ``client`` is the MQTT client id where several connect as one user, ``filters`` a choice of what there is to hear.
     """
 
     def __init__(
@@ -80,6 +81,9 @@ class EventBus:
         password: str = "",
         wall: Callable[[], int] = time.time_ns,
         ticks: Callable[[], int] = machine_ticks,
+        *,
+        client: str = "",
+        filters: Sequence[tuple[str, int]] | None = None,
     ) -> None:
         self.process = process
         self.root = f"appliance/1/{box}/"
@@ -97,6 +101,8 @@ class EventBus:
         self._password = password
         self._wall = wall
         self._ticks = ticks
+        self._id = client or process
+        self._filters = topics.filters_for(process) if filters is None else tuple(filters)
         self._window = topics.kind_of(process) in topics.WINDOWS
         self._echo = f"{self.root}echo/{process}"
         self._client: _Client | None = None
@@ -164,7 +170,7 @@ class EventBus:
 
     def _connect(self, now: int) -> None:
         self._reset()
-        client = _Client(CallbackAPIVersion.VERSION2, self.process, protocol=mqtt.MQTTv5, transport="unix")
+        client = _Client(CallbackAPIVersion.VERSION2, self._id, protocol=mqtt.MQTTv5, transport="unix")
         client.username_pw_set(self.process, self._password or None)
         client.max_queued_messages_set(UNACKED_MAX)
         client.on_connect = self._noted(self._on_connect)
@@ -336,7 +342,7 @@ class EventBus:
             return
         client = self._client
         assert client is not None
-        names = [(self.root + name, qos) for name, qos in topics.filters_for(self.process)]
+        names = [(self.root + name, qos) for name, qos in self._filters]
         self._subscribe_mid = client.subscribe([*names, (self._echo, 0)])[1]
 
     def _on_subscribe(self, mid: int, reasons: list[ReasonCode], _: Properties) -> None:

@@ -6,32 +6,15 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from appliance.domain.market import SECOND
-from appliance.domain.messages import DATA_BOOT, Now
+from appliance.domain.messages import DATA_BOOT, Event, Now
 
 STEP_BACK_MAX = SECOND
 """A wall clock that goes back by no more than this (ns) is held still; beyond it somebody set the clock."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TICKS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-class Clock(Protocol):
-    """What a turn is told of time. All values are ns."""
-
-    def now(self) -> Now:
-        """Market time, boot id and ticks, as the core sees them."""
-        ...
-
-    def ticks(self) -> int:
-        """Ticks as the core sees them: CLOCK_BOOTTIME, or data time in replays."""
-        ...
-
-    def machine_ticks(self) -> int:
-        """The machine's CLOCK_BOOTTIME, for heartbeats and peer silence, whatever the core sees."""
-        ...
 
 
 def machine_ticks() -> int:
@@ -60,18 +43,17 @@ class MachineClock:
         self._boot = boot if boot is not None else boot_id()
         self._latest = 0
 
-    def now(self) -> Now:
+    def now(self, event: Event | None = None) -> Now:
         """Clamped wall time (ns UTC), boot id, CLOCK_BOOTTIME ticks."""
         wall = self._wall()
         if not 0 <= self._latest - wall <= STEP_BACK_MAX:
             self._latest = wall
         return Now(self._latest, self._boot, self._ticks())
 
-    def ticks(self) -> int:
-        """CLOCK_BOOTTIME, ns."""
-        return self._ticks()
+    def resume(self, time: int) -> None:
+        """The machine knows what time it is, wherever the journal ended."""
 
-    def machine_ticks(self) -> int:
+    def ticks(self) -> int:
         """CLOCK_BOOTTIME, ns."""
         return self._ticks()
 
@@ -83,18 +65,16 @@ class DataClock:
         self._time = start
         self._machine = machine
 
-    def advance(self, time: int) -> None:
-        """Move on to an event's time (ns UTC); an older one, as a duplicate brings, changes nothing."""
-        self._time = max(self._time, time)
-
-    def now(self) -> Now:
-        """The time of the latest event, in the boot ``data``."""
+    def now(self, event: Event | None = None) -> Now:
+        """The time of the latest event, in the boot ``data``; an older event, as a duplicate is, changes nothing."""
+        if event is not None:
+            self._time = max(self._time, event.ts)
         return Now(self._time, DATA_BOOT, self._time)
 
-    def ticks(self) -> int:
-        """Data time, ns UTC."""
-        return self._time
+    def resume(self, time: int) -> None:
+        """Go on from the market time (ns UTC) of the last commit."""
+        self._time = max(self._time, time)
 
-    def machine_ticks(self) -> int:
-        """The machine's CLOCK_BOOTTIME, ns."""
+    def ticks(self) -> int:
+        """The machine's CLOCK_BOOTTIME, ns: peers fall silent in real time, whatever the data's."""
         return self._machine()

@@ -248,6 +248,9 @@ class CoreEngine:
         while runs < RUNS_MAX and self.turn.run():
             runs += 1
         self._more = runs == RUNS_MAX
+        for line in self.turn.core.logged:
+            log.warning("%s", line)
+        self.turn.core.logged.clear()
         self._worked = self._worked or runs > 0
         return runs > 0
 
@@ -366,7 +369,7 @@ class CoreEngine:
             boot=now.boot,
             n=self._beats,
             progress=self.turn.progress(),
-            counters={**self.turn.counters, **self.bus.counters, **self.counters},
+            counters={**self.turn.counters, **self.turn.core.figures(), **self.bus.counters, **self.counters},
             queues={**self.turn.depth(), "unsent": self.bus.unsettled},
             latency=percentiles(self.bus.latencies),
             build=self._build,

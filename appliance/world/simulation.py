@@ -207,9 +207,6 @@ class World:
         if not node.start():
             self._died(name)
             return
-        if name == "gateway":
-            self.venue.up = False
-            self.venue.connect()
         life = node.lives
         self._tend(name, life)
         self._beat(name, life)

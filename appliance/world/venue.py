@@ -76,6 +76,10 @@ class SimulatedVenue:
 
     def request(self, event: Event) -> None:
         """A request leaves the gateway."""
+        if event.type is EventType.VENUE_LINK:
+            self.up = False
+            self.connect()
+            return
         if not self.up:
             self._lose(event)
             return

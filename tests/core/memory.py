@@ -51,7 +51,9 @@ class MemoryStore:
 
     def read(self, stream: str, after: Spot, limit: int) -> list[bytes]:
         floor = self.floor(stream)
-        found = [payload for event, payload in self.outputs if event.stream == stream and event.spot > max(after, floor)]
+        found = [
+            payload for event, payload in self.outputs if event.stream == stream and event.spot > max(after, floor)
+        ]
         return found[:limit]
 
     def floor(self, stream: str) -> Spot:

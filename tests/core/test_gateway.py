@@ -69,7 +69,7 @@ def core_of(play: Playbook) -> GatewayCore:
     return play.core
 
 
-# --- the happy path ---------------------------------------------------------------------------------------------------------
+# --- the happy path -------------------------------------------------------------------------------
 
 
 def test_an_approved_intent_is_journalled_sent_once_accepted_and_filled() -> None:
@@ -79,7 +79,13 @@ def test_an_approved_intent_is_journalled_sent_once_accepted_and_filled() -> Non
         play >> told(ENTRY.id, 60, key="a") << Fill << status("partially_filled", filled=D(60))
         play << Account << Position("SPY", D(60), D(100)) << "view/account"
         play >> told(ENTRY.id, 40, price="110", key="b") << Fill
-        play << status("filled", filled=D(100), average_price=D(104)) << Account << Position("SPY", D(100), D(104)) << Account
+        (
+            play
+            << status("filled", filled=D(100), average_price=D(104))
+            << Account
+            << Position("SPY", D(100), D(104))
+            << Account
+        )
     assert core_of(play).ledger.account[""].cash == D(100_000) - 60 * 100 - 40 * 110 - 2
 
 
@@ -117,7 +123,15 @@ def test_a_fill_told_twice_is_booked_once() -> None:
 def test_a_fill_after_a_cancel_is_booked() -> None:
     with linked() as play:
         play >> approved() >> report(ENTRY.id, "accept") >> report(ENTRY.id, "cancel") << ...
-        play >> told(ENTRY.id, 40, key="a") << Fill << status("canceled", filled=D(40)) << Account << Position << Account
+        (
+            play
+            >> told(ENTRY.id, 40, key="a")
+            << Fill
+            << status("canceled", filled=D(40))
+            << Account
+            << Position
+            << Account
+        )
         play >> told(ENTRY.id, 60, key="b") << Fill << status("filled", filled=D(100)) << Account << Position << Account
 
 
@@ -126,7 +140,17 @@ def test_a_fill_that_cannot_be_is_booked_and_blocks_the_symbol(after: str) -> No
     with linked() as play:
         play >> approved() << ...
         play >> (told(ENTRY.id, 100) if after == "fill" else report(ENTRY.id, "reject")) << ...
-        play >> told(ENTRY.id, 5, key="late") << Fill << Order << Account << Position << Account << blocked << "view/latch"
+        (
+            play
+            >> told(ENTRY.id, 5, key="late")
+            << Fill
+            << Order
+            << Account
+            << Position
+            << Account
+            << blocked
+            << "view/latch"
+        )
     assert core_of(play).ledger.position("SPY") == (105 if after == "fill" else 5)
 
 
@@ -147,7 +171,7 @@ def test_a_rejection_is_terminal_and_carries_the_venues_words() -> None:
         play << status("rejected", text="no shares to borrow")
 
 
-# --- the last hop ------------------------------------------------------------------------------------------------------------
+# --- the last hop ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -169,7 +193,9 @@ def test_an_approval_is_good_to_the_last_nanosecond() -> None:
         play >> approved(valid=SECOND) << status("sending") << VenueSubmit
 
 
-@pytest.mark.parametrize(("verb", "code"), [(Verb.HALT, "HALTED"), (Verb.REDUCE, "REDUCING"), (Verb.FLATTEN, "REDUCING")])
+@pytest.mark.parametrize(
+    ("verb", "code"), [(Verb.HALT, "HALTED"), (Verb.REDUCE, "REDUCING"), (Verb.FLATTEN, "REDUCING")]
+)
 def test_a_lowered_latch_denies_new_risk_at_the_last_hop(verb: Verb, code: str) -> None:
     with linked() as play:
         play >> command(verb) << ... >> approved() << status("denied", code=code)
@@ -178,8 +204,21 @@ def test_a_lowered_latch_denies_new_risk_at_the_last_hop(verb: Verb, code: str) 
 def test_reductions_pass_when_reducing_and_the_guards_own_exits_when_halted() -> None:
     with linked() as play:
         entered(play)
-        play >> command(Verb.REDUCE) << ... >> approved(replace(EXIT, quantity=D(40))) << status("sending") << VenueSubmit
-        play >> command(Verb.HALT, "c2") << ... >> approved(replace(EXIT, id="trend-1-8")) << status("denied", code="HALTED")
+        (
+            play
+            >> command(Verb.REDUCE)
+            << ...
+            >> approved(replace(EXIT, quantity=D(40)))
+            << status("sending")
+            << VenueSubmit
+        )
+        (
+            play
+            >> command(Verb.HALT, "c2")
+            << ...
+            >> approved(replace(EXIT, id="trend-1-8"))
+            << status("denied", code="HALTED")
+        )
         own = replace(EXIT, id="guard-1-1", quantity=D(60))
         play >> approved(own) << status("sending") << VenueSubmit
 
@@ -192,11 +231,16 @@ def test_an_exit_of_the_guard_without_a_position_is_denied() -> None:
 def test_a_silent_guard_and_an_inhibit_deny_new_risk_and_clear_themselves() -> None:
     with linked() as play:
         play >> Peer("guard", False) >> approved() << status("denied", code="GUARD_SILENT") >> Peer("guard", True)
-        play >> Inhibit("BUS_LOST", True, "gone") >> approved(intent(id="trend-1-3")) << status("denied", code="BUS_LOST")
+        (
+            play
+            >> Inhibit("BUS_LOST", True, "gone")
+            >> approved(intent(id="trend-1-3"))
+            << status("denied", code="BUS_LOST")
+        )
         play >> Inhibit("BUS_LOST", False) >> approved(intent(id="trend-1-4")) << status("sending") << VenueSubmit
 
 
-# --- no answer ----------------------------------------------------------------------------------------------------------------
+# --- no answer ------------------------------------------------------------------------------------
 
 
 def unknown(traits: VenueTraits, **wanted: Any) -> Playbook:
@@ -281,7 +325,7 @@ def test_an_accepted_order_the_venue_no_longer_knows_blocks_its_symbol() -> None
         play >> approved() >> report(ENTRY.id, "accept") << ... >> report(ENTRY.id, "absent") << blocked << "view/latch"
 
 
-# --- startup --------------------------------------------------------------------------------------------------------------------
+# --- startup --------------------------------------------------------------------------------------
 
 
 def restarted(play: Playbook, traits: VenueTraits = PAPER) -> Playbook:
@@ -386,7 +430,7 @@ def test_cash_follows_the_venue() -> None:
         play >> snapshot(2, cash=D(5)) << (lambda said: said.cash == 5) << "view/account"
 
 
-# --- exits and protective stops --------------------------------------------------------------------------------------------------
+# --- exits and protective stops -------------------------------------------------------------------
 
 STOP = f"{ENTRY.id}-s100"
 
@@ -481,14 +525,18 @@ def test_a_position_the_stop_has_closed_leaves_no_stop_price_behind() -> None:
         play >> told(part.id, 40, Side.SELL) << Fill << status("filled") << Account << Position << Account
 
 
-# --- the owner --------------------------------------------------------------------------------------------------------------------
+# --- the owner ------------------------------------------------------------------------------------
 
 
 def test_a_halt_cancels_entries_spares_stops_and_is_acknowledged_after_the_latch() -> None:
     with linked() as play:
         entered(play, stop="90")
         play >> approved(intent(id="trend-1-3")) << ...
-        play >> command(Verb.HALT, reason="smoke") << (lambda said: said.state is LatchState.HALTED and said.why == "smoke")
+        (
+            play
+            >> command(Verb.HALT, reason="smoke")
+            << (lambda said: said.state is LatchState.HALTED and said.why == "smoke")
+        )
         play << "view/latch" << cancels("trend-1-3") << (lambda said: said.done and "generation 1" in said.text)
 
 
@@ -537,14 +585,25 @@ def test_only_who_names_the_generation_he_saw_resumes() -> None:
         play >> command(Verb.HALT) << ...
         play >> command(Verb.RESUME, "c2", generation=0) << (lambda said: not said.done and "generation 1" in said.text)
         play >> approved() << status("denied", code="HALTED")
-        play >> command(Verb.RESUME, "c3", generation=1) << (lambda said: said.state is LatchState.ACTIVE) << "view/latch"
+        (
+            play
+            >> command(Verb.RESUME, "c3", generation=1)
+            << (lambda said: said.state is LatchState.ACTIVE)
+            << "view/latch"
+        )
         play << (lambda said: said.done) >> approved(intent(id="trend-1-3")) << status("sending") << VenueSubmit
 
 
 def test_resume_releases_blocked_symbols_of_an_active_latch_as_well() -> None:
     with linked() as play:
         play.later(30) >> Wakeup() >> snapshot(2, positions={"SPY": D(5)}) << ...
-        play >> command(Verb.RESUME, generation=0) << (lambda said: not said.blocked) << "view/latch" << (lambda said: said.done)
+        (
+            play
+            >> command(Verb.RESUME, generation=0)
+            << (lambda said: not said.blocked)
+            << "view/latch"
+            << (lambda said: said.done)
+        )
         play >> approved() << status("sending") << VenueSubmit
 
 
@@ -557,7 +616,14 @@ def test_the_latch_outlives_a_restart() -> None:
 
 def test_a_latch_file_halts_cancels_and_stays_when_it_is_gone() -> None:
     with linked() as play:
-        play >> approved() << ... >> LatchFile(LatchState.HALTED, "panic") << (lambda said: said.by == "file") << "view/latch"
+        (
+            play
+            >> approved()
+            << ...
+            >> LatchFile(LatchState.HALTED, "panic")
+            << (lambda said: said.by == "file")
+            << "view/latch"
+        )
         play << cancels(ENTRY.id) >> command(Verb.RESUME, generation=1) << (lambda said: not said.done)
         play >> LatchFile(LatchState.ACTIVE) >> approved(intent(id="trend-1-3")) << status("denied", code="HALTED")
         play >> command(Verb.RESUME, "c2", generation=1) << Latch << Latch << (lambda said: said.done)
@@ -565,7 +631,13 @@ def test_a_latch_file_halts_cancels_and_stays_when_it_is_gone() -> None:
 
 def test_flatten_lowers_to_reducing_and_never_raises() -> None:
     with linked() as play:
-        play >> command(Verb.FLATTEN) << (lambda said: said.state is LatchState.REDUCING) << "view/latch" << CommandResult
+        (
+            play
+            >> command(Verb.FLATTEN)
+            << (lambda said: said.state is LatchState.REDUCING)
+            << "view/latch"
+            << CommandResult
+        )
         play >> command(Verb.HALT, "c2") << ... >> command(Verb.FLATTEN, "c3") << (lambda said: "halted" in said.text)
 
 
@@ -584,5 +656,12 @@ def test_a_consumer_below_retention_gets_the_live_orders() -> None:
 def test_a_report_that_cannot_be_blocks_and_changes_nothing() -> None:
     with linked() as play:
         entered(play, stop="90")
-        play >> approved(EXIT) << ... >> VenueReport(EXIT.id, report("x", "accept").event, BEGIN) << blocked << "view/latch"
+        (
+            play
+            >> approved(EXIT)
+            << ...
+            >> VenueReport(EXIT.id, report("x", "accept").event, BEGIN)
+            << blocked
+            << "view/latch"
+        )
     assert core_of(play).ledger.orders[EXIT.id].status is OrderStatus.WAITING

@@ -138,7 +138,7 @@ def test_a_silent_gateway_denies_new_risk_and_passes_reductions() -> None:
         play >> sell(40) << Approved >> Peer("gateway", True) >> intent(id="trend-1-3", quantity=D(1)) << Approved
 
 
-# --- reductions ----------------------------------------------------------------------------------------------------------
+# --- reductions -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_protective_stop_does_not_count_against_an_exit() -> None:
         play >> resting >> sell(100) << Approved
 
 
-# --- lockstep --------------------------------------------------------------------------------------------------------------
+# --- lockstep -------------------------------------------------------------------------------------
 
 
 def test_staged_intents_are_taken_in_strategy_and_counter_order() -> None:
@@ -205,7 +205,7 @@ def test_market_events_count_at_the_guards_stage_only() -> None:
         play >> Step(Stage.GUARD, play.now.time, 0, (bar(),)) >> intent(id="trend-1-2") << Approved
 
 
-# --- stops -----------------------------------------------------------------------------------------------------------------
+# --- stops ----------------------------------------------------------------------------------------
 
 
 def stopped(play: Playbook, side: Side = Side.BUY, stop: str = "90") -> None:
@@ -308,14 +308,16 @@ def test_a_guard_that_restarts_goes_on_where_it_was() -> None:
         after >> bar(80, AFTER) << exits(Side.SELL, 100)
 
 
-# --- nonsense ----------------------------------------------------------------------------------------------------------------
+# --- nonsense -------------------------------------------------------------------------------------
 
 ODD = st.one_of(st.just(D("NaN")), st.just(D("Infinity")), st.just(D("-Infinity")), st.just(D(0)), st.just(D(-1)))
 ODD_PRICE = st.sampled_from([float("nan"), float("inf"), float("-inf"), 0.0, -1.0])
 WHAT = ("quantity", "limit_price", "stop_price", "stop", "cash", "price", "no price", "no cash", "boot", "late")
 
 
-@given(what=st.sampled_from(WHAT), odd=ODD, price=ODD_PRICE, kind=st.sampled_from(OrderType), side=st.sampled_from(Side))
+@given(
+    what=st.sampled_from(WHAT), odd=ODD, price=ODD_PRICE, kind=st.sampled_from(OrderType), side=st.sampled_from(Side)
+)
 def test_nothing_is_approved_while_any_input_is_missing_or_no_number(
     what: str, odd: Decimal, price: float, kind: OrderType, side: Side
 ) -> None:

@@ -33,7 +33,7 @@ def reader(*messages: Event, cursor: Spot = Spot()) -> Reader:  # noqa: B008 - f
     return made
 
 
-# --- the writer --------------------------------------------------------------------------------------------------------
+# --- the writer -----------------------------------------------------------------------------------
 
 
 def test_seq_has_no_gaps_and_goes_on_across_epochs() -> None:
@@ -74,7 +74,7 @@ def test_a_cursor_beyond_is_noticed_once_and_not_again_before_the_new_epochs_fir
     assert writers.beyond({S: Spot(1, 10)}) == 0
 
 
-# --- the reader --------------------------------------------------------------------------------------------------------
+# --- the reader -----------------------------------------------------------------------------------
 
 
 def test_duplicates_are_dropped_and_counted() -> None:

@@ -14,9 +14,17 @@ from appliance.core.streams import Writer, Writers
 from appliance.core.turn import BATCH_MAX, SECOND, Turn
 from appliance.domain import wire
 from appliance.domain.messages import (
-    Ask, Compacted, Event, EventType, Now, Replayed, Ticks, VenueLink, local,
+    Ask,
+    Compacted,
+    Event,
+    EventType,
+    Now,
+    Replayed,
+    Ticks,
+    VenueLink,
+    local,
 )  # fmt: skip
-from appliance.domain.operations import Head, Heartbeat, Peer, ProcessState, Progress, Spot, Wakeup
+from appliance.domain.operations import Head, Heartbeat, Inhibit, Peer, ProcessState, Progress, Spot, Wakeup
 from appliance.domain.topics import PAYLOAD_MAX
 from appliance.errors import JournalError
 from tests.core.make import approved, bar, intent, order, quote, snapshot, told
@@ -116,7 +124,7 @@ def decided(events: list[Event]) -> list[str]:
     return [event.body.intent.id for event in events if event.type is EventType.APPROVED]
 
 
-# --- streams -----------------------------------------------------------------------------------------------------------------
+# --- streams --------------------------------------------------------------------------------------
 
 
 def test_at_the_start_every_publisher_is_asked_for_its_heads() -> None:
@@ -213,7 +221,7 @@ def test_what_nobody_reads_is_ignored() -> None:
     assert house.give(Event(EventType.BAR, bar(), "feed/unheard", 1, 1), local(VenueLink(True))) == []
 
 
-# --- the publisher's side -------------------------------------------------------------------------------------------------------
+# --- the publisher's side -------------------------------------------------------------------------
 
 
 def answers(house: House, ask: Ask) -> list[Any]:
@@ -251,11 +259,11 @@ def test_a_stream_of_somebody_else_is_not_answered() -> None:
     assert answers(House(), Ask("gateway", ORDERS)) == []
 
 
-# --- exceptions -------------------------------------------------------------------------------------------------------------------
+# --- exceptions -----------------------------------------------------------------------------------
 
 
 def test_a_handler_that_fails_once_succeeds_on_the_re_run_and_nothing_is_done_twice() -> None:
-    house = House(**{"host__trend__intents_1_2": 1})
+    house = House(host__trend__intents_1_2=1)
     assert decided(house.give(*house.intents(3))) == ["trend-1-0", "trend-1-1", "trend-1-2"]
     assert set(house.core.seen.values()) == {1}
     assert (house.turn.counters["rescued"], house.turn.counters.get("dead_letters", 0)) == (3, 0)
@@ -263,7 +271,7 @@ def test_a_handler_that_fails_once_succeeds_on_the_re_run_and_nothing_is_done_tw
 
 
 def test_a_poison_message_is_set_aside_once_and_the_stream_goes_on() -> None:
-    house = House(**{"host__trend__intents_1_2": 99})
+    house = House(host__trend__intents_1_2=99)
     sent = house.give(*house.intents(3))
     assert decided(sent) == ["trend-1-0", "trend-1-2"]
     assert [event.seq for event in sent] == [1, 2]
@@ -277,14 +285,14 @@ def test_a_poison_message_is_set_aside_once_and_the_stream_goes_on() -> None:
 
 
 def test_poison_outside_the_order_streams_is_not_counted_against_them() -> None:
-    house = House(**{"feed__bars_1_1": 99})
+    house = House(feed__bars_1_1=99)
     house.give(house.event(BARS, bar()))
     assert house.turn.counters["dead_letters"] == 1
     assert house.turn.progress().poisoned == 0
 
 
 def test_after_a_restart_poison_does_not_come_again() -> None:
-    house = House(**{"host__trend__intents_1_1": 99})
+    house = House(host__trend__intents_1_1=99)
     one = house.intents(1)[0]
     house.give(one)
     house.turn = house.begin()
@@ -309,7 +317,53 @@ def test_an_output_that_cannot_be_written_is_poison_and_not_a_crash() -> None:
     assert [letter.position for letter in house.store.letters] == [f"{INTENTS}:1:1"]
 
 
-# --- the gate ---------------------------------------------------------------------------------------------------------------------
+class Stumbling(GatewayCore):
+    """It raises at the decisions of these ids, each so many times."""
+
+    plan: dict[str, int]
+
+    def _approved(self, event: Event, now: Now) -> None:
+        if self.plan.get(event.body.intent.id, 0):
+            self.plan[event.body.intent.id] -= 1
+            raise ValueError("stumbled")
+        super()._approved(event, now)
+
+
+@pytest.mark.parametrize(("times", "halted"), [(1, False), (9, True)])
+def test_a_core_that_was_restored_is_told_again_how_things_stand(times: int, halted: bool) -> None:
+    Stumbling.plan = {"trend-1-1": times}
+    sent = Wire()
+
+    def build(writers: Writers) -> Core:
+        return Stumbling("gateway", writers)
+
+    turn = Turn("gateway", build, MemoryStore(), sent, HandClock(), ("guard/decisions",))
+    turn.start()
+    decisions, looks = Writer("guard/decisions", Head()), 0
+
+    def give(*events: Event) -> None:
+        nonlocal looks
+        for one in events:
+            turn.accept(one)
+        while turn.run():
+            for asked in [event.body for event in sent.take() if event.type is EventType.VENUE_LOOK]:
+                turn.accept(local(snapshot(asked.n), topic="venue/answers"))
+                looks += 1
+
+    give(local(VenueLink(True)), local(Inhibit("BUS_LOST", True, "gone")), local(Peer("guard", False)))
+    assert looks == 1
+    give(decisions.event(approved(), 0, ""))
+    assert looks >= 2, "it reconciles again by itself"
+    assert turn.core.recovered()
+    give(decisions.event(approved(intent(id="trend-1-2")), 0, ""))
+    assert isinstance(turn.core, GatewayCore)
+    orders = turn.core.ledger.orders
+    assert orders["trend-1-2"].code == ("HALTED" if halted else "GUARD_SILENT")
+    assert turn.core.inhibits == {"BUS_LOST": "gone"}
+    assert ("trend-1-1" in orders) is not halted
+
+
+# --- the gate -------------------------------------------------------------------------------------
 
 
 def test_nothing_else_is_handled_until_the_gateway_is_recovered_and_its_head_consumed() -> None:
@@ -335,7 +389,7 @@ def test_the_gateway_is_asked_again_while_the_gate_is_closed() -> None:
     assert [event.topic for event in house.wire.take() if event.type is EventType.ASK] == ["ask/gateway"]
 
 
-# --- sync, epochs ---------------------------------------------------------------------------------------------------------------------
+# --- sync, epochs ---------------------------------------------------------------------------------
 
 
 def gateway_turn(store: MemoryStore, wire_: Wire, clock: HandClock) -> Turn:
@@ -440,7 +494,7 @@ def test_a_peer_at_our_head_raises_nothing() -> None:
     assert "epochs_raised" not in house.turn.counters
 
 
-# --- time and peers ------------------------------------------------------------------------------------------------------------------
+# --- time and peers -------------------------------------------------------------------------------
 
 
 def test_a_deadline_becomes_one_wakeup() -> None:
@@ -479,10 +533,8 @@ def test_quotes_are_journalled_only_where_an_output_may_have_used_them() -> None
 
 
 def test_the_batch_a_failure_undid_keeps_its_quotes_in_the_journal() -> None:
-    house = House(**{"host__trend__intents_1_1": 1})
+    house = House(host__trend__intents_1_1=1)
     house.give(local(Ticks(7, (quote(),)), topic="feed/quotes"))
     house.give(*house.intents(1))
     given = [one for commit in house.store.commits for one in commit.inputs if one.position == "feed/quotes"]
     assert [wire.decode(one.payload).body.n for one in given] == [7]
-
-

@@ -27,7 +27,8 @@ def test_the_next_open_is_after_the_time(time: int, opens: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "inside"), [(100, 200, True), (100, 201, False), (99, 150, False), (250, 260, False), (350, 450, False)]
+    ("start", "end", "inside"),
+    [(100, 200, True), (100, 201, False), (99, 150, False), (250, 260, False), (350, 450, False)],
 )
 def test_a_bar_lies_inside_one_session(start: int, end: int, inside: bool) -> None:
     assert TABLE.contains(start, end) is inside

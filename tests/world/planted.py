@@ -33,13 +33,15 @@ BUGS = (
     Bug(
         "send before journal",
         "core/turn.py",
-        """        self._store.commit(commit)
+        """        if cursors or inputs or dead or commit.rows or commit.outputs:
+            self._store.commit(commit)
         for event, payload in encoded:
             self._publish(event, payload)
 """,
         """        for event, payload in encoded:
             self._publish(event, payload)
-        self._store.commit(commit)
+        if cursors or inputs or dead or commit.rows or commit.outputs:
+            self._store.commit(commit)
 """,
     ),
     Bug(

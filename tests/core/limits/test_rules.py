@@ -95,7 +95,12 @@ def test_the_price_collar(given: dict[str, Any], refused: bool) -> None:
 
 @pytest.mark.parametrize(
     ("given", "refused"),
-    [({"later": SECOND - 1}, False), ({"later": SECOND}, False), ({"later": SECOND + 1}, True), ({"price": MISSING}, True)],
+    [
+        ({"later": SECOND - 1}, False),
+        ({"later": SECOND}, False),
+        ({"later": SECOND + 1}, True),
+        ({"price": MISSING}, True),
+    ],
 )
 def test_a_stale_price(given: dict[str, Any], refused: bool) -> None:
     assert no(StalePrice(SECOND), **given) is refused
@@ -104,7 +109,8 @@ def test_a_stale_price(given: dict[str, Any], refused: bool) -> None:
 @pytest.mark.parametrize(
     ("given", "refused"),
     [
-        ({"cash": "10000.01"}, False), ({"cash": 10_000}, False), ({"cash": "9999.99"}, True), ({"cash": MISSING}, True),
+        ({"cash": "10000.01"}, False), ({"cash": 10_000}, False), ({"cash": "9999.99"}, True),
+        ({"cash": MISSING}, True),
         ({"cash": NAN}, True), ({"cash": 10_000, "reserved": "0.01"}, True), ({"reserved": NAN}, True),
         ({"price": MISSING}, True), ({"price": Price(float("nan"), BEGIN)}, True), ({"limit_price": NAN}, True),
         ({"price": MISSING, "limit_price": D(1)}, False), ({"side": Side.SELL, "cash": 9_999}, True),

@@ -1,0 +1,39 @@
+# The commands of the README. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help run test check chaos bench lock clean
+SHELL := /bin/bash
+BIN := .venv/bin
+
+help:  ## list these commands
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run:  ## install what is missing, then trade a simulated market on paper (ARGS='--symbols SPY' goes to `appliance up`)
+	@tools/bootstrap run && exec $(BIN)/appliance up $(ARGS)
+
+test:  ## every test that needs no root, in less than five minutes (ARGS='-k guard' goes to pytest)
+	@tools/bootstrap dev
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+check:  ## lint, format, types, layers, the house rules
+	@tools/bootstrap dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_tidy.py
+
+chaos:  ## kill -9 of any process, at least fifty times: the orders stay the same, byte for byte
+	@tools/bootstrap dev
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+bench:  ## latency, backtest speed and memory; each prints one JSON object on its last line
+	@tools/bootstrap dev
+	@for name in latency backtest memory; do $(BIN)/python -m tests.bench $$name --json || exit; done
+
+lock:  ## write the lock files anew from pyproject.toml
+	@tools/bootstrap dev
+	@tools/lock
+
+clean:  ## remove what these commands made, .venv too; never your state directory
+	rm -rf .venv *.egg-info .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,35 @@
+"""`appliance run PROCESS`: one process of a box that `appliance up` (or systemd) has laid out."""
+
+from __future__ import annotations
+
+import faulthandler
+import sys
+from pathlib import Path
+
+import click
+
+from appliance.shell import logs
+from appliance.shell.paths import StatePaths
+
+
+@click.command("run")
+@click.argument("process")
+@click.option("--state", type=click.Path(path_type=Path), required=True, help="the box's state directory")
+@click.option("--log-level", default="info", show_default=True, type=click.Choice(("debug", "info", "warning", "error")))
+def run(process: str, state: Path, log_level: str) -> None:
+    """Run one PROCESS: feed, guard, gateway, monitor or host@NAME.
+
+    `appliance up` starts all of them; by hand this is for looking closely at one:
+
+      appliance run guard --state state --log-level debug
+    """
+    from appliance.errors import UsageError
+    from appliance.processes import engine_of, read_spec
+
+    faulthandler.enable()
+    logs.setup(process, log_level)
+    paths = StatePaths(state)
+    spec = read_spec(paths)
+    if process not in spec.processes:
+        raise UsageError(f"no process {process!r} in this box", hint=f"it has {', '.join(spec.processes)}")
+    sys.exit(engine_of(process, paths, spec).run())
