@@ -250,7 +250,7 @@ class Reconciler:
         gateway.plans.ended(ended, now)
 
     def _may_resend(self, order: Order, now: Now) -> bool:
-        if order.id in self._unwanted:
+        if self._going(order):
             return False
         if order.protects:
             return True

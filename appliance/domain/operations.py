@@ -66,7 +66,8 @@ class Progress(Struct, frozen=True):
 
 
 class Heartbeat(Struct, frozen=True):
-    """A process's sign of life and work. ``instance`` is new at each start; counters are since the journal began."""
+    """A process's sign of life and work. ``instance`` is new at each start; counters are since the journal began;
+    ``at`` is the machine's wall time (ns UTC), also in replays."""
 
     process: str
     state: ProcessState
@@ -81,6 +82,7 @@ class Heartbeat(Struct, frozen=True):
     build: str = ""
     settings: str = ""
     why: str = ""
+    at: int = 0
 
 
 class LatchState(Enum):

@@ -38,6 +38,8 @@ class Collector:
         elif event.type is EventType.HEARTBEAT:
             self.beats[event.body.process] = event.body
             self._heads(event.body.progress)
+        elif event.topic.startswith("view/"):
+            self._note(event)
         self._drain()
 
     def _replayed(self, replayed: Replayed) -> None:

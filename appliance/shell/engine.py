@@ -375,6 +375,7 @@ class CoreEngine:
             build=self._build,
             settings=self._settings,
             why=self.why,
+            at=time.time_ns(),
         )
         return local(beat, now.time, f"heartbeat/{self.process}")
 

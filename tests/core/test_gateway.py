@@ -478,6 +478,14 @@ def test_a_cancel_that_is_not_answered_is_asked_for_again() -> None:
         play >> report(STOP, "cancel") << status("canceled") << status("sending") << VenueSubmit
 
 
+def test_a_stop_that_was_never_there_is_not_sent_again_while_an_exit_waits_for_its_end() -> None:
+    with linked() as play:
+        play >> approved(intent(stop=D(90))) >> told(ENTRY.id, 100) >> report(STOP, "lose") << ...
+        play >> approved(EXIT) << status("waiting") << cancels(STOP)
+        play >> report(STOP, "absent") << status("not_placed", id=STOP)
+        play << status("sending", id=EXIT.id) << submits(EXIT.id, 100)
+
+
 def test_a_waiting_exit_goes_on_after_a_restart() -> None:
     play = linked()
     entered(play, stop="90")

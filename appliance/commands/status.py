@@ -1,0 +1,139 @@
+"""`appliance status`: what runs and how it is, also when Mosquitto does not answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.core.record import plain
+from appliance.domain.messages import Event, EventType
+from appliance.domain.operations import Heartbeat, ProcessState
+from appliance.domain.trading import Account, Position
+from appliance.errors import ApplianceError, EnvironmentFault
+from appliance.shell.paths import StatePaths
+from appliance.shell.window import Window
+
+WAIT_S = 0.4
+SECOND = 1_000_000_000
+HEARS = ("view/latch", "view/account", "view/position/<symbol>")
+
+
+@click.command()
+@click.option(
+    "--state", type=click.Path(path_type=Path), default=Path("state"), show_default=True, help="state directory"
+)
+@click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
+def status(state: Path, as_json: bool) -> None:
+    """Show the box's processes, latch, account and positions.
+
+    The pids come from the supervisor's own file, so they are right even when Mosquitto is dead.
+    """
+    told = look(StatePaths(state))
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    click.echo(f"{told['state']}{_latch_line(told)}")
+    for row in told["processes"]:
+        age = "" if row["age_s"] is None else f"heard {row['age_s']:.1f} s ago"
+        click.echo(f"  {row['name']:16} {row['state']:11} pid {row['pid'] or '-':<8} {age}")
+    if told["account"]:
+        held = ", ".join(f"{symbol} {quantity}" for symbol, quantity in told["positions"].items()) or "nothing"
+        click.echo(f"  cash {told['account']['cash']} USD, holding {held}")
+
+
+def look(paths: StatePaths) -> dict[str, Any]:
+    """What can be known now: the supervisor's file, and what Mosquitto has kept, if it answers within half a second.
+
+    Raises EnvironmentFault when no box was ever started in this directory.
+    """
+    try:
+        kept = json.loads(paths.processes.read_bytes())
+    except (OSError, ValueError):
+        raise EnvironmentFault(
+            f"{paths.root}: no appliance was started here", hint="name its state directory with --state DIR"
+        ) from None
+    seen = _Seen()
+    try:
+        with Window(paths, hears=HEARS) as window:
+            window.events = seen.note
+            window.until(lambda: len(window.beats) >= len(kept["processes"]) - 1 and seen.account is not None, WAIT_S)
+            beats = window.beats
+    except ApplianceError:
+        beats = {}
+    rows = [_row(child, beats.get(child["name"])) for child in kept["processes"]]
+    return {"state": _overall(rows, kept), "processes": rows, **seen.told()}
+
+
+class _Seen:
+    """The views as they come in."""
+
+    def __init__(self) -> None:
+        self.account: Account | None = None
+        self.positions: dict[str, Position] = {}
+        self.latch: Any = None
+
+    def note(self, event: Event) -> None:
+        if event.type is EventType.ACCOUNT:
+            self.account = event.body
+        elif event.type is EventType.POSITION:
+            self.positions[event.body.symbol] = event.body
+        elif event.type is EventType.LATCH:
+            self.latch = event.body
+
+    def told(self) -> dict[str, Any]:
+        latch = self.latch
+        return {
+            "latch": None
+            if latch is None
+            else {
+                "state": latch.state.value,
+                "generation": latch.generation,
+                "why": latch.why,
+                "by": latch.by,
+                "blocked": latch.blocked,
+            },
+            "account": None if self.account is None else {"cash": plain(self.account.cash)},
+            "positions": {s: plain(p.quantity) for s, p in sorted(self.positions.items()) if p.quantity},
+        }
+
+
+def _row(child: dict[str, Any], beat: Heartbeat | None) -> dict[str, Any]:
+    pid = child["pid"] if _alive(child["pid"]) else None
+    state, since = child["state"], child.get("started") or 0
+    if beat is not None and pid == beat.pid:
+        state = beat.state.value
+    elif pid is None and state in ("ready", "starting"):
+        state = ProcessState.LOST.value
+    since = beat.at if beat is not None and pid == beat.pid else since
+    age = None if pid is None or not since else round((time.time_ns() - since) / SECOND, 3)
+    return {"name": child["name"], "pid": pid, "state": state, "age_s": age, "restarts": child.get("restarts", 0)}
+
+
+def _alive(pid: int | None) -> bool:
+    if not pid:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _overall(rows: list[dict[str, Any]], kept: dict[str, Any]) -> str:
+    if not _alive(kept.get("supervisor")) and not any(row["pid"] for row in rows):
+        return "stopped"
+    return "ready" if all(row["state"] == "ready" for row in rows) else "degraded"
+
+
+def _latch_line(told: dict[str, Any]) -> str:
+    latch = told["latch"]
+    if latch is None or latch["state"] == "active":
+        return ", active" if latch else ""
+    return f", {latch['state'].upper()} by {latch['by']}: {latch['why']} (generation {latch['generation']})"
