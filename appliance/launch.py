@@ -76,6 +76,7 @@ class Launch:
     def _open_window(self) -> None:
         self.bus = EventBus("cli", self.spec.box, self.paths.mqtt_socket, mosquitto.password(self.paths, "cli"))
         streams = ("guard/decisions", "gateway/orders", *(f"host/{host}/signals" for host in self.spec.hosts))
+        streams = (*streams, "monitor/alerts")
         if self.spec.lockstep:
             streams = ("feed/steps", *streams)
         self.collector = Collector(self.bus, streams, self._note)

@@ -1,0 +1,156 @@
+"""One run of `appliance up`: drive the box, tell how it goes, and end it with its figures."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from appliance.core.record import plain
+from appliance.domain.messages import Event, EventType
+from appliance.domain.operations import Alert, ProcessState
+from appliance.errors import StrategyError
+from appliance.launch import Launch
+from appliance.processes import RunSpec
+from appliance.shell.paths import StatePaths
+from appliance.summary import RunFigures
+
+POLL_S = 0.02
+SAY_EVERY_S = 1.0
+
+
+class Session:
+    """Brings a box up and stays with it until Ctrl-C, or with ``until_done`` until the recorded data has been traded.
+
+    ``say`` gets one line a second; ``outside`` is how many bars of the files are outside the session.
+    """
+
+    def __init__(self, paths: StatePaths, spec: RunSpec, say: Callable[[str], None], outside: int = 0) -> None:
+        self.figures = RunFigures()
+        self.alerts: dict[str, Alert] = {}
+        self._paths = paths
+        self._spec = spec
+        self._say = say
+        self._outside = outside
+        self._stop = ""
+        self._launch = Launch(paths, spec, self._note)
+        self._began = time.monotonic()
+
+    def run(self, until_done: bool) -> dict[str, Any]:
+        """The whole run; its summary. Raises what ends it early: data, strategy, settings, environment."""
+        self._began = time.monotonic()
+        with self._signals():
+            try:
+                self._launch.start()
+                self._drive(until_done)
+                return self.summary()
+            finally:
+                self._launch.stop()
+
+    def _drive(self, until_done: bool) -> None:
+        told = 0.0
+        while not self._stop:
+            self._launch.poll(POLL_S)
+            if until_done:
+                self._refuse_failed_strategies()
+                if self._is_done():
+                    return
+            if time.monotonic() - told >= SAY_EVERY_S:
+                told = time.monotonic()
+                self._say(self.line())
+
+    def _is_done(self) -> bool:
+        collector = self._launch.collector
+        return self.figures.done and collector is not None and collector.caught_up()
+
+    def _refuse_failed_strategies(self) -> None:
+        """A recorded run whose strategy raised has no meaning; live, its host contains it and the box goes on."""
+        collector = self._launch.collector
+        for name, beat in collector.beats.items() if collector is not None else ():
+            if beat.counters.get("strategy_failures"):
+                lines = _last_traceback(self._paths.log(name))
+                raise StrategyError(f"{name}: a strategy raised\n{lines}", hint="run it with `appliance backtest` first")
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended it."""
+        return bool(self._stop)
+
+    def _note(self, event: Event) -> None:
+        if event.type is EventType.ALERT:
+            self._alert(event.body)
+        self.figures.note(event)
+
+    def _alert(self, alert: Alert) -> None:
+        before = self.alerts.get(alert.code)
+        self.alerts[alert.code] = alert
+        if alert.resolved and before is not None:
+            self._say(f"resolved: {alert.text}")
+        elif not alert.resolved:
+            self._say(f"{alert.severity.value}: {alert.text}")
+
+    # --- telling -------------------------------------------------------------------------------------------------------
+
+    def line(self) -> str:
+        """The box in one line."""
+        figures, children = self.figures, list(self._launch.supervisor)
+        ready = sum(self._state(child.spec.name) == "ready" for child in children)
+        state = figures.latch.state.value if ready == len(children) else f"{ready} of {len(children)} ready"
+        equity = f"{figures.equity:,.2f} USD" if figures.equity is not None else "unknown"
+        held = " ".join(f"{s} {plain(q)}" for s, q in sorted(figures.record.positions.items()) if q) or "none"
+        return (
+            f"{state} | equity {equity} | position {held} | {figures.bars} bars, {figures.signals} signals, "
+            f"{figures.record.orders} orders, {figures.record.fills} fills, {figures.record.denied} denied"
+        )
+
+    def _state(self, name: str) -> str:
+        beats = self._launch.collector.beats if self._launch.collector is not None else {}
+        if name in beats and beats[name].state is not ProcessState.READY:
+            return beats[name].state.value
+        return self._launch.supervisor.child(name).state.value
+
+    def summary(self) -> dict[str, Any]:
+        """The figures of the run so far."""
+        beats = self._launch.collector.beats.values() if self._launch.collector is not None else ()
+        return self.figures.summary(beats, self._outside, time.monotonic() - self._began)
+
+    # --- ending --------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        def stop(number: int, _: FrameType | None) -> None:
+            if self._stop:
+                os._exit(130)  # asked twice: children die with us
+            self._stop = signal.Signals(number).name
+
+        old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+
+def _last_traceback(log: Path) -> str:
+    """The last traceback in a process's log, as far as it is there."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    raised = [line for line in lines if "raised" in line or "cannot start" in line]
+    return "\n".join(f"  {line}" for line in raised[-1:])
+
+
+def progress_line(text: str) -> None:
+    """One line that replaces itself on a terminal, and a line each elsewhere; on standard error."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[2K{text}")
+    else:
+        sys.stderr.write(text + "\n")
+    sys.stderr.flush()
