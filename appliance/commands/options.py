@@ -1,0 +1,177 @@
+"""The options `up` and `backtest` share: data, strategy, money, limits, results. Written once, meaning the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import click
+from msgspec import Struct
+from msgspec.structs import replace
+
+from appliance.core.limits import LimitValues
+from appliance.data.calendars import load_sessions
+from appliance.data.options import FileOptions
+from appliance.data.sources.files import FileReport
+from appliance.data.validate import check
+from appliance.domain.market import SECOND, Session
+from appliance.errors import DataError, UsageError
+from appliance.processes import StrategySpec, runner_factory
+from appliance.settings import Limits, Settings, load_limits
+from appliance.strategy import loader
+
+
+
+class RunOptions(Struct, frozen=True):
+    """What the owner asked for, as given; paths are not checked yet. ``cash`` is USD, None: as in the settings."""
+
+    data: tuple[str, ...] = ()
+    files: FileOptions = FileOptions()
+    strategies: tuple[StrategySpec, ...] = ()
+    cash: Decimal | None = None
+    limits: Path | None = None
+    orders_out: Path | None = None
+    state: Path | None = None
+    as_json: bool = False
+
+    def checked_files(self) -> tuple[FileOptions, FileReport, tuple[Session, ...] | None]:
+        """The files' options without the table of sessions, what is in the files, and the table.
+
+        Without ``--symbols`` the strategies' own are taken. Raises DataError naming file, row and rule.
+        """
+        options = self.files
+        if not options.symbols:
+            wanted = {symbol: None for spec in self.strategies for symbol in runner_factory(spec)().symbols}
+            options = replace(options, symbols=tuple(wanted))
+        sessions = None
+        if options.session == "regular":
+            sessions = load_sessions(sessions_cache(), datetime.now(UTC).date().isoformat())
+        try:
+            report = check(self.data, replace(options, sessions=sessions))
+        except DataError as error:
+            if not self.files.symbols and "symbol" in error.text:
+                hint = "name the strategy's symbol with --param symbol=… or the data's with --symbols"
+                raise DataError(error.text, hint=hint) from None
+            raise
+        return options, report, tuple(sessions) if sessions is not None else None
+
+    def limit_values(self, settings: Settings) -> LimitValues:
+        """The guard's limits: from ``--limits``, else from the settings."""
+        return limit_values(load_limits(self.limits) if self.limits is not None else settings.limits)
+
+
+def limit_values(limits: Limits) -> LimitValues:
+    """The owner's limits as the guard takes them."""
+    stale = limits.stale_price_seconds
+    return LimitValues(
+        limits.max_order_shares,
+        limits.max_position_shares,
+        limits.max_order_notional,
+        limits.price_collar_percent,
+        int(stale * SECOND) if stale is not None else None,
+    )
+
+
+def sessions_cache() -> Path:
+    """Where the compiled session calendar is kept; compiled in a child process, which alone pays for pandas."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "appliance"
+    base.mkdir(parents=True, exist_ok=True)
+    path = base / "sessions.json"
+    today = datetime.now(UTC).date().isoformat()
+    code = f"from pathlib import Path; from appliance.data.calendars import load_sessions; load_sessions(Path({str(path)!r}), {today!r})"
+    if not path.exists():
+        subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False)
+    return path
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a click command the shared options; it gets them as one ``options: RunOptions``."""
+
+    def gathered(**given: Any) -> Any:
+        return command(options=_options(given), **given)
+
+    gathered.__name__, gathered.__doc__ = command.__name__, command.__doc__
+    gathered.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(_OPTIONS):
+        option(gathered)
+    return gathered
+
+
+_OPTIONS = (
+    click.option("--data", "data", multiple=True, metavar="FILE", help="recorded data, CSV or CSV.gz (repeatable)"),
+    click.option("--bar-stamp", type=click.Choice(("start", "end")), default="end", show_default=True,
+                 help="which end of a bar the file's ts is"),
+    click.option("--symbols", default="", metavar="A,B", help="only these (default: the strategy's)"),
+    click.option("--session", type=click.Choice(("regular", "all")), default="regular", show_default=True,
+                 help="regular hours of the exchange, or everything in the file"),
+    click.option("--start", default="", metavar="DATE", help="first New York date, inclusive"),
+    click.option("--end", default="", metavar="DATE", help="last New York date, inclusive"),
+    click.option("--factors", default="", metavar="FILE", help="split and dividend factors: prices are adjusted"),
+    click.option("--bad-rows", type=click.Choice(("refuse", "quarantine")), default="refuse", show_default=True,
+                 help="what to do with rows that cannot be right"),
+    click.option("--strategy", "strategy", multiple=True, metavar="FILE[:CLASS]", help="a strategy file (repeatable)"),
+    click.option("--param", "param", multiple=True, metavar="KEY=VALUE", help="a strategy parameter (repeatable)"),
+    click.option("--cash", default=None, metavar="USD", help="opening cash  [default: 100000]"),
+    click.option("--limits", type=click.Path(path_type=Path), help="the guard's limits (TOML); with recorded data the "
+                 "default is to deny only malformed orders and those the cash does not pay for"),
+    click.option("--orders-out", type=click.Path(path_type=Path), metavar="FILE", help="write every intent, one a line"),
+    click.option("--state", type=click.Path(path_type=Path), metavar="DIR", help="state directory  [default: state]"),
+    click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output"),
+)  # fmt: skip
+
+
+def _options(given: dict[str, Any]) -> RunOptions:
+    """Take our own options out of ``given``. Raises UsageError."""
+    symbols = tuple(part.strip() for part in given.pop("symbols").split(",") if part.strip())
+    files = FileOptions(
+        bar_stamp=given.pop("bar_stamp"), symbols=symbols, session=given.pop("session"), start=given.pop("start"),
+        end=given.pop("end"), factors=given.pop("factors"), bad_rows=given.pop("bad_rows"),
+    )  # fmt: skip
+    params = _params(given.pop("param"))
+    return RunOptions(
+        data=given.pop("data"), files=files, strategies=strategy_specs(given.pop("strategy"), params),
+        cash=_money(given.pop("cash")), limits=given.pop("limits"), orders_out=given.pop("orders_out"),
+        state=given.pop("state"), as_json=given.pop("as_json"),
+    )  # fmt: skip
+
+
+def strategy_specs(targets: tuple[str, ...], params: dict[str, str]) -> tuple[StrategySpec, ...]:
+    """Strategies named on the command line; names that would be equal get a number."""
+    found: list[StrategySpec] = []
+    for target in targets:
+        path, class_name = loader.split_target(target)
+        name = loader.strategy_name(path)
+        same = sum(spec.name == name or spec.name.startswith(f"{name[:21]}-") for spec in found)
+        unique = f"{name[:21]}-{same + 1}" if same else name
+        found.append(StrategySpec(unique, os.path.abspath(path), class_name or "", params))
+    return tuple(found)
+
+
+def _params(given: tuple[str, ...]) -> dict[str, str]:
+    params = {}
+    for item in given:
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--param {item!r}", hint="write it as KEY=VALUE, for instance --param fast=5")
+        params[key] = value
+    return params
+
+
+def _money(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal(0)
+    if not (value.is_finite() and value > 0):
+        raise UsageError(f"--cash {text!r}", hint="an amount in USD above 0, for instance --cash 100000")
+    return value
+
+

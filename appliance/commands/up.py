@@ -1,0 +1,161 @@
+"""`appliance up`: the whole box on this machine, on simulated or recorded data, with paper money."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+from msgspec.structs import replace
+
+from appliance.commands.options import RunOptions, run_options
+from appliance.core.commission import Commission
+from appliance.core.limits import LimitValues
+from appliance.data.sources.simulated import SYMBOLS
+from appliance.domain.market import TIMEFRAMES
+from appliance.errors import INTERRUPTED, UsageError
+from appliance.processes import RunSpec, StrategySpec, runner_factory
+from appliance.session import Session, progress_line
+from appliance.settings import Settings, build_hash, load_settings, settings_hash
+from appliance.shell.paths import StatePaths
+
+SAMPLES = (
+    ("sma_cross.py", {"symbol": "ALFA", "fast": "5", "slow": "15"}),
+    ("mean_reversion.py", {"symbol": "BRVO"}),
+)
+"""What a first run trades: two of the sample strategies, each on a simulated symbol."""
+
+
+@click.command()
+@run_options
+@click.option("--speed", default="1", show_default=True, help="recorded data: `max`, or how many times real time")
+@click.option("--until-done", is_flag=True, help="end when the recorded data has been traded")
+@click.option("--settings", "settings_file", type=click.Path(path_type=Path), help="the box's settings (TOML)")
+@click.option("--profile", type=click.Choice(("paper", "live", "test")), default=None, help="defaults to start from")
+def up(
+    options: RunOptions, speed: str, until_done: bool, settings_file: Path | None, profile: str | None
+) -> None:
+    """Start Mosquitto and every process, and stay until Ctrl-C.
+
+    Without options: a simulated market, a paper broker and two sample strategies. The state directory is kept: the
+    next `up` goes on from it.
+
+    \b
+      appliance up
+      appliance up --data bars.csv.gz --symbols SPY --strategy strategies/sma_cross.py --speed 60
+      appliance up --data bars.csv.gz --strategy mine.py --speed max --until-done --json
+    """
+    settings = load_settings(settings_file, profile)
+    _check_speed(speed, until_done, options)
+    spec, outside = specification(options, settings, speed)
+    for strategy in spec.strategies:
+        runner_factory(strategy)
+    paths = StatePaths(options.state or Path("state"))
+    say = _quiet if options.as_json else progress_line
+    if not options.as_json:
+        _introduce(paths, spec)
+    session = Session(paths, spec, say, outside)
+    summary = session.run(until_done)
+    if options.orders_out is not None:
+        options.orders_out.write_bytes(session.figures.record.jsonl())
+    click.echo(json.dumps(summary) if options.as_json else f"\n{_farewell(summary, paths)}")
+    if session.interrupted:
+        sys.exit(INTERRUPTED if until_done else 0)
+
+
+def _quiet(line: str) -> None:
+    """With --json, standard error is for errors only."""
+
+
+def _check_speed(speed: str, until_done: bool, options: RunOptions) -> None:
+    try:
+        wrong = speed != "max" and not (0 < float(speed) < 1e9)
+    except ValueError:
+        wrong = True
+    if wrong:
+        raise UsageError(f"--speed {speed!r}", hint="`max`, or a number above 0: how many times real time")
+    if until_done and not options.data:
+        raise UsageError("--until-done without --data", hint="a simulated market never ends: name recorded data")
+    if options.orders_out is not None and not options.data:
+        raise UsageError("--orders-out without --data", hint="orders of a live run are in the journals")
+
+
+def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[RunSpec, int]:
+    """What the processes need to know, and how many bars of the files are outside the session."""
+    base = RunSpec(
+        box=settings.box.name,
+        strategies=_strategies(options, settings),
+        cash=options.cash if options.cash is not None else settings.paper.cash,
+        commission=Commission(settings.paper.commission_per_share, settings.paper.commission_minimum),
+        intent_valid=settings.validity.intent,
+        approval_valid=settings.validity.approval,
+        retain=settings.journal.messages,
+        build=build_hash(),
+        settings=settings_hash(settings),
+    )
+    if options.data:
+        return _recorded(base, options, settings, speed)
+    market = settings.market
+    if market.timeframe not in TIMEFRAMES:
+        raise UsageError(f"timeframe {market.timeframe!r}", hint=f"one of {', '.join(TIMEFRAMES)}")
+    simulated = replace(
+        base, limits=_limits(options, settings), seed=market.seed, symbols=SYMBOLS, timeframe=market.timeframe, speed="1"
+    )
+    return simulated, 0
+
+
+def _recorded(base: RunSpec, options: RunOptions, settings: Settings, speed: str) -> tuple[RunSpec, int]:
+    checked, report, sessions = options.checked_files()
+    limits = _limits(options, settings) if options.limits is not None else LimitValues()
+    spec = replace(
+        base,
+        limits=limits,
+        files=tuple(os.path.abspath(path) for path in options.data),
+        options=checked,
+        sessions=sessions,
+        speed=speed,
+    )
+    return spec, report.outside
+
+
+def _limits(options: RunOptions, settings: Settings) -> LimitValues:
+    return options.limit_values(settings)
+
+
+def _strategies(options: RunOptions, settings: Settings) -> tuple[StrategySpec, ...]:
+    if options.strategies:
+        return options.strategies
+    if settings.strategies:
+        return tuple(
+            StrategySpec(s.name, s.file, s.class_name, {k: str(v) for k, v in s.params.items()}, s.host)
+            for s in settings.strategies
+        )
+    if options.data:
+        raise UsageError("--data without --strategy", hint="--strategy strategies/sma_cross.py --param symbol=SPY")
+    folder = Path(__file__).resolve().parents[2] / "strategies"
+    return tuple(StrategySpec(Path(name).stem, str(folder / name), "", params) for name, params in SAMPLES)
+
+
+def _introduce(paths: StatePaths, spec: RunSpec) -> None:
+    market = "recorded data: " + ", ".join(Path(f).name for f in spec.files) if spec.files else "simulated, always open"
+    names = ", ".join(f"{s.name}({', '.join(f'{k}={v}' for k, v in s.params.items())})" for s in spec.strategies)
+    click.echo(
+        f"appliance: paper broker, {spec.cash} USD; market: {market}\n"
+        f"  strategies  {names}\n"
+        f"  state       {paths.root}  (journal/, log/, run/)\n"
+        f"  mqtt        {paths.mqtt_socket}, topics appliance/1/{spec.box}/#\n"
+        f"  look        appliance status --state {paths.root}\n"
+        f"  stop        Ctrl-C here; halt trading: appliance halt --state {paths.root}",
+        err=True,
+    )
+
+
+def _farewell(summary: dict[str, object], paths: StatePaths) -> str:
+    return (
+        f"stopped: {summary['fills']} fills, position {summary['position']}, equity {summary['equity']} USD after "
+        f"{summary['seconds']} s; everything is kept in {paths.root}"
+    )
+
+
