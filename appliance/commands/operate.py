@@ -95,7 +95,7 @@ def resume(state: Path, reason: str, as_json: bool, generation: int | None) -> N
         window.until(lambda: window.latch is not None, 0.5)
         seen = generation if generation is not None else (window.latch.generation if window.latch is not None else 0)
         latchfiles.clear(paths.latch_files)
-        window.poll(0.15)  # three times as long as the gateway takes to see that the files are empty
+        window.until(lambda: False, 0.15)  # three times as long as the gateway takes to see that the files are empty
         _answer(window.command(Verb.RESUME, reason=reason, generation=seen), as_json)
 
 

@@ -61,7 +61,8 @@ def look(paths: StatePaths) -> dict[str, Any]:
     try:
         with Window(paths, hears=HEARS) as window:
             window.events = seen.note
-            window.until(lambda: len(window.beats) >= len(kept["processes"]) - 1 and seen.account is not None, WAIT_S)
+            others = len(kept["processes"]) - 1  # Mosquitto has no heartbeat
+            window.until(lambda: len(window.beats) >= others and seen.complete(), WAIT_S)
             beats = window.beats
     except ApplianceError:
         beats = {}
@@ -84,6 +85,10 @@ class _Seen:
             self.positions[event.body.symbol] = event.body
         elif event.type is EventType.LATCH:
             self.latch = event.body
+
+    def complete(self) -> bool:
+        """Whether latch and account have been heard."""
+        return self.account is not None and self.latch is not None
 
     def told(self) -> dict[str, Any]:
         latch = self.latch

@@ -114,6 +114,10 @@ class Core:
         """Whether messages of ``stream`` may be delivered now; the others are held back."""
         return True
 
+    def views(self, now: Now) -> list[Event]:
+        """What people see of us, whole: said on every connect, for Mosquitto may have lost what it kept."""
+        return []
+
     def figures(self) -> dict[str, int]:
         """Counts of ours for the heartbeat."""
         return {}

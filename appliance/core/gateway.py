@@ -85,6 +85,15 @@ class GatewayCore(Core):
         self.send(REQUESTS, VenueLink(False, "connect"), now)
         return self._out
 
+    def views(self, now: Now) -> list[Event]:
+        self._out = []
+        self.send("view/latch", self.operator.told(), now)
+        if self.ledger.account:
+            self.send("view/account", self.ledger.account[""], now)
+        for symbol, position in self.ledger.positions.items():
+            self.send(f"view/position/{symbol}", position, now)
+        return self._out
+
     # --- what the turn asks ------------------------------------------------------------------------------------------
 
     def accepts(self, stream: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from appliance.domain.messages import Event, Now
-from appliance.domain.operations import Command, CommandResult, LatchFile, LatchState, Verb
+from appliance.domain.operations import Command, CommandResult, Latch, LatchFile, LatchState, Verb
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import Order
 
@@ -100,10 +100,14 @@ class Operator:
         self.announce(now)
         return True
 
+    def told(self) -> Latch:
+        """The latch with the symbols that are halted one by one."""
+        blocked = {symbol: row.why for symbol, row in sorted(self._gateway.ledger.blocked.items())}
+        return replace(self._gateway.stop.latch, blocked=blocked)
+
     def announce(self, now: Now) -> None:
         """Tell everyone the latch, with the symbols that are halted."""
-        blocked = {symbol: row.why for symbol, row in sorted(self._gateway.ledger.blocked.items())}
-        latch = replace(self._gateway.stop.latch, blocked=blocked)
+        latch = self.told()
         self._gateway.emit(ORDERS, latch, now)
         self._gateway.send("view/latch", latch, now)
 

@@ -129,6 +129,8 @@ class Turn:
         """The wire is up (again): tell where we stand, ask where the others stand."""
         for publisher in self.peers.publishers:
             self._say(f"ask/{publisher}", Ask(self._consumer))
+        for view in self.core.views(self._clock.now(None)):
+            self._publish(view, wire.encode(view))
         self.report()
 
     def _raise_epoch(self, seen: int) -> None:
