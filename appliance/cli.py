@@ -93,10 +93,7 @@ class Tool(click.Group):
         extra["standalone_mode"] = False
         extra["prog_name"] = "appliance"
         try:
-            result = super().main(given, *rest, **extra)
-        except click.exceptions.NoArgsIsHelpError as shown:
-            click.echo(shown.message)
-            sys.exit(UsageError.exit_code)
+            result = super().main(given or ["--help"], *rest, **extra)
         except click.Abort:
             sys.exit(INTERRUPTED)
         except Exception as error:

@@ -16,16 +16,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from appliance.core.limits import LimitValues
-from appliance.data.calendars import load_sessions
+from appliance.data.calendars import cached_sessions, load_sessions
 from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileReport
 from appliance.data.validate import check
-from appliance.domain.market import SECOND, Session
+from appliance.domain.market import SECOND, Session, Sessions
 from appliance.errors import DataError, UsageError
 from appliance.processes import StrategySpec, runner_factory
 from appliance.settings import Limits, Settings, load_limits
 from appliance.strategy import loader
-
 
 
 class RunOptions(Struct, frozen=True):
@@ -43,21 +42,21 @@ class RunOptions(Struct, frozen=True):
     def checked_files(self) -> tuple[FileOptions, FileReport, tuple[Session, ...] | None]:
         """The files' options without the table of sessions, what is in the files, and the table.
 
-        Without ``--symbols`` the strategies' own are taken. Raises DataError naming file, row and rule.
+        Without ``--symbols`` the strategies' own are taken. Raises DataError naming file, row and rule, UsageError
+        when ``--symbols`` leaves out what a strategy trades.
         """
-        options = self.files
-        if not options.symbols:
-            wanted = {symbol: None for spec in self.strategies for symbol in runner_factory(spec)().symbols}
-            options = replace(options, symbols=tuple(wanted))
-        sessions = None
-        if options.session == "regular":
-            sessions = load_sessions(sessions_cache(), datetime.now(UTC).date().isoformat())
+        wanted = {spec.name: runner_factory(spec)().symbols for spec in self.strategies}
+        symbols = self.files.symbols or tuple(dict.fromkeys(symbol for named in wanted.values() for symbol in named))
+        for name, named in wanted.items():
+            _check_heard(name, named, symbols)
+        options = replace(self.files, symbols=symbols)
+        sessions = sessions_for(sessions_cache()) if options.session == "regular" else None
         try:
             report = check(self.data, replace(options, sessions=sessions))
         except DataError as error:
-            if not self.files.symbols and "symbol" in error.text:
-                hint = "name the strategy's symbol with --param symbol=… or the data's with --symbols"
-                raise DataError(error.text, hint=hint) from None
+            if not self.files.symbols and "no symbol" in error.text:
+                way = "trade another with --param symbol=…"
+                raise DataError(error.text, hint=f"{error.hint}; {way}" if error.hint else way) from None
             raise
         return options, report, tuple(sessions) if sessions is not None else None
 
@@ -78,30 +77,63 @@ def limit_values(limits: Limits) -> LimitValues:
     )
 
 
+def _check_heard(name: str, named: tuple[str, ...], symbols: tuple[str, ...]) -> None:
+    """A strategy that would never hear of a bar is a mistake, not a quiet run."""
+    if not set(named) & set(symbols):
+        raise UsageError(
+            f"--symbols {','.join(symbols)} leaves out what {name} trades: {', '.join(named)}",
+            hint=f"leave --symbols away, or trade one of them: --param symbol={symbols[0]}",
+        )
+
+
 def sessions_cache() -> Path:
-    """Where the compiled session calendar is kept; compiled in a child process, which alone pays for pandas."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "appliance"
-    base.mkdir(parents=True, exist_ok=True)
-    path = base / "sessions.json"
+    """Where the compiled session calendar is kept, for all runs of this user."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "appliance" / "sessions.json"
+
+
+def sessions_for(cache: Path) -> Sessions:
+    """The exchange's sessions from a cache; compiled in a child process, which alone pays for pandas."""
     today = datetime.now(UTC).date().isoformat()
-    code = f"from pathlib import Path; from appliance.data.calendars import load_sessions; load_sessions(Path({str(path)!r}), {today!r})"
-    if not path.exists():
-        subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False)
-    return path
+    table = cached_sessions(cache, today)
+    if table is None:
+        subprocess.run([sys.executable, "-W", "ignore", "-c", _COMPILE, str(cache), today], check=False)
+        table = load_sessions(cache, today)  # where the cache cannot be written, this process pays after all
+    return table
+
+
+_COMPILE = """
+import sys
+from pathlib import Path
+from appliance.data.calendars import load_sessions
+load_sessions(Path(sys.argv[1]), sys.argv[2])
+"""
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a click command the shared options; it gets them as one ``options: RunOptions``."""
+    return _with(command, _STRATEGIES)
 
+
+def backtest_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same options, with one strategy as the command's argument."""
+    return _with(command, _STRATEGY)
+
+
+def _with(command: Callable[..., Any], strategy: Callable[..., Any]) -> Callable[..., Any]:
     def gathered(**given: Any) -> Any:
         return command(options=_options(given), **given)
 
     gathered.__name__, gathered.__doc__ = command.__name__, command.__doc__
     gathered.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for option in reversed(_OPTIONS):
+    for option in reversed((*_OPTIONS[:1], strategy, *_OPTIONS[1:])):
         option(gathered)
     return gathered
 
+
+_STRATEGIES = click.option(
+    "--strategy", "strategy", multiple=True, metavar="FILE[:CLASS]", help="a strategy file (repeatable)"
+)
+_STRATEGY = click.argument("strategy", metavar="STRATEGY", callback=lambda context, param, value: (value,))
 
 _OPTIONS = (
     click.option("--data", "data", multiple=True, metavar="FILE", help="recorded data, CSV or CSV.gz (repeatable)"),
@@ -115,7 +147,6 @@ _OPTIONS = (
     click.option("--factors", default="", metavar="FILE", help="split and dividend factors: prices are adjusted"),
     click.option("--bad-rows", type=click.Choice(("refuse", "quarantine")), default="refuse", show_default=True,
                  help="what to do with rows that cannot be right"),
-    click.option("--strategy", "strategy", multiple=True, metavar="FILE[:CLASS]", help="a strategy file (repeatable)"),
     click.option("--param", "param", multiple=True, metavar="KEY=VALUE", help="a strategy parameter (repeatable)"),
     click.option("--cash", default=None, metavar="USD", help="opening cash  [default: 100000]"),
     click.option("--limits", type=click.Path(path_type=Path), help="the guard's limits (TOML); with recorded data the "
@@ -173,5 +204,3 @@ def _money(text: str | None) -> Decimal | None:
     if not (value.is_finite() and value > 0):
         raise UsageError(f"--cash {text!r}", hint="an amount in USD above 0, for instance --cash 100000")
     return value
-
-

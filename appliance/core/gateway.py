@@ -108,7 +108,7 @@ class GatewayCore(Core):
 
     def unresolved(self) -> int:
         open_states = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.WAITING)
-        return sum(order.status in open_states for order in self.ledger.orders.values())
+        return sum(order.status in open_states for order in self.ledger.live())
 
     def compact(self, stream: str) -> tuple[Event, ...]:
         return tuple(Event(EventType.ORDER, order) for order in self.ledger.live())

@@ -9,8 +9,12 @@ from msgspec.structs import replace
 
 from appliance.core.base import Core
 from appliance.domain.messages import VenueFill
-from appliance.domain.orders import WORKING, ImpossibleTransition, OrderEvent, OrderStatus, is_terminal, next_status
+from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus, is_terminal, next_status
 from appliance.domain.trading import ZERO, Account, Fill, Order, Position
+
+
+ENDED_KEPT = 1_000
+"""Ended orders the gateway remembers at least, to answer who asks again and to know a late fill."""
 
 
 class Blocked(Struct, frozen=True):
@@ -31,6 +35,7 @@ class Ledger:
         self.stops = core.table("stop", Decimal)
         self.account = core.table("account", Account)
         self.blocked = core.table("blocked", Blocked)
+        self._live: dict[str, None] | None = None
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
@@ -45,7 +50,9 @@ class Ledger:
 
     def live(self) -> list[Order]:
         """Orders of which something is still expected, oldest first."""
-        return [order for order in self.orders.values() if not is_terminal(order.status)]
+        if self._live is None:  # the first question after a start
+            self._live = {order.id: None for order in self.orders.values() if not is_terminal(order.status)}
+        return [self.orders[order_id] for order_id in self._live]
 
     def protective(self, strategy: str, symbol: str) -> list[Order]:
         """Live protective stops of one strategy's position."""
@@ -66,21 +73,32 @@ class Ledger:
 
     def unknown_on(self, symbol: str) -> bool:
         """Whether an order of ``symbol`` is in doubt."""
-        return any(o.symbol == symbol and o.status is OrderStatus.UNKNOWN for o in self.orders.values())
+        return any(order.symbol == symbol and order.status is OrderStatus.UNKNOWN for order in self.live())
 
     # --- changing --------------------------------------------------------------------------------------------------
 
     def open(self, order: Order, event: OrderEvent, **changes: object) -> Order:
         """Enter a new order by its first event. Raises ImpossibleTransition."""
         entered = replace(order, status=next_status(None, event), **changes)
-        self.orders[order.id] = entered
+        self._keep(entered)
         return entered
 
     def move(self, order: Order, event: OrderEvent, **changes: object) -> Order:
         """Move an order along the life cycle. Raises ImpossibleTransition."""
         moved = replace(order, status=next_status(order.status, event), **changes)
-        self.orders[order.id] = moved
+        self._keep(moved)
         return moved
+
+    def _keep(self, order: Order) -> None:
+        self.orders[order.id] = order
+        if self._live is None:
+            return
+        if not is_terminal(order.status):
+            self._live[order.id] = None
+        else:
+            self._live.pop(order.id, None)
+            if len(self.orders) - len(self._live) > 2 * ENDED_KEPT:
+                self._forget()
 
     def book(self, told: VenueFill, order: Order) -> tuple[Fill, Order, str]:
         """Book a fill we have not seen: the fill, the order after it, and what was impossible about it (or "").
@@ -112,7 +130,7 @@ class Ledger:
                 wrong = "filled after the venue said it never had it"
         except ImpossibleTransition as error:
             moved = replace(order, filled=filled, average_price=average)
-            self.orders[order.id] = moved
+            self._keep(moved)
             wrong = str(error)
         return moved, wrong
 
@@ -123,8 +141,11 @@ class Ledger:
         self.blocked[symbol] = Blocked(why, time)
         return True
 
-    def forget(self, keep: int) -> None:
-        """Drop the oldest terminal orders and their fills beyond ``keep``; positions are sums and stay."""
-        ended = [order.id for order in self.orders.values() if order.status not in WORKING and is_terminal(order.status)]
-        for order_id in ended[: max(0, len(ended) - keep)]:
+    def _forget(self) -> None:
+        """Drop the oldest ended orders and their fills: positions are sums and stay, the journal keeps the story."""
+        ended = [order.id for order in self.orders.values() if is_terminal(order.status)]
+        gone = dict.fromkeys(ended[:-ENDED_KEPT])
+        for order_id in gone:
             del self.orders[order_id]
+        for key in [fill.fill_key for fill in self.fills.values() if fill.order_id in gone]:
+            del self.fills[key]

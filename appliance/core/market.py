@@ -7,11 +7,12 @@ the same wherever it is told from.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from appliance.core.base import Core
+from appliance.core.base import Core, Rows
 from appliance.core.commission import Commission
 from appliance.core.matching import meet, path, triggered
 from appliance.core.streams import Writers
@@ -29,6 +30,8 @@ from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import ZERO, Order, OrderType, Side, TimeInForce
 
 ANSWERS = "venue/answers"
+REMEMBERED = 20_000
+"""Ended orders, and fills, the venue can still tell of."""
 
 
 class Resting(Struct, frozen=True):
@@ -146,7 +149,9 @@ class MarketSimulator(Core):
     def _look(self, event: Event, now: Now) -> None:
         positions = {symbol: quantity for symbol, quantity in sorted(self.positions.items()) if quantity}
         open_ids = tuple(sorted(self.resting))
-        snapshot = VenueSnapshot(event.body.n, now.time, open_ids, tuple(self.fills.values()), positions, self.cash)
+        since = event.body.since
+        fills = tuple(fill for fill in self.fills.values() if fill.at >= since)
+        snapshot = VenueSnapshot(event.body.n, now.time, open_ids, fills, positions, self.cash, since)
         self.send(ANSWERS, snapshot, now)
 
     # --- the market ----------------------------------------------------------------------------------------------
@@ -197,6 +202,7 @@ class MarketSimulator(Core):
         commission = self._commission.of(quantity, exact)
         fill = VenueFill(key, order.id, order.symbol, order.side, quantity, exact, commission, time, now.time)
         self.fills[key] = fill
+        _bound(self.fills)
         signed = quantity * order.side.sign
         self.positions[order.symbol] = self.positions.get(order.symbol, ZERO) + signed
         self.balance["cash"] = self.cash - signed * exact - commission
@@ -212,7 +218,13 @@ class MarketSimulator(Core):
         filled = resting.filled if resting is not None else ZERO
         self.resting.drop(order_id)
         self.ended[order_id] = Ended(how, text, filled)
+        _bound(self.ended)
         self._report(order_id, how, now, text, filled)
 
     def _report(self, order_id: str, how: OrderEvent, now: Now, text: str = "", filled: Decimal = ZERO) -> None:
         self.send(ANSWERS, VenueReport(order_id, how, now.time, order_id, text, filled), now)
+
+
+def _bound(rows: Rows[Any]) -> None:
+    if len(rows) > REMEMBERED:
+        del rows[next(iter(rows))]

@@ -25,6 +25,8 @@ from appliance.domain.trading import ZERO, Account, Order
 if TYPE_CHECKING:
     from appliance.core.gateway import GatewayCore
 
+OVERLAP = 86_400_000_000_000
+"""Fills are asked for from this long (ns) before the last reconciliation: a venue may tell of one late."""
 LOOK_PATIENCE = 5_000_000_000
 REQUESTS = "venue/requests"
 ORDERS = "gateway/orders"
@@ -36,6 +38,7 @@ class Reconciler:
     def __init__(self, gateway: GatewayCore) -> None:
         self._gateway = gateway
         self._baseline = gateway.table("baseline", Decimal)
+        self._reconciled = gateway.table("reconciled", int)
         self._unwanted = gateway.table("unwanted", bool)
         self.done = False
         self._up = False
@@ -70,7 +73,8 @@ class Reconciler:
     def _look(self, now: Now) -> None:
         self._n += 1
         self._looked = now.ticks
-        self._gateway.send(REQUESTS, VenueLook(self._n), now)
+        last = self._reconciled.get("", 0)
+        self._gateway.send(REQUESTS, VenueLook(self._n, max(0, last - OVERLAP)), now)
 
     def wakeup(self, now: Now) -> None:
         """Look again, and ask again what is in doubt."""
@@ -173,8 +177,9 @@ class Reconciler:
     def _compare_positions(self, told: VenueSnapshot, now: Now) -> None:
         ledger = self._gateway.ledger
         keys = {fill.fill_key for fill in told.fills}
-        if any(key not in keys for key in ledger.fills):
+        if any(key not in keys for key, fill in ledger.fills.items() if fill.time >= told.since):
             return  # the snapshot is older than what we know: the next one will tell
+        self._reconciled[""] = now.time
         first = not ledger.account
         for symbol in sorted({*told.positions, *ledger.positions}):
             theirs = told.positions.get(symbol, ZERO)

@@ -81,12 +81,23 @@ def load_sessions(cache_path: Path, today: str, exchange: str = "XNYS", start_da
 
     A cache that is missing, damaged, too short or from another library version is compiled again and replaced.
     """
-    needed = _years_after(_day(today), YEARS_AHEAD)
+    table = cached_sessions(cache_path, today, exchange, start_date)
+    if table is not None:
+        return table
+    end = date(_years_after(_day(today), YEARS_AHEAD).year, 12, 31).isoformat()
+    made = _Table(exchange, _library(), start_date, end, compile_sessions(start_date, end, exchange))
+    _write(cache_path, made)
+    return Sessions(made.sessions)
+
+
+def cached_sessions(
+    cache_path: Path, today: str, exchange: str = "XNYS", start_date: str = FIRST_DATE
+) -> Sessions | None:
+    """The table in ``cache_path`` if it is what ``load_sessions`` would give; None where that would have to compile."""
     table = _read(cache_path)
+    needed = _years_after(_day(today), YEARS_AHEAD)
     if table is None or not _covers(table, exchange, start_date, needed.isoformat()):
-        end = date(needed.year, 12, 31).isoformat()
-        table = _Table(exchange, _library(), start_date, end, compile_sessions(start_date, end, exchange))
-        _write(cache_path, table)
+        return None
     return Sessions(table.sessions)
 
 

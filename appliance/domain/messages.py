@@ -126,9 +126,10 @@ class VenueAsk(Struct, frozen=True):
 
 
 class VenueLook(Struct, frozen=True):
-    """Ask for a snapshot: open orders, fills, positions, cash. ``n`` comes back with the answer."""
+    """Ask for a snapshot: open orders, fills since ``since`` (ns UTC), positions, cash. ``n`` comes back with it."""
 
     n: int
+    since: int = 0
 
 
 class VenueReport(Struct, frozen=True):
@@ -160,7 +161,7 @@ class VenueFill(Struct, frozen=True):
 
 
 class VenueSnapshot(Struct, frozen=True):
-    """The venue's truth at one instant: ids of open orders, all fills it knows, positions (shares) and cash (USD)."""
+    """The venue's truth at one instant: ids of open orders, fills since ``since``, positions (shares), cash (USD)."""
 
     n: int
     at: int
@@ -168,6 +169,7 @@ class VenueSnapshot(Struct, frozen=True):
     fills: tuple[VenueFill, ...]
     positions: dict[str, Decimal]
     cash: Decimal
+    since: int = 0
 
 
 class VenueLink(Struct, frozen=True):

@@ -316,7 +316,7 @@ def test_a_snapshot_that_shows_a_burnt_order_open_adopts_it_and_blocks() -> None
     with unknown(IBKR) as play:
         play >> report(ENTRY.id, "absent")
         play.later(2) >> report(ENTRY.id, "absent") << status("not_placed")
-        play.later(30) >> Wakeup() << VenueLook(2)
+        play.later(30) >> Wakeup() << VenueLook
         play >> snapshot(2, open=(ENTRY.id,)) << status("accepted") << blocked << "view/latch"
 
 
@@ -338,7 +338,7 @@ def test_decisions_wait_until_the_venue_has_been_looked_at() -> None:
     play = Playbook(gateway())
     assert not play.core.accepts("guard/decisions")
     with play:
-        play >> VenueLink(True) << VenueLook(1)
+        play >> VenueLink(True) << VenueLook
         assert not play.core.recovered()
         play >> snapshot(1) << Account << "view/account"
         assert play.core.recovered()
@@ -349,15 +349,15 @@ def test_decisions_wait_until_the_venue_has_been_looked_at() -> None:
 
 def test_a_snapshot_that_was_not_asked_for_is_not_taken() -> None:
     with Playbook(gateway()) as play:
-        play >> VenueLink(True) << VenueLook(1) >> snapshot(7)
+        play >> VenueLink(True) << VenueLook >> snapshot(7)
         assert not play.core.recovered()
 
 
 def test_a_look_without_an_answer_is_taken_again() -> None:
     with Playbook(gateway()) as play:
-        play >> VenueLink(True) << VenueLook(1)
+        play >> VenueLink(True) << VenueLook
         assert play.core.deadline() is not None
-        play.later(5) >> Wakeup() << VenueLook(2) >> snapshot(1) >> snapshot(2) << ...
+        play.later(5) >> Wakeup() << VenueLook >> snapshot(1) >> snapshot(2) << ...
         assert play.core.recovered()
 
 
@@ -365,7 +365,7 @@ def test_an_order_that_may_never_have_left_is_asked_about_before_anything_else()
     play = linked()
     play >> approved() << ...
     with restarted(play) as after:
-        after >> VenueLink(True) << VenueLook(1) >> snapshot(1) << VenueAsk(ENTRY.id)
+        after >> VenueLink(True) << VenueLook >> snapshot(1) << VenueAsk(ENTRY.id)
         assert not after.core.recovered()
         after >> report(ENTRY.id, "absent") << status("unknown") << status("sending", attempt=2) << VenueSubmit
         assert after.core.recovered()
@@ -395,7 +395,7 @@ def test_an_answer_lost_while_the_link_fell_does_not_keep_it_unready_for_ever() 
     play >> approved() << ...
     with restarted(play) as after:
         after >> VenueLink(True) >> snapshot(1) << VenueLook << VenueAsk(ENTRY.id)
-        after >> VenueLink(False) >> VenueLink(True) << VenueLook(2)
+        after >> VenueLink(False) >> VenueLink(True) << VenueLook
         seen = snapshot(2, fills=(told(ENTRY.id, 100),), positions={"SPY": D(100)}, cash=D(89_999))
         after >> seen << ...
         assert after.core.recovered()
@@ -412,21 +412,21 @@ def test_a_fill_told_while_it_is_asked_about_is_an_answer() -> None:
 def test_what_was_there_before_us_is_the_baseline_and_explained() -> None:
     with linked(positions={"SPY": D(7)}) as play:
         entered(play)
-        play.later(30) >> Wakeup() << VenueLook(2)
+        play.later(30) >> Wakeup() << VenueLook
         play >> snapshot(2, fills=(told(ENTRY.id, 100),), positions={"SPY": D(107)}, cash=D(89_999))
         assert core_of(play).ledger.blocked == {}
 
 
 def test_a_difference_nobody_can_explain_blocks_its_symbol_and_trades_nothing() -> None:
     with linked() as play:
-        play.later(30) >> Wakeup() << VenueLook(2) >> snapshot(2, positions={"SPY": D(5)}) << blocked << "view/latch"
+        play.later(30) >> Wakeup() << VenueLook >> snapshot(2, positions={"SPY": D(5)}) << blocked << "view/latch"
         play >> approved() << status("denied", code="SYMBOL_HALTED")
         play >> approved(intent(id="trend-1-3", symbol="QQQ")) << status("sending") << VenueSubmit
 
 
 def test_cash_follows_the_venue() -> None:
     with linked() as play:
-        play.later(30) >> Wakeup() << VenueLook(2)
+        play.later(30) >> Wakeup() << VenueLook
         play >> snapshot(2, cash=D(5)) << (lambda said: said.cash == 5) << "view/account"
 
 
