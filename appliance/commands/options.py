@@ -18,8 +18,7 @@ from msgspec.structs import replace
 from appliance.core.limits import LimitValues
 from appliance.data.calendars import cached_sessions, load_sessions
 from appliance.data.options import FileOptions
-from appliance.data.sources.files import FileReport
-from appliance.data.validate import check
+from appliance.data.sources.files import FileReport, FileSource
 from appliance.domain.market import SECOND, Session, Sessions
 from appliance.errors import DataError, UsageError
 from appliance.processes import StrategySpec, runner_factory
@@ -40,7 +39,13 @@ class RunOptions(Struct, frozen=True):
     as_json: bool = False
 
     def checked_files(self) -> tuple[FileOptions, FileReport, tuple[Session, ...] | None]:
-        """The files' options without the table of sessions, what is in the files, and the table.
+        """The files' options without the table of sessions, what is in the files, and the table; see ``source``."""
+        source, options = self.source()
+        sessions = tuple(options.sessions) if options.sessions is not None else None
+        return replace(options, sessions=None), source.report, sessions
+
+    def source(self) -> tuple[FileSource, FileOptions]:
+        """The files, read and checked, and how they were read.
 
         Without ``--symbols`` the strategies' own are taken. Raises DataError naming file, row and rule, UsageError
         when ``--symbols`` leaves out what a strategy trades.
@@ -49,16 +54,15 @@ class RunOptions(Struct, frozen=True):
         symbols = self.files.symbols or tuple(dict.fromkeys(symbol for named in wanted.values() for symbol in named))
         for name, named in wanted.items():
             _check_heard(name, named, symbols)
-        options = replace(self.files, symbols=symbols)
-        sessions = sessions_for(sessions_cache()) if options.session == "regular" else None
+        sessions = sessions_for(sessions_cache()) if self.files.session == "regular" else None
+        options = replace(self.files, symbols=symbols, sessions=sessions)
         try:
-            report = check(self.data, replace(options, sessions=sessions))
+            return FileSource(self.data, options), options
         except DataError as error:
             if not self.files.symbols and "no symbol" in error.text:
                 way = "trade another with --param symbol=…"
                 raise DataError(error.text, hint=f"{error.hint}; {way}" if error.hint else way) from None
             raise
-        return options, report, tuple(sessions) if sessions is not None else None
 
     def limit_values(self, settings: Settings) -> LimitValues:
         """The guard's limits: from ``--limits``, else from the settings."""

@@ -11,14 +11,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from appliance.core.base import Core
+from appliance.core.intake import Intake
 from appliance.core.peers import Peers
-from appliance.core.ports import Clock, Commit, DeadLetter, Input, Publish, Saved, Store
+from appliance.core.ports import Clock, Commit, DeadLetter, Input, Publish, Store
 from appliance.core.quiet import Quiet, as_input
 from appliance.core.serve import Server
 from appliance.core.streams import Reader, Writers
 from appliance.domain import topics, wire
-from appliance.domain.messages import DATA_BOOT, Ask, Compacted, Event, EventType, Now, Replayed, local
-from appliance.domain.operations import Head, Heartbeat, ProcessState, Progress, Spot, Wakeup
+from appliance.domain.messages import DATA_BOOT, Ask, Event, EventType, Now, local
+from appliance.domain.operations import Heartbeat, ProcessState, Progress, Spot, Wakeup
 
 SECOND = 1_000_000_000
 PATIENCE = SECOND
@@ -65,18 +66,14 @@ class Turn:
         self._store = store
         self._publish = publish
         self._clock = clock
-        self._reads = reads
-        self._gate = gate
         self._lockstep = lockstep
         self._consumer = consumer or process
-        self.gate_open = not gate
         self.inbox: deque[Event] = deque()
         self.counters: dict[str, int] = {}
-        self.readers: dict[str, Reader] = {}
+        self.intake = Intake(reads, gate, self._count)
         self.peers = Peers(process, reads)
         self.companion: Turn | None = None
         self._started = False
-        self._gate_head: Head | None = None
         self._quiet = Quiet()
         self._around: dict[str, Event] = {}
         self._load()
@@ -92,14 +89,17 @@ class Turn:
         self._server = Server(self.process, self._store, self._writers, self.core)
         self._boot = saved.boot
         self.counters = {**saved.counters, **self.counters}
-        self._restore_readers(saved)
+        self.intake.restore(saved.cursors)
 
-    def _restore_readers(self, saved: Saved) -> None:
-        old = self.readers
-        self.readers = {name: Reader(name, saved.cursors.get(name, Spot())) for name in self._reads}
-        for name, reader in old.items():  # what was held is still good; what was taken comes again from the batch
-            self.readers[name].head = reader.head
-            self.readers[name].held = {s: e for s, e in reader.held.items() if s > self.readers[name].cursor}
+    @property
+    def readers(self) -> dict[str, Reader]:
+        """The readers by stream."""
+        return self.intake.readers
+
+    @property
+    def gate_open(self) -> bool:
+        """Whether all streams are handled, and not only the gate's."""
+        return self.intake.gate_open
 
     def start(self) -> None:
         """Begin: a new boot raises the epoch, the core says what it has to say first, peers are asked for heads."""
@@ -146,13 +146,13 @@ class Turn:
     def accept(self, event: Event) -> None:
         """Take one message from the wire or from our own surroundings; handling is left to ``run``."""
         if event.stream:
-            self._accept_stream(event)
+            self.intake.offer(event)
         elif event.type is EventType.ASK:
             self._answer(event.body)
         elif event.type is EventType.REPLAYED:
-            self._accept_replayed(event.body)
+            self.intake.replayed(event.body)
         elif event.type is EventType.COMPACTED:
-            self._accept_compacted(event.body)
+            self.inbox.extend(e for e in self.intake.compacted(event.body) if self.core.understands(e.type))
         elif event.type is EventType.HEARTBEAT:
             self._accept_heartbeat(event.body)
         elif event.type is EventType.PROGRESS:
@@ -164,43 +164,6 @@ class Turn:
         if event.type in SURROUNDINGS:
             self._around[_about(event)] = event
         self.inbox.append(event)
-
-    def _accept_stream(self, event: Event) -> None:
-        reader = self.readers.get(event.stream)
-        if reader is None:
-            return
-        if not reader.offer(event):
-            self._count("duplicates_dropped")
-
-    def _accept_replayed(self, replayed: Replayed) -> None:
-        reader = self.readers.get(replayed.stream)
-        if reader is None:
-            return
-        reader.head = replayed.head
-        reader.asked = None
-        for payload in replayed.events:
-            event = self._decoded(payload)
-            if event is not None and event.stream == replayed.stream:
-                reader.offer(event)
-
-    def _accept_compacted(self, compacted: Compacted) -> None:
-        reader = self.readers.get(compacted.stream)
-        if reader is None or compacted.as_of <= reader.cursor:
-            return
-        reader.jump(compacted.as_of)
-        reader.asked = None
-        self._count("compacted")
-        for payload in compacted.snapshot:
-            event = self._decoded(payload)
-            if event is not None and not event.stream and self.core.understands(event.type):
-                self.inbox.append(event)
-
-    def _decoded(self, payload: str) -> Event | None:
-        try:
-            return wire.decode(payload.encode())
-        except wire.WireError:
-            self._count("undecodable")
-            return None
 
     def _accept_heartbeat(self, beat: Heartbeat) -> None:
         if beat.process == self.process:
@@ -216,12 +179,7 @@ class Turn:
             self._queue(event)
 
     def _accept_progress(self, progress: Progress, fresh: bool) -> None:
-        for stream, head in progress.heads.items():
-            reader = self.readers.get(stream)
-            if reader is not None and (head.epoch, head.last) >= (reader.head.epoch, reader.head.last):
-                reader.head = head
-                if fresh and stream == self._gate and progress.recovered:
-                    self._gate_head = head
+        self.intake.heads(progress, fresh)
         self.peers.progressed(progress)
         seen = self._writers.beyond(progress.cursors)
         if seen and self._started:
@@ -269,26 +227,12 @@ class Turn:
         if self._check_gate():
             while self.inbox and len(batch) < BATCH_MAX:
                 batch.append(self.inbox.popleft())
-        for name, reader in self.readers.items():
-            if not self.gate_open and name != self._gate:
-                continue
-            # A core may change its mind about a stream with every message it handles, so ask before each batch.
-            while len(batch) < BATCH_MAX and self.core.accepts(name):
-                event = reader.take()
-                if event is None:
-                    break
-                batch.append(event)
-            if reader.healed:
-                self._count("gaps_healed", reader.healed)
-                reader.healed = 0
-        return batch
+        # A core may change its mind about a stream with every message it handles, so it is asked before each.
+        return batch + self.intake.collect(self.core.accepts, BATCH_MAX - len(batch))
 
     def _check_gate(self) -> bool:
-        if self.gate_open:
-            return True
-        head = self._gate_head
-        if head is not None and self.readers[self._gate].cursor >= head.last:
-            self.gate_open = True
+        if not self.gate_open and self.intake.gate_reached():
+            self.intake.gate_open = True
             now = self._clock.now(None)
             self._commit([], self.core.released(now), now, [Input(now, GATE)])
         return self.gate_open
@@ -350,8 +294,7 @@ class Turn:
         except Exception as error:  # what cannot be written is undone like what raised
             raise _CoreFailed from error
         cursors = {event.stream: event.spot for event in batch if event.stream}
-        for stream, spot in cursors.items():
-            self.readers[stream].jump(spot)
+        self.intake.jump(cursors)
         commit = Commit(
             sync=checkpoint is not None or any(topics.synced(e.stream, e.type) for e in outputs if e.stream),
             cursors=cursors,
@@ -384,8 +327,8 @@ class Turn:
         for name, reader in self.readers.items():
             if reader.wants(ticks, PATIENCE):
                 self._say(f"ask/{topics.publisher_of(name)}", Ask(self._consumer, name, reader.cursor))
-        if not self.gate_open and self._gate_head is None and self.peers.patience_over(ticks, PATIENCE):
-            self._say(f"ask/{topics.publisher_of(self._gate)}", Ask(self._consumer))
+        if not self.gate_open and self.intake.gate_head is None and self.peers.patience_over(ticks, PATIENCE):
+            self._say(f"ask/{topics.publisher_of(self.intake.gate)}", Ask(self._consumer))
         for peer in self.peers.silent(ticks):
             self._tell(peer)
 
@@ -398,7 +341,7 @@ class Turn:
 
     def progress(self) -> Progress:
         """Where we stand: cursors of what is committed, heads, and what is still in flight."""
-        cursors = {name: reader.cursor for name, reader in self.readers.items()}
+        cursors = self.intake.cursors()
         pending = len(self.inbox)
         recovered = self.gate_open and self.core.recovered()
         if self.companion is not None:
@@ -417,7 +360,7 @@ class Turn:
 
     def caught_up(self) -> bool:
         """Whether we are past the gate, recovered, and short of nothing that we know exists."""
-        return self.gate_open and self.core.recovered() and not any(r.behind() for r in self.readers.values())
+        return self.gate_open and self.core.recovered() and not self.intake.behind()
 
     def depth(self) -> dict[str, int]:
         """Queue lengths: local messages, and messages held beyond a gap, by stream."""

@@ -115,6 +115,11 @@ class Backtest:
     # --- results -------------------------------------------------------------------------------------------------------
 
     @property
+    def time(self) -> int:
+        """The data's time (ns UTC) of what happened last: when a strategy raises, of what it raised at."""
+        return self._now.time
+
+    @property
     def cash(self) -> Decimal:
         """USD."""
         return self.paper.cash

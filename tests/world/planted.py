@@ -92,8 +92,8 @@ BUGS = (
     Bug(
         "decision before the gateway's stream is consumed",
         "core/turn.py",
-        "        if head is not None and self.readers[self._gate].cursor >= head.last:\n",
-        "        if True:\n",
+        "        if not self.gate_open and self.intake.gate_reached():\n",
+        "        if not self.gate_open:\n",
     ),
     Bug(
         "expired intent sent",
