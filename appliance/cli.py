@@ -108,7 +108,7 @@ def _known(error: Exception) -> ApplianceError:
     if isinstance(error, click.ClickException):
         return _usage(error)
     # A crash of ours must not look like an answer of "no", which Python's own exit code 1 would.
-    traceback.print_exception(error)
+    click.echo(logs.masked("".join(traceback.format_exception(error))), err=True, nl=False)
     fault = EnvironmentFault(f"unexpected: {type(error).__name__}: {error}", hint="a mistake of ours: please report it")
     fault.code = "UNEXPECTED"
     return fault

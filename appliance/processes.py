@@ -129,7 +129,7 @@ def write_spec(paths: StatePaths, spec: RunSpec) -> None:
     os.replace(aside, path)
 
 
-# --- cores -----------------------------------------------------------------------------------------------------------
+# --- cores --------------------------------------------------------------------------------------------------------
 
 
 def runner_factory(strategy: StrategySpec) -> Callable[[], Runner]:
@@ -173,7 +173,7 @@ def core_builder(process: str, paths: StatePaths) -> Callable[[Writers], Core]:
     return core_of(process, read_spec(paths))
 
 
-# --- processes -------------------------------------------------------------------------------------------------------
+# --- processes ----------------------------------------------------------------------------------------------------
 
 
 def reads_of(process: str, spec: RunSpec) -> tuple[str, ...]:

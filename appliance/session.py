@@ -95,7 +95,7 @@ class Session:
         elif not alert.resolved:
             self._say(f"{alert.severity.value}: {alert.text}")
 
-    # --- telling -------------------------------------------------------------------------------------------------------
+    # --- telling --------------------------------------------------------------------------------------------------
 
     def line(self) -> str:
         """The box in one line."""
@@ -120,7 +120,7 @@ class Session:
         beats = self._launch.collector.beats.values() if self._launch.collector is not None else ()
         return self.figures.summary(beats, self._outside, time.monotonic() - self._began)
 
-    # --- ending --------------------------------------------------------------------------------------------------------
+    # --- ending ---------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

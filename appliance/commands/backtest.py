@@ -82,13 +82,13 @@ def _play(run: Backtest, source: FileSource, spec: StrategySpec) -> None:
             offer = source.batch(BATCH)
             try:
                 run.run(offer.events)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise _blamed(error, spec, run.time) from error
             bar.update(len(offer.events))
             done = offer.done
 
 
-def _blamed(error: Exception, spec: StrategySpec, at: int) -> Exception:
+def _blamed(error: Exception | SystemExit, spec: StrategySpec, at: int) -> BaseException:
     """What the strategy raised, with its file, line and the data's time; an error of our own as it is."""
     line = _line_in(error.__traceback__, spec.file)
     if line is None:

@@ -79,7 +79,8 @@ class Core:
         """Take one message, return what follows from it. Raises Unhandled for a type nobody registered."""
         handler = self._handlers.get(event.type)
         if handler is None:
-            raise Unhandled(f"{self.process} has no handler for {event.type.value!r} from {event.stream or event.topic}")
+            where = event.stream or event.topic
+            raise Unhandled(f"{self.process} has no handler for {event.type.value!r} from {where}")
         self._out = []
         handler(event, now)
         return self._out

@@ -73,7 +73,7 @@ class FeedCore(Core):
         """Whether the data has ended and everyone had settled after it."""
         return self.taken.done
 
-    # --- what sources offer --------------------------------------------------------------------------------------------
+    # --- what sources offer ---------------------------------------------------------------------------------------
 
     def _offer(self, event: Event, now: Now) -> None:
         offer: Offer = event.body
@@ -117,7 +117,7 @@ class FeedCore(Core):
         if isinstance(bar, Bar):
             self.send(f"view/bar/{bar.symbol}", bar, now)
 
-    # --- lockstep --------------------------------------------------------------------------------------------------------
+    # --- lockstep -------------------------------------------------------------------------------------------------
 
     def observe(self, progress: Progress) -> Event | None:
         if self._barrier is None:

@@ -94,7 +94,7 @@ class GatewayCore(Core):
             self.send(f"view/position/{symbol}", position, now)
         return self._out
 
-    # --- what the turn asks ------------------------------------------------------------------------------------------
+    # --- what the turn asks ---------------------------------------------------------------------------------------
 
     def accepts(self, stream: str) -> bool:
         """Decisions wait until we are reconciled."""
@@ -113,7 +113,7 @@ class GatewayCore(Core):
     def compact(self, stream: str) -> tuple[Event, ...]:
         return tuple(Event(EventType.ORDER, order) for order in self.ledger.live())
 
-    # --- decisions ---------------------------------------------------------------------------------------------------
+    # --- decisions ------------------------------------------------------------------------------------------------
 
     def _denied(self, event: Event, now: Now) -> None:
         """The guard's no goes to the host from the guard itself."""
@@ -184,7 +184,7 @@ class GatewayCore(Core):
         others = self.ledger.working_exits(intent.symbol, intent.side.sign)
         return intent.quantity + others <= abs(position)
 
-    # --- sending -----------------------------------------------------------------------------------------------------
+    # --- sending --------------------------------------------------------------------------------------------------
 
     def dispatch(self, order: Order, now: Now, cause: str = "") -> None:
         """Journal SENDING and ask the venue, once; the turn keeps the order of the two."""
@@ -204,7 +204,7 @@ class GatewayCore(Core):
         if self.ledger.block(symbol, why, now.time):
             self.operator.announce(now)
 
-    # --- answers -----------------------------------------------------------------------------------------------------
+    # --- answers --------------------------------------------------------------------------------------------------
 
     def _report(self, event: Event, now: Now) -> None:
         report: VenueReport = event.body
@@ -280,7 +280,7 @@ class GatewayCore(Core):
         )  # fmt: skip
         self.dispatch(self.ledger.open(order, OrderEvent.SEND, attempt=1), now, entry.id)
 
-    # --- surroundings ------------------------------------------------------------------------------------------------
+    # --- surroundings ---------------------------------------------------------------------------------------------
 
     def _peer(self, event: Event, now: Now) -> None:
         peer: Peer = event.body

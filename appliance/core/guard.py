@@ -80,7 +80,7 @@ class GuardCore(Core):
     def held(self) -> int:
         return len(self._waiting)
 
-    # --- intents -----------------------------------------------------------------------------------------------------
+    # --- intents --------------------------------------------------------------------------------------------------
 
     def _intent(self, event: Event, now: Now) -> None:
         intent: Intent = event.body
@@ -174,7 +174,7 @@ class GuardCore(Core):
                 others += left
         return intent.quantity + others <= abs(position)
 
-    # --- the market --------------------------------------------------------------------------------------------------
+    # --- the market -----------------------------------------------------------------------------------------------
 
     def _step(self, event: Event, now: Now) -> None:
         step = event.body
@@ -225,7 +225,7 @@ class GuardCore(Core):
         self._know(intent.id, now)
         self._approve(intent, now)
 
-    # --- what became of it -------------------------------------------------------------------------------------------
+    # --- what became of it ----------------------------------------------------------------------------------------
 
     def _order(self, event: Event, now: Now) -> None:
         order: Order = event.body

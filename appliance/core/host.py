@@ -118,7 +118,7 @@ class HostCore(Core):
             self._net(signal, now)
         return self._out
 
-    # --- strategies ----------------------------------------------------------------------------------------------------
+    # --- strategies -----------------------------------------------------------------------------------------------
 
     def _begin(self, now: Now) -> None:
         """Load strategies with the first message, when time is known: from what was saved, or from their start."""
@@ -179,7 +179,7 @@ class HostCore(Core):
         self.logged.append(f"{name} raised: " + "".join(traceback.format_exception(error)))
         self._revive(name, now)
 
-    # --- what happens --------------------------------------------------------------------------------------------------
+    # --- what happens ---------------------------------------------------------------------------------------------
 
     def _step(self, event: Event, now: Now) -> None:
         if not self._begun:
@@ -227,7 +227,7 @@ class HostCore(Core):
     def _ignore(self, event: Event, now: Now) -> None:
         """Not for us."""
 
-    # --- wishes to intents -----------------------------------------------------------------------------------------------
+    # --- wishes to intents ----------------------------------------------------------------------------------------
 
     def _wishes(self, name: str, wishes: tuple[Wish, ...], now: Now, cause: str) -> None:
         for wish in wishes:
@@ -267,7 +267,7 @@ class HostCore(Core):
                 total += booked.left * booked.side.sign
         return total
 
-    # --- what became of it -----------------------------------------------------------------------------------------------
+    # --- what became of it ----------------------------------------------------------------------------------------
 
     def _denied(self, event: Event, now: Now) -> None:
         denied: Denied = event.body

@@ -37,7 +37,8 @@ class EmergencyStop:
         if self.file is not LatchState.ACTIVE:
             return None, f"a latch file says {self.file.value}: remove it first (`appliance resume` does)"
         if command.generation != latch.generation:
-            return None, f"the latch has generation {latch.generation}, you named {command.generation}: look again first"
+            seen, present = command.generation, latch.generation
+            return None, f"the latch has generation {present}, you named {seen}: look again first"
         if latch.state is LatchState.ACTIVE:
             return None, "already active"
         return self._set(LatchState.ACTIVE, command.reason or "resumed", command.by, now), "active"

@@ -37,7 +37,7 @@ class Ledger:
         self.blocked = core.table("blocked", Blocked)
         self._live: dict[str, None] | None = None
 
-    # --- reading ---------------------------------------------------------------------------------------------------
+    # --- reading --------------------------------------------------------------------------------------------------
 
     def position(self, symbol: str) -> Decimal:
         """Shares of ``symbol`` as the broker confirmed them."""
@@ -75,7 +75,7 @@ class Ledger:
         """Whether an order of ``symbol`` is in doubt."""
         return any(order.symbol == symbol and order.status is OrderStatus.UNKNOWN for order in self.live())
 
-    # --- changing --------------------------------------------------------------------------------------------------
+    # --- changing -------------------------------------------------------------------------------------------------
 
     def open(self, order: Order, event: OrderEvent, **changes: object) -> Order:
         """Enter a new order by its first event. Raises ImpossibleTransition."""

@@ -92,7 +92,7 @@ class MarketSimulator(Core):
         """Cash in USD."""
         return self.balance.get("cash", self._opening)
 
-    # --- requests ------------------------------------------------------------------------------------------------
+    # --- requests -------------------------------------------------------------------------------------------------
 
     def _submit(self, event: Event, now: Now) -> None:
         order: Order = event.body.order
@@ -154,7 +154,7 @@ class MarketSimulator(Core):
         snapshot = VenueSnapshot(event.body.n, now.time, open_ids, fills, positions, self.cash, since)
         self.send(ANSWERS, snapshot, now)
 
-    # --- the market ----------------------------------------------------------------------------------------------
+    # --- the market -----------------------------------------------------------------------------------------------
 
     def _step(self, event: Event, now: Now) -> None:
         if event.body.stage is Stage.VENUE:

@@ -13,7 +13,7 @@ from appliance.domain.trading import OrderType, Side
 
 
 class Path(Struct, frozen=True, gc=False):
-    """What one side of the market did during an event: ``open`` at ``start``, extremes between, ``close`` at ``end``."""
+    """What one side of the market did in an event: ``open`` at ``start``, extremes between, ``close`` at ``end``."""
 
     start: int
     end: int

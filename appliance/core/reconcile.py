@@ -130,7 +130,7 @@ class Reconciler:
     def _going(self, order: Order) -> bool:
         return order.id in self._unwanted or self._gateway.plans.canceling(order)
 
-    # --- the snapshot ------------------------------------------------------------------------------------------------
+    # --- the snapshot ---------------------------------------------------------------------------------------------
 
     def snapshot(self, event: Event, now: Now) -> None:
         """Take the venue's truth: fills, then orders, then positions and cash."""
@@ -198,7 +198,7 @@ class Reconciler:
         if not self._waiting and self._looked is None and not self.done:
             self.done = True
 
-    # --- answers -----------------------------------------------------------------------------------------------------
+    # --- answers --------------------------------------------------------------------------------------------------
 
     def answered(self, order_id: str, event: OrderEvent, now: Now) -> None:
         """An answer about an order came (or its lack was reported)."""

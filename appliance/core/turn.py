@@ -78,7 +78,7 @@ class Turn:
         self._around: dict[str, Event] = {}
         self._load()
 
-    # --- start and restore ---------------------------------------------------------------------------------------
+    # --- start and restore ----------------------------------------------------------------------------------------
 
     def _load(self) -> None:
         saved = self._store.load()
@@ -141,7 +141,7 @@ class Turn:
         self._store.commit(Commit(sync=True, heads=self._writers.heads(), boot=now.boot))
         self._count("epochs_raised")
 
-    # --- what comes in -------------------------------------------------------------------------------------------
+    # --- what comes in --------------------------------------------------------------------------------------------
 
     def accept(self, event: Event) -> None:
         """Take one message from the wire or from our own surroundings; handling is left to ``run``."""
@@ -198,7 +198,7 @@ class Turn:
         for body in self._server.answer(ask):
             self._say(f"replay/{ask.consumer}", body)
 
-    # --- one turn ------------------------------------------------------------------------------------------------
+    # --- one turn -------------------------------------------------------------------------------------------------
 
     def run(self) -> bool:
         """Handle one batch in one transaction. False when there was nothing to do.
@@ -313,7 +313,7 @@ class Turn:
         for event, payload in encoded:
             self._publish(event, payload)
 
-    # --- time and signs of life ----------------------------------------------------------------------------------
+    # --- time and signs of life -----------------------------------------------------------------------------------
 
     def tend(self) -> None:
         """Look after what time brings: wake-ups, gaps to ask for again, peers that fell silent, pruning."""

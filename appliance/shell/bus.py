@@ -123,7 +123,7 @@ class EventBus:
         self._heard_at = self._echoed_at = self._ticks()
         self._arrived.clear()
 
-    # --- what the loop asks --------------------------------------------------------------------------------------
+    # --- what the loop asks ---------------------------------------------------------------------------------------
 
     def fileno(self) -> int | None:
         """The socket to poll, or None while there is none."""
@@ -149,7 +149,7 @@ class EventBus:
         """How long ago (ns) we last heard ourselves through Mosquitto."""
         return self._ticks() - self._heard_at
 
-    # --- the connection ------------------------------------------------------------------------------------------
+    # --- the connection -------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Look after the connection: make it when its time has come, keep it alive, drop it when nothing answers."""
@@ -255,7 +255,7 @@ class EventBus:
             while open_end.recv(65_536) and self._ticks() < until:
                 pass
 
-    # --- publishing ----------------------------------------------------------------------------------------------
+    # --- publishing -----------------------------------------------------------------------------------------------
 
     def publish(self, event: Event, payload: bytes) -> None:
         """Send an encoded event to its topic, stamped with the time; dropped and counted while not connected."""
@@ -290,7 +290,7 @@ class EventBus:
             self._routes[name] = (self.root + name, row.qos, row.retained)
         return self._routes[name]
 
-    # --- what came -----------------------------------------------------------------------------------------------
+    # --- what came ------------------------------------------------------------------------------------------------
 
     def _take(self, name: str, payload: bytes, retained: bool) -> None:
         if self.root + name == self._echo:
@@ -321,7 +321,7 @@ class EventBus:
         self.poison.append(Poison(name, payload[:4096], error))
         self._say_once(f"a message on {name} was refused: {error}")
 
-    # --- paho's callbacks ----------------------------------------------------------------------------------------
+    # --- paho's callbacks -----------------------------------------------------------------------------------------
 
     def _noted(self, callback: Callable[..., None]) -> Callable[..., None]:
         """A callback of the client we have now, whose exception is kept for our caller."""

@@ -113,7 +113,7 @@ class CoreEngine:
         bus.will = lambda: self._heartbeat(ProcessState.LOST)
         bus.full = self._full
 
-    # --- the life of a process -----------------------------------------------------------------------------------
+    # --- the life of a process ------------------------------------------------------------------------------------
 
     def run(self) -> int:
         """Run until SIGTERM, SIGINT or a STOP command; the exit code (5 when the journal or the bus fails us)."""
@@ -198,7 +198,7 @@ class CoreEngine:
             os.close(read_end)
             os.close(write_end)
 
-    # --- one round -----------------------------------------------------------------------------------------------
+    # --- one round ------------------------------------------------------------------------------------------------
 
     def _wait(self, longest: int) -> None:
         """Sleep until something is readable, a time has come or ``longest`` ns are over, and take what is there."""
@@ -254,7 +254,7 @@ class CoreEngine:
         self._worked = self._worked or runs > 0
         return runs > 0
 
-    # --- what comes in -------------------------------------------------------------------------------------------
+    # --- what comes in --------------------------------------------------------------------------------------------
 
     def _full(self) -> bool:
         # Behind a closed gate the inbox cannot drain, and the messages that open the gate come by the same socket.
@@ -296,7 +296,7 @@ class CoreEngine:
                     hint="stop one of the two; boxes that share a Mosquitto need different names",
                 )
 
-    # --- how we are ----------------------------------------------------------------------------------------------
+    # --- how we are -----------------------------------------------------------------------------------------------
 
     def _connected(self) -> None:
         self.turn.connected()

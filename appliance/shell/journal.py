@@ -65,7 +65,7 @@ class Journal:
             self._lock.release()
             raise
 
-    # --- opening and closing -------------------------------------------------------------------------------------
+    # --- opening and closing --------------------------------------------------------------------------------------
 
     def _opened(self) -> sqlite3.Connection:
         try:
@@ -140,7 +140,7 @@ class Journal:
         self._connection.close()
         self._lock.release()
 
-    # --- the Store -----------------------------------------------------------------------------------------------
+    # --- the Store ------------------------------------------------------------------------------------------------
 
     def load(self) -> Saved:
         """The last committed state."""
@@ -260,7 +260,7 @@ class Journal:
             self._connection.execute("INSERT OR REPLACE INTO floor VALUES (?, ?, ?)", (stream, epoch, seq))
             self._connection.execute("UPDATE chain SET pruned = max(pruned, ?)", (n,))
 
-    # --- beyond the Store ----------------------------------------------------------------------------------------
+    # --- beyond the Store -----------------------------------------------------------------------------------------
 
     def retain(self, inputs: int = INPUTS_KEPT, letters: int = LETTERS_KEPT) -> None:
         """Forget inputs before a checkpoint with ``inputs`` or more after it, and all but the last dead letters."""
@@ -330,7 +330,7 @@ class Journal:
         with self._guarded("cannot be read"):
             return audit.verify(self._connection)
 
-    # --- failing -------------------------------------------------------------------------------------------------
+    # --- failing --------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _transaction(self, sync: bool) -> Iterator[None]:

@@ -42,7 +42,7 @@ class PaperVenue:
         elif event.topic.startswith("ask/"):
             self._outside(event, payload)
 
-    # --- from the gateway and from the market ------------------------------------------------------------------------
+    # --- from the gateway and from the market ---------------------------------------------------------------------
 
     def request(self, event: Event) -> None:
         """What the gateway asks; answered before this returns."""
@@ -65,7 +65,7 @@ class PaperVenue:
             worked = True
         return worked
 
-    # --- the engine's hooks --------------------------------------------------------------------------------------------
+    # --- the engine's hooks ---------------------------------------------------------------------------------------
 
     def fds(self) -> Sequence[tuple[int, Callable[[], None]]]:
         """Nothing of ours to wait for."""

@@ -112,7 +112,7 @@ class Backtest:
             if core.understands(event.type):
                 self._queue.extend(core.handle(event, self._now))
 
-    # --- results -------------------------------------------------------------------------------------------------------
+    # --- results --------------------------------------------------------------------------------------------------
 
     @property
     def time(self) -> int:

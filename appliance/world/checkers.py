@@ -41,7 +41,7 @@ class Checkers:
         row = self._world.nodes["gateway"].store.saved.rows.get("latch/")
         return wire.unpack(row, Latch) if row is not None else Latch()
 
-    # --- while it runs ---------------------------------------------------------------------------------------------
+    # --- while it runs --------------------------------------------------------------------------------------------
 
     def requested(self, event: Event) -> None:
         """A request leaves the gateway."""
@@ -91,7 +91,7 @@ class Checkers:
             self._acknowledged = state
             self._generation = self.seen_latch().generation
 
-    # --- at the end --------------------------------------------------------------------------------------------------
+    # --- at the end -----------------------------------------------------------------------------------------------
 
     def final(self) -> None:
         """Read all books once faults have stopped and time was given."""

@@ -73,7 +73,7 @@ class Node:
         self.lives = 0
         self._n = 0
 
-    # --- the doors, with a killer in each ------------------------------------------------------------------------------
+    # --- the doors, with a killer in each -------------------------------------------------------------------------
 
     def load(self):  # type: ignore[no-untyped-def]
         return self.store.load()
@@ -99,7 +99,7 @@ class Node:
             raise Crashed
         self._outside(event, payload)
 
-    # --- life ----------------------------------------------------------------------------------------------------------
+    # --- life -----------------------------------------------------------------------------------------------------
 
     def start(self) -> bool:
         """Come (back) to life; False when it was killed while it did."""

@@ -39,6 +39,8 @@ SYMBOLS = ("AAA", "BBB")
 HOSTS = ("alpha", "beta")
 BAR = SECOND
 """Market time is short here: one-second bars give decisions enough for every fault to meet one."""
+VALID = 8 * SECOND
+"""Decisions hold long enough for a doubt to be cleared up and the order sent again, and not always."""
 VERBS = (Verb.HALT, Verb.HALT, Verb.REDUCE, Verb.FLATTEN, Verb.CANCEL_ALL)
 
 
@@ -81,7 +83,7 @@ class World:
         limits = rules(LimitValues(stale_price=10 * SECOND))
         made: dict[str, Callable[[Writers], Core]] = {
             "feed": lambda writers: FeedCore("feed", writers),
-            "guard": lambda writers: GuardCore("guard", writers, limits),
+            "guard": lambda writers: GuardCore("guard", writers, limits, VALID),
             "gateway": lambda writers: GatewayCore("gateway", writers, traits),
         }
         for index, host in enumerate(HOSTS):
@@ -92,7 +94,7 @@ class World:
         def trader() -> WorldTrader:
             return WorldTrader(host, symbol, salt)
 
-        return lambda writers: HostCore(f"host@{host}", writers, (trader,))
+        return lambda writers: HostCore(f"host@{host}", writers, (trader,), VALID)
 
     def _node(self, name: str, build: Callable[[Writers], Core]) -> Node:
         reads = topics.streams_read_by(name, HOSTS)
@@ -103,7 +105,7 @@ class World:
         random = Random(self.seed * 1_000 + len(name))
         return Node(name, build, reads, gate, self.clock, self.faults, random, lambda e, p: self._publish(name, e, p))
 
-    # --- the wire --------------------------------------------------------------------------------------------------
+    # --- the wire -------------------------------------------------------------------------------------------------
 
     def _publish(self, source: str, event: Event, payload: bytes) -> None:
         topic = event.topic or event.stream
@@ -166,7 +168,7 @@ class World:
         if not self.nodes["gateway"].hear(event):
             self._died("gateway")
 
-    # --- processes -------------------------------------------------------------------------------------------------
+    # --- processes ------------------------------------------------------------------------------------------------
 
     def boot(self) -> None:
         """Start every process, the market, the owner and the troubles."""
@@ -234,7 +236,7 @@ class World:
         self.say(f"{name} dies")
         self.scheduler.after(self.random.randrange(100 * MILLI, 2 * SECOND), lambda: self._start(name))
 
-    # --- troubles --------------------------------------------------------------------------------------------------
+    # --- troubles -------------------------------------------------------------------------------------------------
 
     def _kill(self) -> None:
         name = self.random.choice(list(self.nodes))
@@ -314,7 +316,7 @@ class World:
             self.send(Verb.RESUME)
             self.scheduler.after(3 * SECOND, self.resume)
 
-    # --- the market ------------------------------------------------------------------------------------------------
+    # --- the market -----------------------------------------------------------------------------------------------
 
     def _market(self) -> None:
         if not self._prices:
@@ -336,7 +338,7 @@ class World:
             self._died("feed")
         self.scheduler.after(SECOND, self._market)
 
-    # --- a whole run -----------------------------------------------------------------------------------------------
+    # --- a whole run ----------------------------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
         """A line of the trace."""

@@ -72,7 +72,7 @@ class SimulatedVenue:
     def _now(self) -> Now:
         return Now(self._scheduler.time, "venue", self._scheduler.time)
 
-    # --- requests --------------------------------------------------------------------------------------------------
+    # --- requests -------------------------------------------------------------------------------------------------
 
     def request(self, event: Event) -> None:
         """A request leaves the gateway."""
@@ -128,7 +128,7 @@ class SimulatedVenue:
             return local(replace(event.body, order=twin), topic=event.topic)
         return event
 
-    # --- what the venue says by itself --------------------------------------------------------------------------------
+    # --- what the venue says by itself ----------------------------------------------------------------------------
 
     def trade(self, events: tuple[MarketEvent, ...]) -> None:
         """Let resting orders meet the market; the gateway hears of it if the hint gets through."""

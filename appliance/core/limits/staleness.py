@@ -21,5 +21,6 @@ class StalePrice:
             return Refusal(self.code, f"no price of {case.intent.symbol} is known")
         age = case.now.time - case.price.time
         if not (age <= self._limit):
-            return Refusal(self.code, f"the last price is {age / SECOND:.1f} s old, at most {self._limit / SECOND:.1f} s")
+            seconds, most = age / SECOND, self._limit / SECOND
+            return Refusal(self.code, f"the last price is {seconds:.1f} s old, at most {most:.1f} s")
         return None
