@@ -50,6 +50,8 @@ class Core:
 
     watches: tuple[str, ...] = ()
     """Kinds of process whose silence the core wants to hear of."""
+    sync: tuple[EventType, ...] = ()
+    """Types outside the streams that must be on the disk before they are said."""
     hears_late = False
     """Whether it also wants to hear of a missed heartbeat."""
 

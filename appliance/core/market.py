@@ -61,6 +61,8 @@ class Ended(Struct, frozen=True):
 class MarketSimulator(Core):
     """Orders in, market events in; reports and fills out. ``cash`` is the opening balance in USD."""
 
+    sync = (EventType.VENUE_REPORT, EventType.VENUE_FILL)  # a broker that forgets in a power cut is no broker
+
     def __init__(
         self,
         process: str,

@@ -296,7 +296,7 @@ class Turn:
         cursors = {event.stream: event.spot for event in batch if event.stream}
         self.intake.jump(cursors)
         commit = Commit(
-            sync=checkpoint is not None or any(topics.synced(e.stream, e.type) for e in outputs if e.stream),
+            sync=checkpoint is not None or any(self._synced(event) for event in outputs),
             cursors=cursors,
             rows=rows,
             outputs=[pair for pair in encoded if pair[0].stream],
@@ -312,6 +312,9 @@ class Turn:
             self._store.commit(commit)
         for event, payload in encoded:
             self._publish(event, payload)
+
+    def _synced(self, event: Event) -> bool:
+        return topics.synced(event.stream, event.type) if event.stream else event.type in self.core.sync
 
     # --- time and signs of life -----------------------------------------------------------------------------------
 
