@@ -162,6 +162,6 @@ def test_orders_fills_and_the_latch_are_on_the_disk_before_they_are_told(
     assert topics.synced(stream, kind) is synced
 
 
-def test_kinds() -> None:
+def test_every_host_is_of_the_kind_host() -> None:
     assert [topics.kind_of(name) for name in ("host@trend", "guard", "web")] == ["host", "guard", "web"]
     assert {topics.kind_of(name) for name in BOX} == {*PROCESSES, *WINDOWS}

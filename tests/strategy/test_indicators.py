@@ -213,7 +213,7 @@ def test_rsi_of_a_price_that_only_rises_falls_or_stands_still(closes, expected):
         ((1.0, 3.0), (math.nan, math.nan), False, False),
     ],
 )
-def test_crossing(ours, theirs, above, below):
+def test_a_crossing_is_a_change_of_sides_between_two_bars(ours, theirs, above, below):
     one, other = SMA("SPY", 1), SMA("SPY", 1)
     (one.previous, one.value), (other.previous, other.value) = ours, theirs
     assert (one.crossed_above(other), one.crossed_below(other)) == (above, below)

@@ -47,7 +47,7 @@ def no(rule: Rule, **given: Any) -> bool:
 
 
 @pytest.mark.parametrize(("quantity", "refused"), [(99, False), (100, False), (101, True), (NAN, True)])
-def test_order_size(quantity: Any, refused: bool) -> None:
+def test_an_order_larger_than_allowed_is_refused(quantity: Any, refused: bool) -> None:
     assert no(MaxOrderSize(D(100)), quantity=D(quantity)) is refused
 
 
@@ -74,7 +74,7 @@ def test_the_worst_position_counts_what_is_on_its_way(given: dict[str, Any], ref
         ({"price": MISSING, "limit_price": D(100)}, False),
     ],
 )  # fmt: skip
-def test_notional(given: dict[str, Any], refused: bool) -> None:
+def test_an_order_worth_more_than_allowed_is_refused(given: dict[str, Any], refused: bool) -> None:
     assert no(MaxNotional(D(10_000)), **given) is refused
 
 
@@ -117,7 +117,7 @@ def test_a_stale_price(given: dict[str, Any], refused: bool) -> None:
         ({"price": Price(-1.0, BEGIN)}, True),
     ],
 )  # fmt: skip
-def test_cash(given: dict[str, Any], refused: bool) -> None:
+def test_an_order_beyond_the_cash_is_refused(given: dict[str, Any], refused: bool) -> None:
     assert no(SufficientCash(), **given) is refused
 
 
