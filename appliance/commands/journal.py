@@ -15,7 +15,7 @@ import click
 
 from appliance.domain.market import SECOND
 from appliance.domain.operations import Verb
-from appliance.errors import JournalError, UsageError
+from appliance.errors import EnvironmentFault, JournalError, UsageError
 from appliance.shell import audit
 from appliance.shell.locks import Lock, holder
 from appliance.shell.paths import StatePaths
@@ -23,6 +23,7 @@ from appliance.shell.window import Window
 
 COPY_S = 30.0
 """A long journal takes its time to be copied (seconds)."""
+MS = 1_000_000
 WIDTH = 160
 """Characters of a message that a readable line shows."""
 OWNERS = {"paper": "gateway"}
@@ -37,16 +38,22 @@ def journal_of(paths: StatePaths, process: str) -> Iterator[sqlite3.Connection]:
     when it cannot be read.
     """
     _check_known(paths, process)
-    if holder(paths.lock(process)) is None:
-        with Lock(paths.lock(process)), _reading(paths.journal(process)) as connection:
-            yield connection
-        return
-    copy = _copied(paths, process)
+    copy = _copied(paths, process) if _runs(paths, process) else None
     try:
-        with _reading(copy) as connection:
-            yield connection
+        if copy is None:
+            with Lock(paths.lock(process)), _reading(paths.journal(process)) as connection:
+                yield connection
+        else:
+            with _reading(copy) as connection:
+                yield connection
     finally:
-        copy.unlink(missing_ok=True)
+        if copy is not None:
+            copy.unlink(missing_ok=True)
+
+
+def _runs(paths: StatePaths, process: str) -> bool:
+    """Whether it runs, or will in a moment: of a box that is up, a lock we took would keep a process from coming back."""
+    return any(holder(paths.lock(name)) is not None for name in (process, "appliance"))
 
 
 def _check_known(paths: StatePaths, process: str) -> None:
@@ -60,15 +67,20 @@ def _check_known(paths: StatePaths, process: str) -> None:
     raise UsageError(f"{paths.root}: no journal of {process!r}", hint=hint)
 
 
-def _copied(paths: StatePaths, process: str) -> Path:
-    """Ask the process that runs for a copy; its path."""
+def _copied(paths: StatePaths, process: str) -> Path | None:
+    """Ask the process for a copy; its path, or None when the process is down for good."""
     if process in OWNERS:
         raise UsageError(
             f"{process} runs inside {OWNERS[process]}, which copies its own journal only",
             hint=f"stop the appliance to look at {process}'s, or look at {OWNERS[process]}'s",
         )
-    with Window(paths, hears=()) as window:
-        return Path(window.done(window.command(Verb.SNAPSHOT, target=process, seconds=COPY_S)).text)
+    try:
+        with Window(paths, hears=()) as window:
+            return Path(window.done(window.command(Verb.SNAPSHOT, target=process, seconds=COPY_S)).text)
+    except EnvironmentFault:
+        if holder(paths.lock(process)) is not None:
+            raise
+        return None
 
 
 @contextmanager
@@ -136,9 +148,15 @@ def _readable(line: audit.Line) -> str:
         message = json.loads(line.payload)
         at = at or message["ts"]
         text = f"{message['type']} {json.dumps(message['body'], ensure_ascii=False)}"
-    when = datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S") + f".{at % SECOND // 1_000_000:03d}"
     shown = text if len(text) <= WIDTH else f"{text[:WIDTH]}…"
-    return f"{line.n:>8} {line.kind:<3} {when} {line.position or '(own)'} {shown}".rstrip()
+    return f"{line.n:>8} {line.kind:<3} {_when(at):<23} {line.position or '(own)'} {shown}".rstrip()
+
+
+def _when(at: int) -> str:
+    """A time (ns UTC) for people; ``-`` where a process has not been told the data's yet."""
+    if not at:
+        return "-"
+    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S") + f".{at % SECOND // MS:03d}"
 
 
 @journal.command()
@@ -164,4 +182,4 @@ def _verdict(process: str, report: audit.Report, set_aside: int) -> str:
     if report.ok:
         return f"{head}; the chain is whole"
     faults = "\n".join(f"  {fault}" for fault in report.faults)
-    return f"{head}; the chain is BROKEN:\n{faults}\nkeep a copy of the file; 'appliance halt' if it is the gateway's"
+    return f"{head}; the chain is BROKEN:\n{faults}\nsomebody, or the disk, changed the file: keep a copy of it"

@@ -48,6 +48,8 @@ class VenueTraits(Struct, frozen=True):
 
 
 class Counted(Struct, frozen=True):
+    """How many order messages a process had set aside when we last looked."""
+
     n: int = 0
 
 

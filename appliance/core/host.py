@@ -55,7 +55,7 @@ class Told(Struct, frozen=True):
 
 
 class HostCore(Core):
-    """Runs a group of strategies. ``keep`` saves their state after every message (never in a backtest)."""
+    """Runs a group of strategies. ``keep`` saves their state after every message."""
 
     watches = ("gateway", "guard", "feed")
 

@@ -1,4 +1,4 @@
-"""The simulated market: the paper broker's brain and the backtest's market. It refuses a second order with an id.
+"""The simulated market: the paper broker's brain. It refuses a second order with an id.
 
 Reports and fills go to ``venue/answers``. A fill's key is its order id and the quantity filled so far, so that it is
 the same wherever it is told from.

@@ -12,7 +12,7 @@ from appliance.domain.trading import ZERO, Account, Fill, Intent, Order
 
 
 class OrderRecord:
-    """Hears ``guard/decisions`` and ``gateway/orders``; the same in a backtest and beside the real processes."""
+    """Hears ``guard/decisions`` and ``gateway/orders``; the same whoever drives the cores."""
 
     def __init__(self) -> None:
         self._intents: dict[str, Intent] = {}

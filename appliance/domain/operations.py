@@ -26,6 +26,8 @@ class Head(Struct, frozen=True, gc=False, array_like=True):
 
 
 class ProcessState(Enum):
+    """Where a process is in its life; see LIFE_CYCLE."""
+
     STARTING = "starting"
     RECOVERING = "recovering"
     READY = "ready"
@@ -86,6 +88,8 @@ class Heartbeat(Struct, frozen=True):
 
 
 class LatchState(Enum):
+    """Whether new risk may be taken: yes; only less of it; nothing but the stops."""
+
     ACTIVE = "active"
     REDUCING = "reducing"
     HALTED = "halted"
@@ -116,6 +120,8 @@ def more_severe(a: LatchState, b: LatchState) -> LatchState:
 
 
 class Verb(Enum):
+    """What an operator can ask for."""
+
     HALT = "halt"
     REDUCE = "reduce"
     RESUME = "resume"
@@ -149,6 +155,8 @@ class CommandResult(Struct, frozen=True):
 
 
 class Severity(Enum):
+    """How soon the owner should look."""
+
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"

@@ -9,6 +9,8 @@ from enum import Enum
 
 
 class OrderStatus(Enum):
+    """Where an order is in its life; see TRANSITIONS."""
+
     DENIED = "denied"  # our own no: never sent
     WAITING = "waiting"  # an exit waits for the protective orders it replaces to end
     SENDING = "sending"  # journalled; the one send may or may not have happened
@@ -23,6 +25,8 @@ class OrderStatus(Enum):
 
 
 class OrderEvent(Enum):
+    """What can happen to an order."""
+
     DENY = "deny"
     WAIT = "wait"
     SEND = "send"

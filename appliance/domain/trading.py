@@ -18,6 +18,8 @@ ID_LENGTH_MAX = 48
 
 
 class Side(Enum):
+    """Buy or sell; a short sale is a sale."""
+
     BUY = "buy"
     SELL = "sell"
 
@@ -31,6 +33,8 @@ class Side(Enum):
 
 
 class OrderType(Enum):
+    """How an order meets the market."""
+
     MARKET = "market"
     LIMIT = "limit"
     STOP = "stop"
@@ -38,6 +42,8 @@ class OrderType(Enum):
 
 
 class TimeInForce(Enum):
+    """How long an order works: the session, until cancelled, at once or not at all, wholly or not at all."""
+
     DAY = "day"
     GTC = "gtc"
     IOC = "ioc"

@@ -30,6 +30,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class ChildState(Enum):
+    """Where a child is in its life, as its supervisor sees it."""
+
     STARTING = "starting"
     READY = "ready"
     WAITING = "waiting"  # dead, to be started again

@@ -22,9 +22,11 @@ class WorldTrader:
         self._bars = 0
 
     def start(self, now: int) -> tuple[Wish, ...]:
+        """Wishes nothing at the start."""
         return ()
 
     def bar(self, bar: Bar, now: int) -> tuple[Wish, ...]:
+        """Another position every other bar, chosen by what it has seen."""
         self._bars += 1
         if (self._bars + self._salt) % 2:
             return ()
@@ -34,15 +36,19 @@ class WorldTrader:
         return (Wish(bar.symbol, Decimal(target), f"bar {self._bars}", stop),)
 
     def quote(self, quote: Quote, now: int) -> tuple[Wish, ...]:
+        """Quotes are not listened to."""
         return ()
 
     def order(self, order: Order, now: int) -> tuple[Wish, ...]:
+        """Orders are not listened to."""
         return ()
 
     def fill(self, fill: Fill, now: int) -> tuple[Wish, ...]:
+        """Fills are not listened to."""
         return ()
 
     def stop(self, now: int) -> tuple[Wish, ...]:
+        """Wishes nothing at the end."""
         return ()
 
     def set_position(self, symbol: str, quantity: Decimal) -> None:
