@@ -53,9 +53,5 @@ def _closing(snapshot: VenueSnapshot, now: Now) -> list[Order]:
         intent = Intent(
             order_id, "panic", 0, symbol, side, abs(quantity), now.moment, 0, "panic", "panic", exit=True,
         )  # fmt: skip
-        orders.append(
-            Order(order_id, intent, None, OrderStatus.SENDING, symbol, side, abs(quantity), OrderType.MARKET)
-        )
+        orders.append(Order(order_id, intent, None, OrderStatus.SENDING, symbol, side, abs(quantity), OrderType.MARKET))
     return orders
-
-

@@ -7,11 +7,12 @@ import os
 import select
 import sys
 from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from appliance.domain.messages import Event
 from appliance.domain.topics import WINDOWS
-from appliance.errors import DataError, EnvironmentFault, ApplianceError, RefusedError, SettingsError, StrategyError
+from appliance.errors import ApplianceError, DataError, EnvironmentFault, RefusedError, SettingsError, StrategyError
 from appliance.processes import RunSpec, read_spec, spec_path, write_spec
 from appliance.shell import latchfiles, mosquitto
 from appliance.shell.bus import EventBus
@@ -28,7 +29,9 @@ _BY_EXIT_CODE: dict[int, type[ApplianceError]] = {2: SettingsError, 3: DataError
 class Launch:
     """One run of the box. ``start`` brings it up, ``poll`` drives it, ``stop`` ends it; ``collector`` reads along."""
 
-    def __init__(self, paths: StatePaths, spec: RunSpec, note: Callable[[Event], None], watchdog: int = WATCHDOG) -> None:
+    def __init__(
+        self, paths: StatePaths, spec: RunSpec, note: Callable[[Event], None], watchdog: int = WATCHDOG
+    ) -> None:
         self.paths = paths
         self.spec = spec
         self._watchdog = watchdog
@@ -85,7 +88,8 @@ class Launch:
 
     def poll(self, seconds: float) -> None:
         """Let ``seconds`` pass at most. Raises the error of a process that ended for a reason of the owner's."""
-        assert self.bus is not None and self.collector is not None
+        assert self.bus is not None
+        assert self.collector is not None
         self.bus.tick()
         self.collector.tend()
         fd = self.bus.fileno()
@@ -119,7 +123,9 @@ def _same(spec: RunSpec) -> RunSpec:
 
 def _differences(before: RunSpec, after: RunSpec) -> str:
     names = [name for name in before.__struct_fields__ if getattr(before, name) != getattr(after, name)]
-    return "; ".join(f"{name} was {getattr(before, name)!r}, now {getattr(after, name)!r}" for name in names)[:600]
+    told = [f"{name} was {getattr(before, name)!r}, now {getattr(after, name)!r}" for name in names if name != "inputs"]
+    changed = [path for path, digest in before.inputs.items() if after.inputs.get(path, digest) != digest]
+    return "; ".join([*told, *(f"{path} has changed since it began" for path in changed)])[:600]
 
 
 def _environment() -> dict[str, str]:

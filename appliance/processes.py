@@ -64,7 +64,8 @@ class RunSpec(Struct, frozen=True):
     """Everything the processes of one run need to know; written by ``up``, read by all.
 
     ``files`` empty means the simulated market. ``speed`` is "max" or a multiple of real time. ``sessions`` is the
-    exchange's table, or None for always open. Validities are ns.
+    exchange's table, or None for always open. Validities are ns. ``inputs`` are digests of the files a recorded run
+    was begun with, by path.
     """
 
     box: str
@@ -84,6 +85,7 @@ class RunSpec(Struct, frozen=True):
     retain: int = 100_000
     build: str = ""
     settings: str = ""
+    inputs: dict[str, str] = {}
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from appliance.core.record import plain
 from appliance.domain.messages import Event, EventType
 from appliance.domain.operations import Alert, ProcessState
 from appliance.errors import StrategyError
-from appliance.launch import Launch
+from appliance.launch import WATCHDOG, Launch
 from appliance.processes import RunSpec
 from appliance.shell.paths import StatePaths
 from appliance.summary import RunFigures
@@ -28,10 +28,13 @@ SAY_EVERY_S = 1.0
 class Session:
     """Brings a box up and stays with it until Ctrl-C, or with ``until_done`` until the recorded data has been traded.
 
-    ``say`` gets one line a second; ``outside`` is how many bars of the files are outside the session.
+    ``say`` gets one line a second; ``outside`` is how many bars of the files are outside the session; a process silent
+    for longer than ``watchdog`` ns is killed and started again.
     """
 
-    def __init__(self, paths: StatePaths, spec: RunSpec, say: Callable[[str], None], outside: int = 0) -> None:
+    def __init__(
+        self, paths: StatePaths, spec: RunSpec, say: Callable[[str], None], outside: int = 0, watchdog: int = WATCHDOG
+    ) -> None:
         self.figures = RunFigures()
         self.alerts: dict[str, Alert] = {}
         self._paths = paths
@@ -39,7 +42,7 @@ class Session:
         self._say = say
         self._outside = outside
         self._stop = ""
-        self._launch = Launch(paths, spec, self._note)
+        self._launch = Launch(paths, spec, self._note, watchdog)
         self._began = time.monotonic()
 
     def run(self, until_done: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.domain.topics import TOPICS
+from appliance.domain.topics import PROCESSES, TOPICS, WINDOWS
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULE_LINES_MAX = 400
@@ -282,7 +282,7 @@ def iterated_sets(path: Path) -> Found:
 
 
 def is_set(node: ast.expr) -> bool:
-    """Whether an expression is a set for certain: a literal, a comprehension, ``set(…)``, or made of such by | & - ^."""
+    """Whether an expression is a set for certain: a literal, a comprehension, ``set(…)``, or one made of these."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr | ast.BitAnd | ast.Sub | ast.BitXor):
         return is_set(node.left) or is_set(node.right)
     made = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("set", "frozenset")
@@ -441,21 +441,20 @@ def test_the_lock_files_pin_every_package_by_hash_and_name_no_index() -> None:
 
 def topics_table() -> str:
     """The README's table of topics, as the code has it."""
-    head = ["| topic | messages | from | to | QoS | kept |", "|---|---|---|---|---|---|"]
-    windows = ("cli", "console", "web")
-    rows = []
+    rows = [("topic", "messages", "from", "to", "QoS", "kept"), ("---",) * 6]
     for row in TOPICS:
+        kinds = ", ".join(kind.value for kind in row.types)
         kept = "stream" if row.stream else "retained" if row.retained else ""
-        readers = [reader for reader in row.readers if reader not in windows]
-        readers += ["windows"] if set(windows) <= set(row.readers) else []
-        publishers = [name for name in row.publishers if name not in windows]
-        publishers += ["windows"] if set(windows) <= set(row.publishers) else []
-        cells = (
-            f"`{row.name}`", ", ".join(kind.value for kind in row.types), ", ".join(publishers), ", ".join(readers),
-            str(row.qos), kept,
-        )  # fmt: skip
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*head, *rows])
+        rows.append((f"`{row.name}`", kinds, told(row.publishers), told(row.readers), str(row.qos), kept))
+    return "\n".join(" | ".join(("", *row, "")).strip() for row in rows)
+
+
+def told(names: tuple[str, ...]) -> str:
+    """The processes of a topic, in few words: the five as ``all five``, console, page and tool as ``windows``."""
+    for group, word in ((PROCESSES, "all five"), (WINDOWS, "windows")):
+        if set(group) <= set(names):
+            names = (*(name for name in names if name not in group), word)
+    return ", ".join(names)
 
 
 def test_the_readme_shows_the_table_of_topics() -> None:

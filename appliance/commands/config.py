@@ -45,7 +45,7 @@ def show(file: Path | None, profile: str | None, as_json: bool) -> None:
 @config.command()
 @_common
 def check(file: Path | None, profile: str | None, as_json: bool) -> None:
-    """Check the settings; every mistake is told at once, by key, with what is allowed. Exit code 2 when there is one."""
+    """Check the settings: every mistake is told at once, by key, with what is allowed (exit code 2)."""
     settings = load_settings(file, profile)
     told = _told(settings, file)
     click.echo(json.dumps(told) if as_json else f"{told['settings']}: in order ({told['profile']}, {told['hash']})")

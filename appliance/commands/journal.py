@@ -1,4 +1,4 @@
-"""`appliance journal`: look into what a process wrote down, while it runs (in a copy it makes) or when it is stopped."""
+"""`appliance journal`: look into what a process wrote down, whether it runs (in a copy it makes) or is stopped."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def journal_of(paths: StatePaths, process: str) -> Iterator[sqlite3.Connection]:
 
 
 def _runs(paths: StatePaths, process: str) -> bool:
-    """Whether it runs, or will in a moment: of a box that is up, a lock we took would keep a process from coming back."""
+    """Whether it runs, or will in a moment: a lock we took would keep a process of a running box from coming back."""
     return any(holder(paths.lock(name)) is not None for name in (process, "appliance"))
 
 

@@ -155,7 +155,7 @@ _OPTIONS = (
     click.option("--cash", default=None, metavar="USD", help="opening cash  [default: 100000]"),
     click.option("--limits", type=click.Path(path_type=Path), help="the guard's limits (TOML); with recorded data the "
                  "default is to deny only malformed orders and those the cash does not pay for"),
-    click.option("--orders-out", type=click.Path(path_type=Path), metavar="FILE", help="write every intent, one a line"),
+    click.option("--orders-out", type=click.Path(path_type=Path), metavar="FILE", help="write each intent, one a line"),
     click.option("--state", type=click.Path(path_type=Path), metavar="DIR", help="state directory  [default: state]"),
     click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output"),
 )  # fmt: skip

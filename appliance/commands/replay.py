@@ -301,7 +301,9 @@ def market_of(spec: RunSpec, process: str) -> Market:
 
 @click.command()
 @click.argument("process")
-@click.option("--state", type=click.Path(path_type=Path), default=Path("state"), show_default=True, help="state directory")
+@click.option(
+    "--state", type=click.Path(path_type=Path), default=Path("state"), show_default=True, help="state directory"
+)
 @click.option("--from", "since", metavar="POSITION", help="compare from this row or stream:epoch:seq on")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 def replay(process: str, state: Path, since: str | None, as_json: bool) -> None:
@@ -316,7 +318,9 @@ def replay(process: str, state: Path, since: str | None, as_json: bool) -> None:
     """
     paths = StatePaths(state)
     with ExitStack() as stack:
-        own = stack.enter_context(journal_of(paths, process))  # before the others', so that theirs hold all it refers to
+        own = stack.enter_context(
+            journal_of(paths, process)
+        )  # before the others', so that theirs hold all it refers to
         spec = read_spec(paths)
         row = None if since is None else row_of(own, since)
         publishers = Publishers(paths, stack)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ from appliance.commands.options import RunOptions, run_options
 from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues
 from appliance.data.sources.simulated import SYMBOLS
-from appliance.domain.market import TIMEFRAMES
+from appliance.domain.market import SECOND, TIMEFRAMES
 from appliance.errors import INTERRUPTED, UsageError
 from appliance.processes import RunSpec, StrategySpec, runner_factory
 from appliance.session import Session, progress_line
@@ -22,7 +23,7 @@ from appliance.settings import Settings, build_hash, load_settings, settings_has
 from appliance.shell.paths import StatePaths
 
 SAMPLES = (
-    ("sma_cross.py", {"symbol": "ALFA", "fast": "5", "slow": "15"}),
+    ("sma_cross.py", {"symbol": "ALFA", "fast": "3", "slow": "8"}),
     ("mean_reversion.py", {"symbol": "BRVO"}),
 )
 """What a first run trades: two of the sample strategies, each on a simulated symbol."""
@@ -56,7 +57,7 @@ def up(
     say = _quiet if options.as_json else progress_line
     if not options.as_json:
         _introduce(paths, spec)
-    session = Session(paths, spec, say, outside)
+    session = Session(paths, spec, say, outside, int(settings.watchdog.seconds * SECOND))
     summary = session.run(until_done)
     if options.orders_out is not None:
         options.orders_out.write_bytes(session.figures.record.jsonl())
@@ -109,13 +110,16 @@ def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[
 def _recorded(base: RunSpec, options: RunOptions, settings: Settings, speed: str) -> tuple[RunSpec, int]:
     checked, report, sessions = options.checked_files()
     limits = _limits(options, settings) if options.limits is not None else LimitValues()
+    files = tuple(os.path.abspath(path) for path in options.data)
+    read = (*files, *(strategy.file for strategy in base.strategies), *filter(None, (checked.factors,)))
     spec = replace(
         base,
         limits=limits,
-        files=tuple(os.path.abspath(path) for path in options.data),
+        files=files,
         options=checked,
         sessions=sessions,
         speed=speed,
+        inputs={path: hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16] for path in read},
     )
     return spec, report.outside
 

@@ -144,10 +144,13 @@ class HostCore(Core):
                 runner.set_position(symbol, quantity)
 
     def _resume(self, name: str, runner: Runner, now: Now) -> tuple[Wish, ...]:
-        if name not in self._saved:
-            return runner.start(now.time)
-        runner.restore(self._saved[name])
-        return ()
+        if name in self._saved:
+            runner.restore(self._saved[name])
+            return ()
+        wishes = runner.start(now.time)
+        if self._keep:
+            self._saved[name] = runner.snapshot()  # what it wished at its start it does not wish again
+        return wishes
 
     def _call(self, name: str, hook: str, what: object, now: Now, cause: str, spot: Spot) -> None:
         """Let one strategy hear of something. What it raises costs it this call; thrice in ten minutes pauses it."""

@@ -1,4 +1,4 @@
-"""A window onto a running appliance: hear what it says, tell it what to do, wait for the answer. Nothing depends on it."""
+"""A window onto a running appliance: hear what it says, tell it what to do, wait for the answer. Nobody needs it."""
 
 from __future__ import annotations
 

@@ -54,9 +54,11 @@ class PaperVenue:
 
     def hear(self, event: Event) -> None:
         """Everything that comes by MQTT passes here first; the market's part of it is ours."""
-        if event.stream in READS or event.type in _MARKET:
-            self.turn.accept(event)
-        elif event.type is EventType.HEARTBEAT and event.body.process == "feed":
+        if (
+            event.stream in READS
+            or event.type in _MARKET
+            or (event.type is EventType.HEARTBEAT and event.body.process == "feed")
+        ):
             self.turn.accept(event)
 
     def _work(self) -> bool:

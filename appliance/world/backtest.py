@@ -138,5 +138,3 @@ def equity(cash: Decimal, positions: dict[str, Decimal], prices: dict[str, float
 
 def _writers(process: str) -> Writers:
     return Writers(topics.streams_written_by(process))
-
-

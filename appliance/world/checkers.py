@@ -180,7 +180,7 @@ class Checkers:
             after = before + fill.quantity * fill.side.sign
             held[key] = after
             if f"{key[0]}/{key[1]}" in self._world.venue.strays:
-                continue  # an order given up for good and filled after all: its symbol is halted, that is all one can do
+                continue  # an order given up for good and filled after all: its symbol is halted, no more can be done
             if (order.protects or order.intent.exit) and not (abs(after) < abs(before) and after * before >= 0):
                 self._found(f"exit {order.id} took {key[0]} from {before} to {after} {fill.symbol}")
 

@@ -183,5 +183,3 @@ class Node:
             self.die()
             return False
         return True
-
-

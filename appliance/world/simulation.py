@@ -79,7 +79,9 @@ class World:
         self.checkers = Checkers(self)
 
     def _builders(self) -> dict[str, Callable[[Writers], Core]]:
-        traits = VenueTraits(self.faults.refuses_duplicates, absent_is_final=False, flips_at_once=False, look_every=6 * SECOND)
+        traits = VenueTraits(
+            self.faults.refuses_duplicates, absent_is_final=False, flips_at_once=False, look_every=6 * SECOND
+        )
         limits = rules(LimitValues(stale_price=10 * SECOND))
         made: dict[str, Callable[[Writers], Core]] = {
             "feed": lambda writers: FeedCore("feed", writers),
@@ -390,11 +392,9 @@ def _brief(event: Event) -> str:
         return f"fill {body.fill_key} {body.side.value} {body.quantity}"
     if event.type is EventType.VENUE_REPORT:
         return f"report {body.order_id} {body.event.value}"
-    return event.type.value
+    return str(event.type.value)
 
 
 def simulate(seed: int, trace: Callable[[str], None] | None = None) -> Result:
     """One seed's world, from boot to verdict."""
     return World(seed, trace).run()
-
-

@@ -55,9 +55,7 @@ class SimulatedVenue:
 
     Takes what the gateway asks; ``deliver`` brings answers to whoever is the gateway by then."""
 
-    def __init__(
-        self, scheduler: Scheduler, faults: Faults, random: Random, deliver: Callable[[Event], None]
-    ) -> None:
+    def __init__(self, scheduler: Scheduler, faults: Faults, random: Random, deliver: Callable[[Event], None]) -> None:
         self._scheduler = scheduler
         self._faults = faults
         self._random = random

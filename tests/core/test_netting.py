@@ -39,7 +39,9 @@ BUY, SELL = Side.BUY, Side.SELL
         (-50, 100, -100, [(SELL, 50, False)]),
     ],
 )
-def test_the_legs_from_what_is_held_and_on_its_way_to_the_target(target: int, held: int, way: int, expected: list[tuple[Side, int, bool]] | None) -> None:
+def test_the_legs_from_what_is_held_and_on_its_way_to_the_target(
+    target: int, held: int, way: int, expected: list[tuple[Side, int, bool]] | None
+) -> None:
     found = legs(D(target), D(held), D(way))
     assert (found if found is None else [tuple(leg) for leg in found]) == expected
 

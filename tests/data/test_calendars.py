@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.data import calendars
-from appliance.data.calendars import always_open, compile_sessions, load_sessions
+from appliance.data.calendars import always_open, cached_sessions, compile_sessions, load_sessions
 from appliance.domain.market import DAY, HOUR, Sessions
 from appliance.errors import DataError
 
@@ -37,6 +37,8 @@ def test_a_cached_table_is_read_without_the_calendar_library(tmp_path: Path, mon
     monkeypatch.setattr(calendars, "compile_sessions", None)
     again = load_sessions(tmp_path / "table.json", "2013-12-31", start_date="2013-06-01")
     assert list(again) == list(first)
+    assert cached_sessions(tmp_path / "table.json", "2013-12-31", start_date="2013-06-01") is not None
+    assert cached_sessions(tmp_path / "table.json", "2014-01-01", start_date="2013-06-01") is None
 
 
 @pytest.mark.parametrize(

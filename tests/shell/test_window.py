@@ -87,7 +87,7 @@ def test_a_directory_in_which_nothing_was_started_says_so(tmp_path):
 
 
 def test_without_mosquitto_it_says_that_it_cannot_be_reached(paths):
-    with pytest.raises(BusError, match="Mosquitto of .* cannot be reached") as raised:
+    with pytest.raises(BusError, match=r"Mosquitto of .* cannot be reached") as raised:
         Window(paths).connect(seconds=0.2)
     assert "appliance up" in raised.value.hint
 

@@ -229,7 +229,9 @@ def test_what_a_restart_would_lose_is_refused_in_on_bar(line, words):
 
 
 @pytest.mark.parametrize(
-    "value", [{1, 2}, (1, 2), Decimal(1), float("nan"), 2**63, {1: "a"}, [[object()]], b"x"], ids=repr
+    "value",
+    [{1, 2}, (1, 2), Decimal(1), float("nan"), 2**63, {1: "a"}, [[object()]], b"x"],
+    ids=["set", "tuple", "Decimal", "nan", "too large", "a key that is no text", "any object", "bytes"],
 )
 def test_state_that_cannot_be_saved_is_named(value):
     class Holding(Strategy):

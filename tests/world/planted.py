@@ -165,7 +165,9 @@ def plant(bug: Bug, into: Path) -> None:
     file = into / "appliance" / bug.file
     text = file.read_text()
     if text.count(bug.old) != 1:
-        raise ValueError(f"{bug.name}: {bug.file} has the text {text.count(bug.old)} times; adapt tests/world/planted.py")
+        raise ValueError(
+            f"{bug.name}: {bug.file} has the text {text.count(bug.old)} times; adapt tests/world/planted.py"
+        )
     file.write_text(text.replace(bug.old, bug.new))
 
 

@@ -1,0 +1,65 @@
+"""``python -m tests.bench latency|backtest|memory [--json] [--keep]``: figures of this machine, never assertions.
+
+What happens is told on standard error; the last line of standard output is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+HISTORY = Path(__file__).with_name("history.jsonl")
+
+Bench = Callable[[argparse.Namespace], dict[str, Any]]
+
+
+def main() -> None:
+    """Run one bench, print its figures, and with ``--keep`` add them to the history."""
+    options = arguments().parse_args()
+    bench: Bench = import_module(f"tests.bench.{options.bench}").run
+    figures = bench(options)
+    if not options.json:
+        for name, value in figures.items():
+            print(f"{name:24} {json.dumps(value)}", file=sys.stderr)
+    line = json.dumps(figures)
+    if options.keep:
+        with HISTORY.open("a") as history:
+            history.write(json.dumps({"bench": options.bench, **circumstances(), **figures}) + "\n")
+    print(line)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench")
+    benches = parser.add_subparsers(dest="bench", required=True, metavar="latency|backtest|memory")
+    latency = benches.add_parser("latency", help="a tick in, an order at the paper broker: ours and bare paho")
+    latency.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
+    latency.add_argument("--seconds", type=float, default=60.0, help="measured time of each of the two (default 60)")
+    latency.add_argument("--warm-up", type=float, default=5.0, help="seconds dropped before (default 5)")
+    backtest = benches.add_parser("backtest", help="SMA 10/30 on a random walk: ours and backtesting.py")
+    backtest.add_argument("--bars", type=int, default=1_000_000, help="default 1000000")
+    memory = benches.add_parser("memory", help="an idle box: memory, processor time, bytes written")
+    memory.add_argument("--seconds", type=float, default=60.0, help="how long, best in whole minutes (default 60)")
+    memory.add_argument("--symbols", type=int, default=3, help="simulated symbols of one-minute bars (default 3)")
+    for bench in (latency, backtest, memory):
+        bench.add_argument("--json", action="store_true", help="nothing but the JSON object")
+        bench.add_argument("--keep", action="store_true", help="add the figures to history.jsonl")
+    return parser
+
+
+def circumstances() -> dict[str, Any]:
+    """When and on what the figures were measured."""
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return {"at": when, "machine": platform.machine(), "cpus": os.cpu_count(), "python": platform.python_version()}
+
+
+if __name__ == "__main__":
+    main()

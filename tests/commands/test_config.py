@@ -1,0 +1,71 @@
+"""`appliance config`: what is in effect, and every mistake at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from appliance.settings import load_settings
+from tests.commands.conftest import Appliance
+
+
+def test_what_is_shown_loads_back_to_the_same_settings(appliance: Appliance, tmp_path: Path) -> None:
+    said = appliance("config", "show", "--profile", "test")
+    (tmp_path / "settings.toml").write_text(said.out)
+    assert said.code == 0
+    assert load_settings(tmp_path / "settings.toml", None, {}) == load_settings(None, "test", {})
+
+
+def test_json_shows_the_same_tree(appliance: Appliance) -> None:
+    shown = appliance("config", "show", "--json").json
+    assert shown["profile"] == "paper"
+    assert shown["box"] == {"name": "box"}
+    assert shown["limits"]["max_order_shares"] == 1000
+
+
+def test_secrets_are_masked_wherever_settings_are_shown(appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPLIANCE_BROKER__SECRET", "hunter2")
+    for args in ((), ("--json",)):
+        said = appliance("config", "show", *args)
+        assert said.code == 0
+        assert "hunter2" not in said.out + said.err
+        assert "****" in said.out
+
+
+def test_settings_that_are_right_are_named_with_their_hash(appliance: Appliance, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('[box]\nname = "attic"\n')
+    told = appliance("config", "check", "--settings", file)
+    assert told.code == 0
+    assert f"{file}: in order (paper" in told.out
+    said = appliance("config", "check", "--settings", file, "--json").json
+    assert said["settings"] == str(file)
+    assert said["hash"] != appliance("config", "check", "--json").json["hash"]
+
+
+def test_every_mistake_is_told_at_once_with_the_nearest_right_key(appliance: Appliance, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('[market]\nsped = "1"\n[limits]\nmax_order_shares = -1\n[box]\nname = "Attic!"\n')
+    said = appliance("config", "check", "--settings", file, "--json")
+    assert said.code == 2
+    assert "3 mistakes" in said.err
+    assert "market.sped: unknown key; did you mean market.speed?" in said.err
+    assert "limits.max_order_shares" in said.err
+    assert "box.name" in said.err
+    assert said.json["error"]["code"] == "SETTINGS"
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("check", "--settings", "nowhere.toml"), "nowhere.toml: cannot be read"),
+        (("show", "--profile", "papper"), "'paper', 'live', 'test'"),
+        (("chekc",), "Did you mean 'check'?"),
+        ((), "missing command"),
+    ],
+)
+def test_a_wrong_use_ends_it_with_code_2(appliance: Appliance, args: tuple[str, ...], words: str) -> None:
+    said = appliance("config", *args)
+    assert said.code == 2
+    assert words in said.err
