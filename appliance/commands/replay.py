@@ -18,7 +18,7 @@ from appliance.core.base import Core
 from appliance.core.feed import FeedCore
 from appliance.core.ports import Input
 from appliance.core.streams import Writers
-from appliance.core.turn import GATE, START
+from appliance.core.turn import GATE, POISON, START
 from appliance.data.feeds import BATCH
 from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileSource
@@ -29,8 +29,6 @@ from appliance.processes import RunSpec, core_of, read_spec
 from appliance.shell import audit
 from appliance.shell.paths import StatePaths
 
-POISON = "poison"
-"""The journal's mark for a message that was set aside: what the core makes of that is an output like any other."""
 OFFERS = "source/files"
 
 Market = Callable[[Core], Event | None]

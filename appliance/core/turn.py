@@ -30,6 +30,8 @@ START = "start"
 """The journal's mark for a core's first moment after a start or a restore."""
 GATE = "gate"
 """The journal's mark for the moment the gate opened."""
+POISON = "poison"
+"""The journal's mark for a message that was set aside; it comes whole."""
 INBOX_MAX = 4096
 """Local messages waiting to be handled; beyond, the source of them is not read."""
 
@@ -276,7 +278,7 @@ class Turn:
         self._count("dead_letters")
         if event.stream and topics.pattern_of(event.stream) in ORDER_STREAMS:
             self._count("poisoned")
-        self._commit([event], self.core.poisoned(event, now), now, dead=[letter])
+        self._commit([event], self.core.poisoned(event, now), now, [Input(now, POISON, payload)], [letter])
 
     def _commit(
         self,
