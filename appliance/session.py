@@ -78,7 +78,9 @@ class Session:
         for name, beat in collector.beats.items() if collector is not None else ():
             if beat.counters.get("strategy_failures"):
                 lines = _last_traceback(self._paths.log(name))
-                raise StrategyError(f"{name}: a strategy raised\n{lines}", hint="run it with `appliance backtest` first")
+                raise StrategyError(
+                    f"{name}: a strategy raised\n{lines}", hint="run it with `appliance backtest` first"
+                )
 
     @property
     def interrupted(self) -> bool:

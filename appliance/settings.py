@@ -111,7 +111,7 @@ class Market(Section):
     timeframe: Timeframe = "1m"
     speed: Speed = "1"
     files: Files = ()
-    bar_stamp: Literal["start", "end"] = "start"
+    bar_stamp: Literal["start", "end"] = "end"
     session: Literal["regular", "all"] = "regular"
     start: date | None = None
     end: date | None = None

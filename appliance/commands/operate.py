@@ -87,8 +87,8 @@ def reduce(state: Path, reason: str, as_json: bool) -> None:
 def resume(state: Path, reason: str, as_json: bool, generation: int | None) -> None:
     """Trade again after halt, reduce or flatten. Also lifts the halt of single symbols.
 
-      appliance status            # why was it halted?
-      appliance resume
+    appliance status            # why was it halted?
+    appliance resume
     """
     paths = StatePaths(state)
     with Window(paths, hears=HEARS) as window:

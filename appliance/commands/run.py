@@ -15,7 +15,9 @@ from appliance.shell.paths import StatePaths
 @click.command("run")
 @click.argument("process")
 @click.option("--state", type=click.Path(path_type=Path), required=True, help="the box's state directory")
-@click.option("--log-level", default="info", show_default=True, type=click.Choice(("debug", "info", "warning", "error")))
+@click.option(
+    "--log-level", default="info", show_default=True, type=click.Choice(("debug", "info", "warning", "error"))
+)
 def run(process: str, state: Path, log_level: str) -> None:
     """Run one PROCESS: feed, guard, gateway, monitor or host@NAME.
 

@@ -35,9 +35,7 @@ SAMPLES = (
 @click.option("--until-done", is_flag=True, help="end when the recorded data has been traded")
 @click.option("--settings", "settings_file", type=click.Path(path_type=Path), help="the box's settings (TOML)")
 @click.option("--profile", type=click.Choice(("paper", "live", "test")), default=None, help="defaults to start from")
-def up(
-    options: RunOptions, speed: str, until_done: bool, settings_file: Path | None, profile: str | None
-) -> None:
+def up(options: RunOptions, speed: str, until_done: bool, settings_file: Path | None, profile: str | None) -> None:
     """Start Mosquitto and every process, and stay until Ctrl-C.
 
     Without options: a simulated market, a paper broker and two sample strategies. The state directory is kept: the
@@ -102,7 +100,12 @@ def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[
     if market.timeframe not in TIMEFRAMES:
         raise UsageError(f"timeframe {market.timeframe!r}", hint=f"one of {', '.join(TIMEFRAMES)}")
     simulated = replace(
-        base, limits=_limits(options, settings), seed=market.seed, symbols=SYMBOLS, timeframe=market.timeframe, speed="1"
+        base,
+        limits=_limits(options, settings),
+        seed=market.seed,
+        symbols=SYMBOLS,
+        timeframe=market.timeframe,
+        speed="1",
     )
     return simulated, 0
 
@@ -161,5 +164,3 @@ def _farewell(summary: dict[str, object], paths: StatePaths) -> str:
         f"stopped: {summary['fills']} fills, position {summary['position']}, equity {summary['equity']} USD after "
         f"{summary['seconds']} s; everything is kept in {paths.root}"
     )
-
-

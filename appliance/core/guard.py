@@ -46,9 +46,7 @@ class GuardCore(Core):
 
     watches = ("gateway",)
 
-    def __init__(
-        self, process: str, writers: Writers, rules: Sequence[Rule], validity: int = APPROVAL_VALID
-    ) -> None:
+    def __init__(self, process: str, writers: Writers, rules: Sequence[Rule], validity: int = APPROVAL_VALID) -> None:
         super().__init__(process, writers)
         self._rules = rules
         self._validity = validity
@@ -180,12 +178,12 @@ class GuardCore(Core):
         step = event.body
         if step.stage is Stage.GUARD:
             for happened in step.events:
-                self._market(happened, now, event.position)
+                self._market(happened, now, event)
         elif step.stage is Stage.TAKE:
             self._take(now)
 
     def _bar(self, event: Event, now: Now) -> None:
-        self._market(event.body, now, event.position)
+        self._market(event.body, now, event)
 
     def _ticks(self, event: Event, now: Now) -> None:
         """Quotes are not written row by row: after a restart there is no price, and without a price no new risk."""
@@ -194,11 +192,11 @@ class GuardCore(Core):
                 dict.__setitem__(self._prices, quote.symbol, Price(price, quote.time))
             self._watch(quote, now, f"quote of {quote.time}")
 
-    def _market(self, happened: MarketEvent, now: Now, cause: str) -> None:
+    def _market(self, happened: MarketEvent, now: Now, event: Event) -> None:
         if _good(price := last_price(happened)):
             self._prices[happened.symbol] = Price(price, known_at(happened))
         if self._stops:
-            self._watch(happened, now, cause)
+            self._watch(happened, now, event.position)
 
     def _watch(self, happened: MarketEvent, now: Now, cause: str) -> None:
         for key, stop in list(self._stops.items()):

@@ -83,6 +83,7 @@ class HostCore(Core):
         self._missed = self.table("missed", Signal)
         self._through = self.table("through", Spot)
         self._told = self.table("told", Told)
+        self._open: dict[str, None] | None = None
         self._begun = False
         self._past = False
         self._catching_up = True
@@ -260,15 +261,27 @@ class HostCore(Core):
                 cause=signal.cause, reason=signal.reason, stop=None if leg.exit else signal.stop, exit=leg.exit,
                 staged=now.boot == DATA_BOOT,
             )  # fmt: skip
-            self._booked[intent.id] = Booked(signal.strategy, signal.symbol, leg.side, leg.quantity)
+            self._book(intent.id, Booked(signal.strategy, signal.symbol, leg.side, leg.quantity))
             self.emit(self._intents, intent, now, signal.cause)
 
     def _on_its_way(self, strategy: str, symbol: str) -> Decimal:
         total = ZERO
-        for booked in self._booked.values():
-            if not booked.ended and booked.strategy == strategy and booked.symbol == symbol:
+        for booked in self._on_the_way():
+            if booked.strategy == strategy and booked.symbol == symbol:
                 total += booked.left * booked.side.sign
         return total
+
+    def _on_the_way(self) -> list[Booked]:
+        if self._open is None:  # the first question after a start
+            self._open = {key: None for key, booked in self._booked.items() if not booked.ended}
+        return [self._booked[key] for key in self._open]
+
+    def _book(self, order_id: str, booked: Booked) -> None:
+        self._booked[order_id] = booked
+        if self._open is not None and not booked.ended:
+            self._open[order_id] = None
+        elif self._open is not None:
+            self._open.pop(order_id, None)
 
     # --- what became of it ----------------------------------------------------------------------------------------
 
@@ -288,7 +301,7 @@ class HostCore(Core):
         if ours:
             booked = self._booked[order.id]
             if not booked.ended and booked.left != order.remaining:
-                self._booked[order.id] = replace(booked, left=order.remaining)
+                self._book(order.id, replace(booked, left=order.remaining))
         self._hear(Told(event.position, order=order), strategy, now)
         if is_terminal(order.status) and order.id in self._booked:
             self._end(order.id, strategy, order.symbol, now)
@@ -297,7 +310,7 @@ class HostCore(Core):
         """An intent of ours that we do not remember: a power cut took the memory, not the order."""
         intent = order.intent
         ended = is_terminal(order.status)
-        self._booked[order.id] = Booked(intent.strategy, intent.symbol, intent.side, order.remaining, ended)
+        self._book(order.id, Booked(intent.strategy, intent.symbol, intent.side, order.remaining, ended))
         stream, _, spot = intent.cause.partition(":")
         if spot:
             epoch, _, seq = spot.partition(":")
@@ -318,7 +331,7 @@ class HostCore(Core):
         self._positions[key] = self._positions.get(key, ZERO) + fill.signed
         booked = self._booked.get(fill.order_id)
         if booked is not None and not booked.ended:
-            self._booked[fill.order_id] = replace(booked, left=booked.left - fill.quantity)
+            self._book(fill.order_id, replace(booked, left=booked.left - fill.quantity))
         runner = self.runners.get(fill.strategy)
         if runner is not None:
             runner.set_position(fill.symbol, self._positions[key])
@@ -327,7 +340,7 @@ class HostCore(Core):
     def _end(self, order_id: str, strategy: str, symbol: str, now: Now) -> None:
         booked = self._booked[order_id]
         if not booked.ended:
-            self._booked[order_id] = replace(booked, ended=True, left=ZERO)
+            self._book(order_id, replace(booked, ended=True, left=ZERO))
             if len(self._booked) > BOOKED_MAX:
                 self._forget()
         deferred = self._deferred.get(f"{strategy}/{symbol}")
@@ -363,5 +376,3 @@ class HostCore(Core):
             self._call(order.intent.strategy, "order", order, now, cause, at)
         elif fill is not None:
             self._call(fill.strategy, "fill", fill, now, cause, at)
-
-

@@ -12,7 +12,6 @@ from appliance.domain.messages import VenueFill
 from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus, is_terminal, next_status
 from appliance.domain.trading import ZERO, Account, Fill, Order, Position
 
-
 ENDED_KEPT = 1_000
 """Ended orders the gateway remembers at least, to answer who asks again and to know a late fill."""
 

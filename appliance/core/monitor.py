@@ -35,7 +35,13 @@ class MonitorCore(Core):
     def _peer(self, event: Event, now: Now) -> None:
         peer: Peer = event.body
         lost, late = f"LOST_{peer.process}", f"LATE_{peer.process}"
-        self._hold(lost, not peer.alive, Severity.CRITICAL, f"{peer.process} is not heard: see its log", now)
+        self._hold(
+            lost,
+            not peer.alive and not peer.stopped,
+            Severity.CRITICAL,
+            f"{peer.process} is not heard: see its log",
+            now,
+        )
         text = f"{peer.process} answers late: look at load and disk"
         self._hold(late, peer.alive and peer.late, Severity.WARNING, text, now)
         text = f"{peer.process} set an order message aside: `appliance journal tail {peer.process}`"

@@ -27,14 +27,15 @@ class Peers:
     def heard(self, beat: Heartbeat, ticks: int) -> list[Peer]:
         """Note a heartbeat; the peers whose standing changed by it."""
         name = beat.process
-        alive = beat.state not in (ProcessState.LOST, ProcessState.STOPPED, ProcessState.STOPPING)
+        stopped = beat.state in (ProcessState.STOPPED, ProcessState.STOPPING)
+        alive = not stopped and beat.state is not ProcessState.LOST
         poisoned = beat.progress.poisoned
         self._heard[name] = ticks
         late = self._late.pop(name, False)
         if self._alive.get(name) == alive and self._poisoned.get(name, 0) == poisoned and not late:
             return []
         self._alive[name], self._poisoned[name] = alive, poisoned
-        return [Peer(name, alive, poisoned)]
+        return [Peer(name, alive, poisoned, stopped=stopped)]
 
     def progressed(self, progress: Progress) -> None:
         """Note a consumer's cursors, which retention follows."""

@@ -176,12 +176,13 @@ class Alert(Struct, frozen=True):
 
 
 class Peer(Struct, frozen=True):
-    """A process we depend on began or ceased to be heard (only changes are told to a core)."""
+    """A process began or ceased to be heard, missed a heartbeat (``late``), or said that it stops (``stopped``)."""
 
     process: str
     alive: bool
     poisoned: int = 0
     late: bool = False
+    stopped: bool = False
 
 
 class Inhibit(Struct, frozen=True):
@@ -201,5 +202,3 @@ class LatchFile(Struct, frozen=True):
 
 class Wakeup(Struct, frozen=True):
     """The deadline a core asked for has come."""
-
-

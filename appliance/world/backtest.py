@@ -41,8 +41,8 @@ class Backtest:
         self.record = OrderRecord()
         self.signals = 0
         self.bars = 0
-        self._prices: dict[str, float] = {}
-        self._steps = _writers("feed")
+        self._last: dict[str, MarketEvent] = {}
+        self._n = 0
         self._now = Now(0, DATA_BOOT, 0)
         self._queue: deque[Event] = deque()
         host = f"host@{name}"
@@ -65,6 +65,7 @@ class Backtest:
             Stage.TAKE: (self.guard,),
             Stage.WAKE: (self.guard, self.host),
         }
+        self._opening = [(stage, self._stages[stage]) for stage in _opening()]
         self._deliver(local(VenueLink(True)), (self.gateway,))
         self.host.released(self._now)
 
@@ -74,29 +75,40 @@ class Backtest:
             self._timestamp(time, tuple(group))
 
     def _timestamp(self, time: int, events: tuple[MarketEvent, ...]) -> None:
-        deadline = self._deadline()
+        guard, host = self.guard.deadline(), self.host.deadline()
+        if guard is not None or host is not None:
+            self._wake(min(at for at in (guard, host) if at is not None), time)
+        self._now = Now(time, DATA_BOOT, time)
+        if self.paper.resting or not self._n:
+            self._release(Step(Stage.VENUE, time, 0, events), self._stages[Stage.VENUE])
+        else:
+            self._n += 1  # nothing rests, so nobody would do anything
+        for stage, cores in self._opening:
+            self._release(Step(stage, time, 0, events), cores)
+        if self.guard.held():
+            self._rounds(Staging(Stage.HOSTS, time))
+        for happened in events:
+            self.bars += type(happened) is Bar
+            self._last[happened.symbol] = happened
+
+    def _wake(self, deadline: int, time: int) -> None:
+        """Let a deadline pass that lies before the next market time."""
         step = wake(Staging(), deadline, time)
         if step is not None:
-            self._stage(step)
-        self._stage(Step(Stage.VENUE, time, 0, events))
-        for happened in events:
-            self.bars += isinstance(happened, Bar)
-            self._prices[happened.symbol] = last_price(happened)
+            self._now = Now(step.time, DATA_BOOT, step.time)
+            self._release(step, self._stages[step.stage])
+            self._rounds(Staging(step.stage, step.time))
 
-    def _deadline(self) -> int | None:
-        deadlines = [core.deadline() for core in (self.guard, self.host)]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+    def _rounds(self, staging: Staging) -> None:
+        """The guard takes what hosts ask for, hosts hear what became of it, until they ask for nothing."""
+        while (step := within(staging, self.guard.held())) is not None:
+            self._release(step, self._stages[step.stage])
+            staging = Staging(step.stage, step.time, step.round)
 
-    def _stage(self, step: Step) -> None:
-        events = step.events
-        following: Step | None = step
-        while following is not None:
-            if following.round == 0 and following.stage in (Stage.GUARD, Stage.HOSTS):
-                following = Step(following.stage, following.time, 0, events)
-            self._now = Now(following.time, DATA_BOOT, following.time)
-            event = self._steps.event(STEPS, following, following.time, "")
-            self._deliver(event, self._stages[following.stage])
-            following = within(Staging(following.stage, following.time, following.round), self.guard.held())
+    def _release(self, step: Step, cores: tuple[Core, ...]) -> None:
+        """One message of ``feed/steps``, numbered as the feed does it, to whom it concerns."""
+        self._n += 1
+        self._deliver(Event(EventType.STEP, step, STEPS, 1, self._n, step.time), cores)
 
     def _deliver(self, event: Event, cores: tuple[Core, ...]) -> None:
         for core in cores:
@@ -127,7 +139,8 @@ class Backtest:
     @property
     def equity(self) -> Decimal:
         """Cash and positions at the last price, USD."""
-        return equity(self.cash, self.record.positions, self._prices)
+        prices = {symbol: last_price(happened) for symbol, happened in self._last.items()}
+        return equity(self.cash, self.record.positions, prices)
 
 
 def equity(cash: Decimal, positions: dict[str, Decimal], prices: dict[str, float]) -> Decimal:
@@ -138,3 +151,11 @@ def equity(cash: Decimal, positions: dict[str, Decimal], prices: dict[str, float
 
 def _writers(process: str) -> Writers:
     return Writers(topics.streams_written_by(process))
+
+
+def _opening() -> tuple[Stage, ...]:
+    """The stages that follow VENUE in every timestamp, by lockstep's own table."""
+    found = [Stage.VENUE]
+    while (step := within(Staging(found[-1]), 0)) is not None:
+        found.append(step.stage)
+    return tuple(found[1:])
