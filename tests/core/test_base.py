@@ -67,7 +67,8 @@ def test_a_peer_is_told_when_it_comes_is_late_falls_silent_and_returns() -> None
 def test_a_peer_that_says_goodbye_is_gone_at_once(state: ProcessState) -> None:
     peers = Peers("guard", ())
     peers.heard(beat(), 0)
-    assert peers.heard(beat(state=state), 1) == [Peer("gateway", False)]
+    said_so = state is not ProcessState.LOST
+    assert peers.heard(beat(state=state), 1) == [Peer("gateway", False, stopped=said_so)]
 
 
 def test_a_poisoned_message_is_told_once() -> None:
