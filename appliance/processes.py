@@ -48,6 +48,8 @@ from appliance.strategy import loader
 from appliance.venues.paper import PAPER, PaperVenue
 
 SECOND = 1_000_000_000
+PAPER_TRAITS = VenueTraits(look_every=60 * SECOND)
+"""The paper broker is in our own process: it answers at once and for good, and a look a minute is enough."""
 
 
 class StrategySpec(Struct, frozen=True):
@@ -159,7 +161,7 @@ def core_of(process: str, spec: RunSpec) -> Callable[[Writers], Core]:
     built: dict[str, Callable[[Writers], Core]] = {
         "feed": lambda writers: FeedCore(process, writers, _barrier(spec)),
         "guard": lambda writers: GuardCore(process, writers, rules(spec.limits), spec.approval_valid),
-        "gateway": lambda writers: GatewayCore(process, writers, VenueTraits()),
+        "gateway": lambda writers: GatewayCore(process, writers, PAPER_TRAITS),
         "monitor": lambda writers: MonitorCore(process, writers),
         PAPER: lambda writers: MarketSimulator(process, writers, spec.cash, spec.commission, spec.calendar),
     }

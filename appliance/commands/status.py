@@ -59,8 +59,9 @@ def look(paths: StatePaths) -> dict[str, Any]:
         ) from None
     seen = _Seen()
     try:
-        with Window(paths, hears=HEARS) as window:
-            window.events = seen.note
+        window = Window(paths, hears=HEARS)
+        window.events = seen.note  # before it connects: what is retained comes with the connection
+        with window:
             others = len(kept["processes"]) - 1  # Mosquitto has no heartbeat
             window.until(lambda: len(window.beats) >= others and seen.complete(), WAIT_S)
             beats = window.beats

@@ -24,6 +24,7 @@ from appliance.domain.trading import ZERO, Account, Approved, Denied, Fill, Inte
 DECISIONS = "guard/decisions"
 APPROVAL_VALID = 3_000_000_000
 KNOWN_MAX = 5_000
+INFINITE = float("inf")
 
 
 class Stop(Struct, frozen=True):
@@ -274,7 +275,7 @@ class GuardCore(Core):
 
 def _good(price: float) -> bool:
     """Whether a price is one: what is not a positive number leaves the last good one, which goes stale."""
-    return 0.0 < price < float("inf")
+    return 0.0 < price < INFINITE
 
 
 def _crossed(stop: Stop, holding: Decimal, happened: MarketEvent) -> bool:

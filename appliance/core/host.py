@@ -150,7 +150,7 @@ class HostCore(Core):
             return ()
         wishes = runner.start(now.time)
         if self._keep:
-            self._saved[name] = runner.snapshot()  # what it wished at its start it does not wish again
+            self._save(name, runner)  # what it wished at its start it does not wish again
         return wishes
 
     def _call(self, name: str, hook: str, what: object, now: Now, cause: str, spot: Spot) -> None:
@@ -162,7 +162,7 @@ class HostCore(Core):
         try:
             wishes = getattr(runner, hook)(what, now.time)
             if self._keep:
-                self._saved[name] = runner.snapshot()
+                self._save(name, runner)
         except Exception as error:
             if not self._keep:
                 raise
@@ -174,6 +174,12 @@ class HostCore(Core):
                 self._wishes(name, wishes, now, f"{cause}:{spot}")
         if self._keep:
             self.logged.extend(f"{name}: {line}" for line in runner.logs())
+
+    def _save(self, name: str, runner: Runner) -> None:
+        """Only what changed is written: most quotes change nothing."""
+        state = runner.snapshot()
+        if self._saved.get(name) != state:
+            self._saved[name] = state
 
     def _failed(self, name: str, error: Exception, now: Now) -> None:
         standing = self._standing.get(name, Standing())

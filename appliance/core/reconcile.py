@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 OVERLAP = 86_400_000_000_000
 """Fills are asked for from this long (ns) before the last reconciliation: a venue may tell of one late."""
+NOTED_EVERY = 3_600_000_000_000
+"""When we last agreed with the venue is written down no more often than this (ns): the card would wear."""
 LOOK_PATIENCE = 5_000_000_000
 REQUESTS = "venue/requests"
 ORDERS = "gateway/orders"
@@ -179,7 +181,8 @@ class Reconciler:
         keys = {fill.fill_key for fill in told.fills}
         if any(key not in keys for key, fill in ledger.fills.items() if fill.time >= told.since):
             return  # the snapshot is older than what we know: the next one will tell
-        self._reconciled[""] = now.time
+        if now.time - self._reconciled.get("", 0) >= NOTED_EVERY:
+            self._reconciled[""] = now.time
         first = not ledger.account
         for symbol in sorted({*told.positions, *ledger.positions}):
             theirs = told.positions.get(symbol, ZERO)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from appliance.domain.messages import Event, EventType
+from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import ZERO, Account, Fill, Intent, Order
 
 
@@ -48,7 +49,7 @@ class OrderRecord:
             self._orders[order.id] = None
         if order.protects:
             return
-        if order.status.value == "denied" and self._status.get(order.id) != "denied":
+        if order.status is OrderStatus.DENIED and self._status.get(order.id) != "denied":
             self.denied += 1
         self._status[order.id] = order.status.value
 

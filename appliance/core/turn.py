@@ -35,8 +35,8 @@ POISON = "poison"
 INBOX_MAX = 4096
 """Local messages waiting to be handled; beyond, the source of them is not read."""
 
-QUIET = (EventType.TICKS, EventType.OFFER)
-"""Journalled only where something lasting came of them: quotes would fill the card."""
+QUIET = (EventType.TICKS, EventType.OFFER, EventType.VENUE_LOOK)
+"""Journalled only where something lasting came of them: quotes, and looks that change nothing, would fill the card."""
 SURROUNDINGS = (EventType.PEER, EventType.INHIBIT, EventType.LATCH_FILE, EventType.VENUE_LINK)
 """Conditions that are told once, when they change: a core that was restored has to be told again."""
 ORDER_STREAMS = ("host/<name>/intents", "guard/decisions", "gateway/orders")

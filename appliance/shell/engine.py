@@ -5,6 +5,7 @@ One thread. Whatever raises here ends the process; whoever started it starts it 
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import secrets
@@ -120,6 +121,7 @@ class CoreEngine:
         with self._signals():
             try:
                 self.start()
+                gc.freeze()  # what is loaded stays: a full collection then no longer holds up an order by looking at it
                 while not self._stop_why:
                     self.step()
                 self.stop()
@@ -140,6 +142,7 @@ class CoreEngine:
         self._wait(longest)
         for hook in self._hooks:
             hook.poll(self.turn)
+        worked = self._work()  # an order must not wait until the house is kept
         ticks = self.clock.ticks()
         if ticks >= self._tend_at or self._crossed_deadline(ticks):
             self._tend_at = ticks + TEND_EVERY
@@ -147,7 +150,6 @@ class CoreEngine:
             self.turn.tend()
             self._judge()
         self._seen = ticks
-        worked = self._work()
         if ticks >= self._beat_at:
             self._beat_at = ticks + BEAT_EVERY
             self._beat()

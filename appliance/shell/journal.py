@@ -201,7 +201,6 @@ class Journal:
             return
         self._connection.executemany(_INPUT, taken)
         self._connection.executemany(_OUTPUT, made)
-        self._connection.execute("UPDATE chain SET n = ?, hash = ?", (n, previous))
         self._n, self._hash = n, previous
         self._since += len(taken)
 
@@ -220,8 +219,8 @@ class Journal:
         if commit.boot and commit.boot != self._boot:
             self._connection.execute("UPDATE meta SET value = ? WHERE key = 'boot'", (commit.boot,))
             self._boot = commit.boot
-        if commit.time:
-            self._connection.execute("UPDATE chain SET time = ?", (commit.time,))
+        chain = "UPDATE chain SET n = ?, hash = ?, time = iif(?, ?, time)"
+        self._connection.execute(chain, (self._n, self._hash, commit.time, commit.time))
         if self._since >= self._every:
             self._write_checkpoint(self._saved())
 

@@ -204,6 +204,8 @@ class Supervisor:
 
     def _write(self) -> None:
         """Who runs, in a file: ``status`` must find the pids when Mosquitto is dead."""
+        if not self._children:  # refused before the first start: the list is another box's, or of an earlier run
+            return
         rows = [child.row() for child in self._children.values()]
         part = self._paths.processes.with_suffix(".part")
         try:

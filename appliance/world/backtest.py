@@ -45,6 +45,7 @@ class Backtest:
         self._n = 0
         self._now = Now(0, DATA_BOOT, 0)
         self._queue: deque[Event] = deque()
+        self._known: dict[tuple[str, type], tuple[Core, ...]] = {}
         host = f"host@{name}"
         self.paper = MarketSimulator("paper", _writers("paper"), cash, commission, sessions)
         self.gateway = GatewayCore("gateway", _writers("gateway"))
@@ -111,18 +112,27 @@ class Backtest:
         self._deliver(Event(EventType.STEP, step, STEPS, 1, self._n, step.time), cores)
 
     def _deliver(self, event: Event, cores: tuple[Core, ...]) -> None:
+        queue, now = self._queue, self._now
         for core in cores:
-            self._queue.extend(core.handle(event, self._now))
-        while self._queue:
-            self._route(self._queue.popleft())
+            queue.extend(core.handle(event, now))
+        while queue:
+            self._route(queue.popleft())
 
     def _route(self, event: Event) -> None:
         if event.type is EventType.SIGNAL:
             self.signals += 1
         self.record.note(event)
-        for core in self._to.get(event.stream or event.topic, ()):
-            if core.understands(event.type):
-                self._queue.extend(core.handle(event, self._now))
+        for core in self._hearers(event):
+            self._queue.extend(core.handle(event, self._now))
+
+    def _hearers(self, event: Event) -> tuple[Core, ...]:
+        """Whom it goes to; looked up once for each place and kind of body, for this is asked a dozen times an order."""
+        where, kind = event.stream or event.topic, type(event.body)
+        found = self._known.get((where, kind))
+        if found is None:
+            found = tuple(core for core in self._to.get(where, ()) if core.understands(event.type))
+            self._known[where, kind] = found
+        return found
 
     # --- results --------------------------------------------------------------------------------------------------
 

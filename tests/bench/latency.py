@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,7 @@ class Trail:
         """How long each step took, ns; empty when one of them is not in a journal any more."""
         places = [self.made, *self.at.values()]
         times = [place[order_id] for place in places if order_id in place]
-        return [after - before for before, after in zip(times, times[1:], strict=False)] if len(times) == 6 else []
+        return [after - before for before, after in pairwise(times)] if len(times) == 6 else []
 
 
 def _id(position: str) -> str:

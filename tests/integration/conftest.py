@@ -10,6 +10,8 @@ import pytest
 
 from tests.integration.running import STRATEGIES, Box, appliance, random_walk
 
+LIVE = {"APPLIANCE_MARKET__TIMEFRAME": "1s"}
+"""Settings of a simulated market that is quick enough for a test."""
 SEARCHED = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 STEADY = '''
 from appliance.strategy import Strategy, param
@@ -42,8 +44,6 @@ class Flip(Strategy):
     def on_bar(self, bar):
         self.target(bar.symbol, quantity=0 if self.position(bar.symbol) else 100, reason="flip")
 '''
-LIVE = {"APPLIANCE_MARKET__TIMEFRAME": "1s"}
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder is an integration test."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -76,12 +77,18 @@ class Box:
 
     # --- its life -------------------------------------------------------------------------------------------------
 
-    def up(self, *args: object, wrapper: Sequence[str] = ()) -> Box:
+    def up(
+        self,
+        *args: object,
+        wrapper: Sequence[str] = (),
+        program: Sequence[str] = APPLIANCE,
+        env: Mapping[str, str] | None = None,
+    ) -> Box:
         """Start `appliance up --state … --json`; what it prints goes to files."""
         assert self.process is None, "it is up already"
-        command = [*wrapper, *APPLIANCE, "up", "--state", str(self.state), "--json", *map(str, args)]
+        command = [*wrapper, *program, "up", "--state", str(self.state), "--json", *map(str, args)]
         with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
-            self.process = subprocess.Popen(command, env=environment(self._env), stdout=out, stderr=err)
+            self.process = subprocess.Popen(command, env=environment(self._env | dict(env or {})), stdout=out, stderr=err)
         return self
 
     def ready(self, seconds: float = 20.0) -> Box:
@@ -168,12 +175,24 @@ class Box:
         """Another command of the tool on this box."""
         return appliance(command, *args, "--state", self.state, env=self._env, seconds=seconds)
 
+    def journals(self) -> dict[str, bytes]:
+        """Digests of what is kept, by file."""
+        kept = sorted((self.state / "journal").iterdir())
+        return {path.name: hashlib.sha256(path.read_bytes()).digest() for path in kept}
+
     def status(self) -> dict[str, Any]:
         """`appliance status --json`."""
         done = self.ask("status", "--json")
         assert done.code == 0, done
         told: dict[str, Any] = done.json
         return told
+
+    def handled(self, process: str, stream: str, lines: int) -> list[int]:
+        """Numbers of the messages of a stream among the last ``lines`` of a process's journal, in handled order."""
+        done = self.ask("journal", "tail", process, "--lines", lines, "--json")
+        rows = [json.loads(line) for line in done.out.splitlines()]
+        places = [row["position"].split(":") for row in rows if row.get("kind") == "in" and row["position"]]
+        return [int(place[-1]) for place in places if place[0] == stream]
 
     def latch(self) -> str:
         """The latch's state, "" while nobody tells it."""

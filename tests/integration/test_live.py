@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.integration.conftest import LIVE
 from tests.integration.running import Box, until
 
 NAMES = ["mosquitto", "monitor", "gateway", "guard", "host@steady", "feed"]
 
 
 @pytest.fixture
-def steady(live: Box, strategies: Path) -> Box:
-    """A box that holds a hundred shares of ALFA, with a protective stop."""
+def fresh(live: Box, strategies: Path) -> Box:
+    """A new box that holds a hundred shares of ALFA, with a protective stop."""
     live.up("--strategy", strategies / "steady.py").ready()
     _holds(live, {"ALFA": "100"})
     return live
+
+
+@pytest.fixture(scope="module")
+def _shared(boxes: Callable[..., Box], strategies: Path) -> Box:
+    return boxes("steady", LIVE).up("--strategy", strategies / "steady.py").ready()
+
+
+@pytest.fixture
+def steady(_shared: Box) -> Box:
+    """The same, shared by tests that leave it running; active again after what the test before told it."""
+    if until(_shared.latch, why="the latch is told") != "active":
+        assert _shared.ask("resume").code == 0
+    _holds(_shared, {"ALFA": "100"})
+    return _shared
 
 
 def _holds(box: Box, positions: dict[str, str]) -> None:
@@ -40,24 +56,22 @@ def test_status_tells_every_process_its_pid_and_the_account(steady: Box) -> None
     assert told["positions"] == {"ALFA": "100"}
 
 
-def test_it_trades_and_after_a_restart_goes_on_with_the_same_position(steady: Box, strategies: Path) -> None:
-    before = steady.interrupt()
+def test_it_trades_and_after_a_restart_goes_on_with_the_same_position(fresh: Box, strategies: Path) -> None:
+    before = fresh.interrupt()
     assert before.code == 0
     assert before.json["fills"] == 1
-    assert steady.left() == []
-    steady.up("--strategy", strategies / "steady.py").ready()
-    _holds(steady, {"ALFA": "100"})
-    bars = _bars(steady)
-    until(lambda: _bars(steady) > bars, 15, "a new bar")
-    after = steady.interrupt()
+    assert fresh.left() == []
+    fresh.up("--strategy", strategies / "steady.py").ready()
+    _holds(fresh, {"ALFA": "100"})
+    bars = _bars(fresh)
+    until(lambda: _bars(fresh) > bars, 15, "a new bar")
+    after = fresh.interrupt()
     assert (after.json["fills"], after.json["position"]) == (1, {"ALFA": "100"})
     assert after.json["cash"] == before.json["cash"]
 
 
 def _bars(box: Box) -> int:
-    """Bars the host has heard of, from its journal's head."""
-    lines = box.ask("journal", "tail", "host@steady", "--lines", 1, "--json")
-    return int(lines.json["n"]) if lines.code == 0 and lines.out else 0
+    return max(box.handled("host@steady", "feed/bars", 50), default=0)
 
 
 def test_a_fast_strategy_trades_again_and_again_and_every_fill_is_counted(live: Box, strategies: Path) -> None:
@@ -73,11 +87,13 @@ def test_a_fast_strategy_trades_again_and_again_and_every_fill_is_counted(live: 
 
 def test_a_second_box_on_the_same_state_directory_is_refused_and_the_pid_is_named(steady: Box) -> None:
     assert steady.process is not None
+    before = steady.rows()
     done = steady.ask("up", "--json")
     assert done.code == 5
     assert f"in use by process {steady.process.pid}" in done.err
     assert done.json["error"]["code"] == "ENVIRONMENT"
     assert not steady.ended()
+    assert steady.rows() == before
 
 
 # --- what the owner says --------------------------------------------------------------------------------------------
@@ -139,38 +155,39 @@ def test_halt_works_while_mosquitto_dies(steady: Box) -> None:
 
 @pytest.mark.parametrize("victim", ["guard", "gateway", "host@steady", "feed", "monitor"])
 def test_a_killed_process_is_back_within_five_seconds_and_the_position_is_the_same(steady: Box, victim: str) -> None:
+    cash = steady.status()["account"]["cash"]
     began = time.monotonic()
     old = steady.hit(victim)
     until(lambda: steady.pid(victim) != old, 5, "a new process")
     until(lambda: steady.status()["state"] == "ready", 10, "all ready")
     assert time.monotonic() - began < 6
-    assert steady.status()["positions"] == {"ALFA": "100"}
-    assert steady.interrupt().json["fills"] == 1
+    told = steady.status()
+    assert (told["positions"], told["account"]["cash"]) == ({"ALFA": "100"}, cash)
 
 
-def test_a_halt_survives_a_restart_of_everything(steady: Box, strategies: Path) -> None:
-    assert steady.ask("flatten").code == 0
-    _holds(steady, {})
-    assert steady.ask("halt", "--reason", "over night").code == 0
-    steady.interrupt()
-    steady.up("--strategy", strategies / "steady.py").ready()
-    _latched(steady, "halted")
-    assert steady.status()["latch"]["why"] == "over night"
-    assert steady.status()["positions"] == {}
-    assert steady.ask("resume").code == 0
-    _holds(steady, {"ALFA": "100"})
+def test_a_halt_survives_a_restart_of_everything(fresh: Box, strategies: Path) -> None:
+    assert fresh.ask("flatten").code == 0
+    _holds(fresh, {})
+    assert fresh.ask("halt", "--reason", "over night").code == 0
+    fresh.interrupt()
+    fresh.up("--strategy", strategies / "steady.py").ready()
+    _latched(fresh, "halted")
+    assert fresh.status()["latch"]["why"] == "over night"
+    assert fresh.status()["positions"] == {}
+    assert fresh.ask("resume").code == 0
+    _holds(fresh, {"ALFA": "100"})
 
 
-def test_panic_is_refused_while_the_gateway_lives_and_acts_when_it_is_dead(steady: Box, strategies: Path) -> None:
-    done = steady.ask("panic", "--flatten")
+def test_panic_is_refused_while_the_gateway_lives_and_acts_when_it_is_dead(fresh: Box, strategies: Path) -> None:
+    done = fresh.ask("panic", "--flatten")
     assert done.code == 5
-    assert f"in use by process {steady.pid('gateway')}" in done.err
-    steady.interrupt()
-    done = steady.ask("panic", "--flatten", "--json")
+    assert f"in use by process {fresh.pid('gateway')}" in done.err
+    fresh.interrupt()
+    done = fresh.ask("panic", "--flatten", "--json")
     assert done.code == 0, done
     assert done.json == {"canceled": 1, "closing": 1}
-    steady.up("--strategy", strategies / "steady.py").ready()
-    _latched(steady, "halted")
+    fresh.up("--strategy", strategies / "steady.py").ready()
+    _latched(fresh, "halted")
 
 
 @pytest.mark.parametrize("command", ["resume", "reduce", "flatten", "cancel-all", "halt", "status", "panic"])

@@ -425,7 +425,7 @@ def test_stopping_tells_everybody_and_closes_the_journal(box):
 def test_a_journal_that_fails_ends_the_process_with_code_5_and_a_will(box, tmp_path):
     box.ready()
     engine, turn = box.gateway.engine, box.gateway.turn
-    handler = turn.core._handlers[EventType.DENIED]
+    handler = turn.core._handlers[Denied]
 
     def twice(event, now):
         handler(event, now)

@@ -308,6 +308,14 @@ def test_a_program_that_does_not_exist_is_named(supervisor):
         supervisor.start(Spec("feed", ("/no-such-program",)))
 
 
+def test_a_supervisor_that_started_nothing_leaves_the_list_of_another_alone(paths):
+    paths.processes.write_text("another's")
+    refused = Supervisor(paths)
+    refused.stop()
+    refused.close()
+    assert paths.processes.read_text() == "another's"
+
+
 def test_two_children_of_one_name_are_refused(supervisor):
     supervisor.start(_script("feed", READY))
     with pytest.raises(ValueError, match="feed is started already"):
