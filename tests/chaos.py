@@ -1,6 +1,7 @@
-"""`kill -9` of any process of a box that trades recorded data, again and again: its orders stay the same, byte for byte.
+"""`kill -9` of any process of a box that trades recorded data, again and again: the same orders, byte for byte.
 
-python -m tests.chaos [--kills 60] [--seed 1] [--state DIR] [--data FILE…] [--symbols A,B] [--strategy FILE…] [--supervisor 2]
+python -m tests.chaos [--kills 60] [--seed 1] [--state DIR] [--data FILE…] [--symbols A,B] [--strategy FILE…]
+                      [--supervisor 2]
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ AT_ONCE = (1, 1, 1, 1, 2, 3)
 
 
 class Chaos(NamedTuple):
-    """What to do: ``kills`` in all, ``supervisor`` of them of `appliance up` itself; ``pace`` is seconds between two."""
+    """What to do: ``kills`` in all, ``supervisor`` of them of `appliance up` itself; ``pace`` is the seconds between."""
 
     data: tuple[str, ...]
     strategies: tuple[str, ...]
@@ -136,7 +137,9 @@ def play(chaos: Chaos, folder: Path) -> dict[str, Any]:
     keys = ("orders", "gaps_healed", "duplicates_dropped")
     told |= {"identical": found == expected} | {key: done.json[key] for key in keys} | {"restarts": killer.restarts}
     if killer.kills < chaos.kills:
-        told["error"] = f"the run ended after {killer.kills} of {chaos.kills} kills: give it more data or a lower --pace"
+        told["error"] = (
+            f"the run ended after {killer.kills} of {chaos.kills} kills: give it more data or a lower --pace"
+        )
     elif found != expected:
         told["error"] = f"compare {folder / 'expected'} with {box.orders}"
     return told

@@ -45,6 +45,7 @@ class Flip(Strategy):
         self.target(bar.symbol, quantity=0 if self.position(bar.symbol) else 100, reason="flip")
 '''
 
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder is an integration test."""
     here = Path(__file__).parent

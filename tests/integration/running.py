@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def until(found: Callable[[], T], seconds: float = 15.0, why: str = "") -> T:
-    """What ``found`` returns as soon as it is true; fails when ``seconds`` pass first. The only sleep of these tests."""
+    """What ``found`` returns as soon as it is true; fails when ``seconds`` pass first. Our only sleep."""
     deadline = time.monotonic() + seconds
     while not (value := found()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {why or getattr(found, '__name__', 'it')}"
@@ -58,7 +58,12 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def appliance(*args: object, env: Mapping[str, str] | None = None, seconds: float = 60.0) -> Done:
     """Run one command of the tool to its end."""
     ended = subprocess.run(
-        [*APPLIANCE, *map(str, args)], env=environment(env), capture_output=True, text=True, timeout=seconds, check=False
+        [*APPLIANCE, *map(str, args)],
+        env=environment(env),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
     )
     return Done(ended.returncode, ended.stdout, ended.stderr)
 
@@ -88,7 +93,9 @@ class Box:
         assert self.process is None, "it is up already"
         command = [*wrapper, *program, "up", "--state", str(self.state), "--json", *map(str, args)]
         with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
-            self.process = subprocess.Popen(command, env=environment(self._env | dict(env or {})), stdout=out, stderr=err)
+            self.process = subprocess.Popen(
+                command, env=environment(self._env | dict(env or {})), stdout=out, stderr=err
+            )
         return self
 
     def ready(self, seconds: float = 20.0) -> Box:

@@ -30,9 +30,7 @@ def _cursor(box: Box, reader: str) -> int:
     return max(box.handled(reader, "feed/bars", 50), default=0)
 
 
-def test_a_host_that_stands_still_harms_nobody_and_catches_up(
-    boxes: Callable[..., Box], strategies: Path
-) -> None:
+def test_a_host_that_stands_still_harms_nobody_and_catches_up(boxes: Callable[..., Box], strategies: Path) -> None:
     box = boxes("stall", LIVE | {"APPLIANCE_WATCHDOG__SECONDS": str(STALL_S * 3)})
     box.up("--strategy", strategies / "flip.py").ready()
     until(lambda: _cursor(box, "host@flip") > 5, why="the host hears bars")
