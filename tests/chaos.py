@@ -27,7 +27,7 @@ AT_ONCE = (1, 1, 1, 1, 2, 3)
 
 
 class Chaos(NamedTuple):
-    """What to do: ``kills`` in all, ``supervisor`` of them of `appliance up` itself; ``pace`` is the seconds between."""
+    """``kills`` in all, ``supervisor`` of them of `appliance up` itself; ``pace`` is the seconds between."""
 
     data: tuple[str, ...]
     strategies: tuple[str, ...]
