@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -23,6 +25,8 @@ from appliance.summary import RunFigures
 
 POLL_S = 0.02
 SAY_EVERY_S = 1.0
+_PLACE = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in .*\n +(?P<source>.*)')
+_RAISED = re.compile(r"^\S", re.MULTILINE)
 
 
 class Session:
@@ -77,10 +81,9 @@ class Session:
         collector = self._launch.collector
         for name, beat in collector.beats.items() if collector is not None else ():
             if beat.counters.get("strategy_failures"):
-                lines = _last_traceback(self._paths.log(name))
-                raise StrategyError(
-                    f"{name}: a strategy raised\n{lines}", hint="run it with `appliance backtest` first"
-                )
+                files = [strategy.file for strategy in self._spec.strategies]
+                told = last_failure(self._paths.log(name), files) or f"{name}: a strategy raised"
+                raise StrategyError(told, hint="correct it, run it with `appliance backtest`, and begin a new --state")
 
     @property
     def interrupted(self) -> bool:
@@ -142,14 +145,28 @@ class Session:
                 signal.signal(number, handler)
 
 
-def _last_traceback(log: Path) -> str:
-    """The last traceback in a process's log, as far as it is there."""
+def last_failure(log: Path, files: Sequence[str]) -> str:
+    """What a strategy of ``files`` raised last, by its host's log: file, line, source and text; "" when none did."""
     try:
         lines = log.read_text(errors="replace").splitlines()
     except OSError:
         return ""
-    raised = [line for line in lines if "raised" in line or "cannot start" in line]
-    return "\n".join(f"  {line}" for line in raised[-1:])
+    for text in (_text_of(line) for line in reversed(lines)):
+        places = [place for place in _PLACE.finditer(text) if place["file"] in files]
+        if places:
+            place = places[-1]
+            raised = _RAISED.search(text, place.end())
+            said = text[raised.start() :].strip() if raised else ""
+            return f"{place['file']}:{place['line']}: {place['source']}\n    {said}"
+    return ""
+
+
+def _text_of(line: str) -> str:
+    """The text of one line of a log in JSON."""
+    try:
+        return str(json.loads(line)["text"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def progress_line(text: str) -> None:

@@ -293,7 +293,7 @@ def test_a_long_log_is_put_aside_at_start_and_cut_while_running(paths, superviso
     monkeypatch.setattr(child_module, "LOG_BYTES_MAX", 1000)
     log, aside = paths.log("feed"), paths.log("feed").with_name("feed.log.1")
     log.write_bytes(b"o" * 1001)
-    code = _TELL + "os.write(2, b'n' * 1500); tell('READY=1'); signal.signal(10, lambda *_: os.write(2, b'z')); "
+    code = _TELL + "os.write(2, b'n' * 1500); signal.signal(10, lambda *_: os.write(2, b'z')); "
     supervisor.start(_script("feed", code + "tell('READY=1')\nwhile True: signal.pause()"))
     assert supervisor.until_ready(8)
     assert aside.read_bytes() == b"o" * 1001
