@@ -27,10 +27,7 @@ from appliance.core.ports import Clock
 from appliance.core.streams import Writers
 from appliance.core.turn import Turn
 from appliance.core.wishes import Runner
-from appliance.data.feeds import FileFeed, SimulatedFeed
 from appliance.data.options import FileOptions
-from appliance.data.sources.files import FileSource
-from appliance.data.sources.simulated import SimulatedMarket
 from appliance.domain import topics
 from appliance.domain.market import Session, Sessions
 from appliance.domain.messages import Event
@@ -44,7 +41,6 @@ from appliance.shell.latchfiles import LatchFiles
 from appliance.shell.locks import Lock
 from appliance.shell.notify import Notifier
 from appliance.shell.paths import StatePaths
-from appliance.strategy import loader
 from appliance.venues.paper import PAPER, PaperVenue
 
 SECOND = 1_000_000_000
@@ -142,6 +138,8 @@ def runner_factory(strategy: StrategySpec) -> Callable[[], Runner]:
         source = Path(strategy.file).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise StrategyError(f"{strategy.file}: {error}", hint="name an existing strategy file") from None
+
+    from appliance.strategy import loader  # here: who runs no strategy pays for none
 
     def make() -> Runner:
         return loader.load(
@@ -241,6 +239,10 @@ def _paper(paths: StatePaths, spec: RunSpec, clock: Clock, turn: Turn, bus: Even
 
 
 def _feed(spec: RunSpec, clock: Clock) -> Hooks:
+    from appliance.data.feeds import FileFeed, SimulatedFeed
+    from appliance.data.sources.files import FileSource
+    from appliance.data.sources.simulated import SimulatedMarket
+
     if spec.files:
         options = spec.options or FileOptions()
         options = msgspec.structs.replace(options, sessions=spec.calendar)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,13 +12,13 @@ from typing import Any
 
 import click
 
-from appliance.commands.options import RunOptions, backtest_options, limit_values
+from appliance.commands.options import RunOptions, backtest_options, limit_values, orders_file
 from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues, rules
 from appliance.core.record import plain
 from appliance.data.sources.files import FileReport, FileSource
 from appliance.domain.market import SECOND
-from appliance.errors import ApplianceError, EnvironmentFault, StrategyError
+from appliance.errors import ApplianceError, StrategyError
 from appliance.processes import StrategySpec, runner_factory
 from appliance.settings import load_limits, load_settings
 from appliance.world.backtest import Backtest
@@ -56,7 +54,7 @@ def _run(options: RunOptions) -> tuple[Backtest, FileReport, float]:
     make = runner_factory(spec)
     paper = load_settings().paper
     source, files = options.source()
-    with _written(options.orders_out) as write:
+    with orders_file(options.orders_out) as write:
         run = Backtest(
             spec.name,
             (make,),
@@ -109,25 +107,6 @@ def _line_in(trace: TracebackType | None, file: str) -> int | None:
             line = trace.tb_lineno
         trace = trace.tb_next
     return line
-
-
-@contextmanager
-def _written(path: Path | None) -> Iterator[Any]:
-    """How to write the orders; the file is opened first, so that a run is not wasted. An early end leaves none."""
-    if path is None:
-        yield lambda rows: None
-        return
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            yield file.write
-        part.replace(path)
-    except OSError as error:
-        raise EnvironmentFault(
-            f"{path}: the orders cannot be written: {error.strerror or error}", hint="name another file: --orders-out"
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _summary(run: Backtest, report: FileReport, seconds: float) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -20,7 +21,7 @@ from appliance.data.calendars import cached_sessions, load_sessions
 from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileReport, FileSource
 from appliance.domain.market import SECOND, Session, Sessions
-from appliance.errors import DataError, UsageError
+from appliance.errors import DataError, EnvironmentFault, UsageError
 from appliance.processes import StrategySpec, runner_factory
 from appliance.settings import Limits, Settings, load_limits
 from appliance.strategy import loader
@@ -111,6 +112,39 @@ from pathlib import Path
 from appliance.data.calendars import load_sessions
 load_sessions(Path(sys.argv[1]), sys.argv[2])
 """
+
+
+@contextmanager
+def orders_file(path: Path | None) -> Iterator[Callable[[bytes], None]]:
+    """How to write the orders: whole or not at all. Tried first, since a run takes time; raises EnvironmentFault."""
+    if path is None:
+        yield lambda rows: None
+        return
+    part = path.parent / f"{path.name}.part"
+
+    def write(rows: bytes) -> None:
+        with _told(path):
+            part.write_bytes(rows)
+            part.replace(path)
+
+    with _told(path):
+        part.touch()
+        if path.is_dir():
+            raise IsADirectoryError(None, "it is a directory")
+    try:
+        yield write
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{path}: the orders cannot be written: {error.strerror or error}", hint="name another file: --orders-out"
+        ) from None
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -121,15 +120,14 @@ def _row(child: dict[str, Any], beat: Heartbeat | None) -> dict[str, Any]:
 
 
 def _alive(pid: int | None) -> bool:
+    """Whether a process still runs; one that ended and that nobody has buried yet does not."""
     if not pid:
         return False
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
         return False
-    except PermissionError:
-        return True
-    return True
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
 def _overall(rows: list[dict[str, Any]], kept: dict[str, Any]) -> str:

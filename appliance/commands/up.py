@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from msgspec.structs import replace
 
-from appliance.commands.options import RunOptions, run_options
+from appliance.commands.options import RunOptions, orders_file, run_options
 from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues
 from appliance.data.sources.simulated import SYMBOLS
@@ -56,9 +56,9 @@ def up(options: RunOptions, speed: str, until_done: bool, settings_file: Path | 
     if not options.as_json:
         _introduce(paths, spec)
     session = Session(paths, spec, say, outside, int(settings.watchdog.seconds * SECOND))
-    summary = session.run(until_done)
-    if options.orders_out is not None:
-        options.orders_out.write_bytes(session.figures.record.jsonl())
+    with orders_file(options.orders_out) as write:
+        summary = session.run(until_done)
+        write(session.figures.record.jsonl())
     click.echo(json.dumps(summary) if options.as_json else f"\n{_farewell(summary, paths)}")
     if session.interrupted:
         sys.exit(INTERRUPTED if until_done else 0)

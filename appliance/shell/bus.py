@@ -70,7 +70,6 @@ class EventBus:
     ``receive`` gets every message, ``connected`` is called when subscriptions stand, ``will`` gives the heartbeat that
     Mosquitto publishes when we vanish, ``local`` gets what goes to ``venue/…`` instead of the wire, ``full`` says that
     no more can be taken now. The engine sets them before the first ``tick``. Nothing here raises for a lost connection.
-    With ``late_acks`` whoever reads calls ``acknowledge`` when the work is done: an order does not wait for a courtesy.
     ``client`` is the MQTT client id where several connect as one user, ``filters`` a choice of what there is to hear.
     """
 
@@ -93,7 +92,6 @@ class EventBus:
         self.will: Callable[[], Event | None] = lambda: None
         self.local: Callable[[Event], None] = _unset
         self.full: Callable[[], bool] = lambda: False
-        self.late_acks = False
         self.counters: dict[str, int] = {}
         self.poison: deque[Poison] = deque(maxlen=POISON_KEPT)
         self.latencies: deque[int] = deque(maxlen=LATENCIES_KEPT)
@@ -109,7 +107,6 @@ class EventBus:
         self._echo = f"{self.root}echo/{process}"
         self._client: _Client | None = None
         self._arrived: list[tuple[str, bytes, bool]] = []
-        self._owed: list[int] = []
         self._failure: BaseException | None = None
         self._routes: dict[str, tuple[str, int, bool]] = {}
         self._told: set[str] = set()
@@ -125,7 +122,6 @@ class EventBus:
         self._offered = self._written = 0
         self._heard_at = self._echoed_at = self._ticks()
         self._arrived.clear()
-        self._owed.clear()
 
     # --- what the loop asks ---------------------------------------------------------------------------------------
 
@@ -174,7 +170,7 @@ class EventBus:
 
     def _connect(self, now: int) -> None:
         self._reset()
-        client = _Client(CallbackAPIVersion.VERSION2, self._id, protocol=mqtt.MQTTv5, transport="unix", manual_ack=True)
+        client = _Client(CallbackAPIVersion.VERSION2, self._id, protocol=mqtt.MQTTv5, transport="unix")
         client.username_pw_set(self.process, self._password or None)
         client.max_queued_messages_set(UNACKED_MAX)
         client.on_connect = self._noted(self._on_connect)
@@ -221,14 +217,6 @@ class EventBus:
             if not _readable(client):
                 break
         self._settle()
-        if not self.late_acks:
-            self.acknowledge()
-
-    def acknowledge(self) -> None:
-        """Tell Mosquitto that what was read has come; nothing relies on it but the flow of what comes next."""
-        owed, self._owed = self._owed, []
-        for mid in owed if self._client is not None else ():
-            self._client.ack(mid, 1)
 
     def write(self) -> None:
         """Send what waits."""
@@ -377,8 +365,6 @@ class EventBus:
 
     def _on_message(self, message: mqtt.MQTTMessage) -> None:
         self._arrived.append((message.topic, bytes(message.payload), message.retain))
-        if message.qos:
-            self._owed.append(message.mid)
 
     def _on_publish(self, mid: int, reason: ReasonCode, _: Properties) -> None:
         topic = self._unacked.pop(mid, None)

@@ -113,7 +113,6 @@ class CoreEngine:
         bus.connected = self._connected
         bus.will = lambda: self._heartbeat(ProcessState.LOST)
         bus.full = self._full
-        bus.late_acks = True
 
     # --- the life of a process ------------------------------------------------------------------------------------
 
@@ -144,7 +143,6 @@ class CoreEngine:
         for hook in self._hooks:
             hook.poll(self.turn)
         worked = self._work()  # an order must not wait until the house is kept
-        self.bus.acknowledge()
         ticks = self.clock.ticks()
         if ticks >= self._tend_at or self._crossed_deadline(ticks):
             self._tend_at = ticks + TEND_EVERY

@@ -11,7 +11,7 @@ from tests.integration.running import STRATEGIES, random_walk
 
 
 def test_twelve_kills_of_anybody_leave_the_orders_as_they_were(tmp_path: Path) -> None:
-    data = random_walk(tmp_path / "bars.csv", 900)
+    data = random_walk(tmp_path / "bars.csv", 600)
     chaos = Chaos(
         ("--data", str(data), "--session", "all"), (str(STRATEGIES / "sma_cross.py"),), kills=12, supervisor=1
     )

