@@ -7,7 +7,7 @@ BIN := .venv/bin
 help:  ## list these commands
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-run:  ## install what is missing, then trade a simulated market on paper (ARGS='--symbols SPY' goes to `appliance up`)
+run:  ## install what is missing, then trade a simulated market on paper (ARGS='--cash 50000' goes to `appliance up`)
 	@tools/bootstrap run && exec $(BIN)/appliance up $(ARGS)
 
 test:  ## every test that needs no root, in less than five minutes (ARGS='-k guard' goes to pytest)

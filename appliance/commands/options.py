@@ -128,9 +128,9 @@ def orders_file(path: Path | None) -> Iterator[Callable[[bytes], None]]:
             part.replace(path)
 
     with _told(path):
-        part.touch()
         if path.is_dir():
             raise IsADirectoryError(None, "it is a directory")
+        part.touch()
     try:
         yield write
     finally:

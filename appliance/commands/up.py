@@ -77,6 +77,9 @@ def _check_speed(speed: str, until_done: bool, options: RunOptions) -> None:
         raise UsageError(f"--speed {speed!r}", hint="`max`, or a number above 0: how many times real time")
     if until_done and not options.data:
         raise UsageError("--until-done without --data", hint="a simulated market never ends: name recorded data")
+    if options.files.symbols and not options.data:
+        names = ", ".join(SYMBOLS)
+        raise UsageError("--symbols without --data", hint=f"the simulated market has {names}: --param symbol=…")
     if options.orders_out is not None and not options.data:
         raise UsageError("--orders-out without --data", hint="orders of a live run are in the journals")
 
