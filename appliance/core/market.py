@@ -211,6 +211,7 @@ class MarketSimulator(Core):
         if filled == order.quantity:
             del self.resting[order.id]
             self.ended[order.id] = Ended(OrderEvent.FILL)
+            _bound(self.ended)
         else:
             self.resting[order.id] = replace(order, filled=filled)
         self.send(ANSWERS, fill, now)
