@@ -312,7 +312,7 @@ class Turn:
         )
         if cursors or inputs or dead or commit.rows or commit.outputs:
             self._store.commit(commit)
-        for event, payload in encoded:
+        for event, payload in sorted(encoded, key=_urgency):
             self._publish(event, payload)
 
     def _synced(self, event: Event) -> bool:
@@ -382,6 +382,12 @@ class Turn:
 
 class _CoreFailed(Exception):
     """The core raised; the cause says what."""
+
+
+def _urgency(pair: tuple[Event, bytes]) -> int:
+    """An order leaves before the news of it, and the news before the views; each stream keeps its order."""
+    event = pair[0]
+    return 1 if event.stream else 0 if event.topic.startswith("venue/") else 2
 
 
 def _about(event: Event) -> str:

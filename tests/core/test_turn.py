@@ -425,13 +425,13 @@ def test_only_orders_fills_and_the_latch_wait_for_the_disk() -> None:
     assert [event.type for event, _ in store.commits[-1].outputs] == [EventType.ORDER]
 
 
-def test_an_order_is_on_the_disk_before_it_is_asked_of_the_venue() -> None:
+def test_an_order_is_on_the_disk_before_it_is_asked_of_the_venue_and_news_of_it_comes_after() -> None:
     turn, store, sent = ready_gateway()
     log: list[str] = []
     store.log = sent.log = log
     turn.accept(Writer("guard/decisions", Head()).event(approved(), 0, ""))
     turn.run()
-    assert log == ["commit", "publish gateway/orders", "publish venue/requests"]
+    assert log == ["commit", "publish venue/requests", "publish gateway/orders"]  # the order first, then the news
 
 
 def test_a_venue_snapshot_of_any_length_is_taken() -> None:

@@ -35,10 +35,10 @@ BUGS = (
         "core/turn.py",
         """        if cursors or inputs or dead or commit.rows or commit.outputs:
             self._store.commit(commit)
-        for event, payload in encoded:
+        for event, payload in sorted(encoded, key=_urgency):
             self._publish(event, payload)
 """,
-        """        for event, payload in encoded:
+        """        for event, payload in sorted(encoded, key=_urgency):
             self._publish(event, payload)
         if cursors or inputs or dead or commit.rows or commit.outputs:
             self._store.commit(commit)
