@@ -137,7 +137,8 @@ def runner_factory(strategy: StrategySpec) -> Callable[[], Runner]:
     try:
         source = Path(strategy.file).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise StrategyError(f"{strategy.file}: {error}", hint="name an existing strategy file") from None
+        why = getattr(error, "strerror", None) or error
+        raise StrategyError(f"{strategy.file}: {why}", hint="name an existing strategy file") from None
 
     from appliance.strategy import loader  # here: who runs no strategy pays for none
 
