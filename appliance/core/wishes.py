@@ -8,16 +8,32 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from appliance.domain.market import Bar, Quote
-from appliance.domain.trading import Fill, Order
+from appliance.domain.trading import AT_MARKET, Fill, Order, Side, Terms, Trail
 
 
 class Wish(Struct, frozen=True):
-    """Hold ``quantity`` shares of ``symbol`` (signed), with a protective stop at price ``stop`` (USD), or none."""
+    """A target: hold ``quantity`` shares of ``symbol`` (signed). With ``side``: an order for so many shares of its own,
+    which the strategy calls ``ticket``. ``terms`` say how it meets the market; ``stop`` and ``take_profit`` (USD) and
+    ``trailing`` protect what an entry buys or sells short.
+    """
 
     symbol: str
     quantity: Decimal
     reason: str = ""
     stop: Decimal | None = None
+    take_profit: Decimal | None = None
+    trailing: Trail | None = None
+    side: Side | None = None
+    terms: Terms = AT_MARKET
+    ticket: str = ""
+
+
+class CancelWish(Struct, frozen=True):
+    """Cancel the order called ``ticket`` (or with that id); without one, every order of ``symbol`` or of all."""
+
+    ticket: str = ""
+    symbol: str = ""
+    reason: str = ""
 
 
 class Runner(Protocol):

@@ -192,6 +192,7 @@ class EventType(Enum):
     SETTLED = "settled"
     SIGNAL = "signal"
     INTENT = "intent"
+    CANCEL = "cancel"
     APPROVED = "approved"
     DENIED = "denied"
     ORDER = "order"
@@ -208,6 +209,7 @@ class EventType(Enum):
     REPLAYED = "replayed"
     COMPACTED = "compacted"
     PEER = "peer"
+    DEATH = "death"
     INHIBIT = "inhibit"
     LATCH_FILE = "latch_file"
     WAKEUP = "wakeup"
@@ -232,6 +234,7 @@ BODIES: dict[EventType, type[Struct]] = {
     EventType.SETTLED: Settled,
     EventType.SIGNAL: trading.Signal,
     EventType.INTENT: trading.Intent,
+    EventType.CANCEL: trading.Cancel,
     EventType.APPROVED: trading.Approved,
     EventType.DENIED: trading.Denied,
     EventType.ORDER: trading.Order,
@@ -248,6 +251,7 @@ BODIES: dict[EventType, type[Struct]] = {
     EventType.REPLAYED: Replayed,
     EventType.COMPACTED: Compacted,
     EventType.PEER: operations.Peer,
+    EventType.DEATH: operations.Death,
     EventType.INHIBIT: operations.Inhibit,
     EventType.LATCH_FILE: operations.LatchFile,
     EventType.WAKEUP: operations.Wakeup,

@@ -129,10 +129,19 @@ class Verb(Enum):
     CANCEL_ALL = "cancel-all"
     SNAPSHOT = "snapshot"
     STOP = "stop"
+    PAUSE_STRATEGY = "pause-strategy"
+    RESUME_STRATEGY = "resume-strategy"
+    STOP_STRATEGY = "stop-strategy"
+    RELOAD_STRATEGY = "reload-strategy"
+    SET_PARAMETERS = "set-parameters"
 
 
 class Command(Struct, frozen=True):
-    """What an operator asks. Never retained; void after ``expires`` (ns UTC). ``target`` names a process or is ""."""
+    """What an operator asks. Never retained; void after ``expires`` (ns UTC). ``target`` names a process or is "".
+
+    ``strategy`` names the strategy that is meant; ``source`` is the new text of its file (reload), ``params`` are
+    values as text (reload, set-parameters).
+    """
 
     id: str
     verb: Verb
@@ -143,6 +152,9 @@ class Command(Struct, frozen=True):
     symbol: str = ""
     generation: int = -1
     everything: bool = False
+    strategy: str = ""
+    source: str = ""
+    params: dict[str, str] = {}
 
 
 class CommandResult(Struct, frozen=True):
@@ -183,6 +195,15 @@ class Peer(Struct, frozen=True):
     poisoned: int = 0
     late: bool = False
     stopped: bool = False
+
+
+class Death(Struct, frozen=True):
+    """How our process died last time, by a cause of its own: ``cause`` in words ("exit code 3", "watchdog",
+    "SIGSEGV", "out of memory"); ``strategy`` and ``hook`` are what it was in by its marker, or ""."""
+
+    cause: str
+    strategy: str = ""
+    hook: str = ""
 
 
 class Inhibit(Struct, frozen=True):

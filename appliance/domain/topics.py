@@ -54,11 +54,11 @@ TOPICS: tuple[Topic, ...] = (
         bound=256,
         overflow=Overflow.CONFLATE,
     ),
-    Topic("host/<name>/intents", (_T.INTENT,), ("host",), ("guard", *WINDOWS), stream=True),
+    Topic("host/<name>/intents", (_T.INTENT, _T.CANCEL), ("host",), ("guard", *WINDOWS), stream=True),
     Topic("host/<name>/signals", (_T.SIGNAL,), ("host",), WINDOWS, stream=True),
     Topic(
         "guard/decisions",
-        (_T.APPROVED, _T.DENIED),
+        (_T.APPROVED, _T.DENIED, _T.CANCEL),
         ("guard",),
         ("host", "gateway", *WINDOWS),
         stream=True,

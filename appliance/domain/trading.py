@@ -39,6 +39,7 @@ class OrderType(Enum):
     LIMIT = "limit"
     STOP = "stop"
     STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"
 
 
 class TimeInForce(Enum):
@@ -50,6 +51,27 @@ class TimeInForce(Enum):
     FOK = "fok"
 
 
+class Trail(Struct, frozen=True):
+    """How far a trailing stop stays behind the best price since it was placed: USD, or percent of that price."""
+
+    distance: Decimal
+    percent: bool = False
+
+
+class Terms(Struct, frozen=True):
+    """How an order meets the market; prices USD. ``trail`` belongs to a trailing stop."""
+
+    type: OrderType = OrderType.MARKET
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail: Trail | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+
+
+AT_MARKET = Terms()
+"""A market order for the session: what a target becomes when nothing else is said."""
+
+
 class Moment(Struct, frozen=True, gc=False):
     """When something was decided: market ``time``, and ``ticks`` (CLOCK_BOOTTIME, ns) of one ``boot``."""
 
@@ -59,9 +81,10 @@ class Moment(Struct, frozen=True, gc=False):
 
 
 class Signal(Struct, frozen=True):
-    """A strategy's wish: hold ``quantity`` shares of ``symbol`` (signed), with an optional protective stop.
+    """A strategy's wish: a target (``side`` is None: hold ``quantity`` shares, signed), or an order of its own.
 
-    ``counter`` numbers the strategy's signals; ``cause`` is the position of the deciding event.
+    ``stop`` and ``take_profit`` (USD) and ``trailing`` protect what an entry buys. ``ticket`` is the strategy's own
+    name for an order. ``counter`` numbers the strategy's signals; ``cause`` is the position of the deciding event.
     """
 
     strategy: str
@@ -71,14 +94,21 @@ class Signal(Struct, frozen=True):
     counter: int
     stop: Decimal | None = None
     cause: str = ""
+    take_profit: Decimal | None = None
+    trailing: Trail | None = None
+    side: Side | None = None
+    terms: Terms = AT_MARKET
+    ticket: str = ""
 
 
 class Intent(Struct, frozen=True):
     """An order a host asks for. ``id`` is its position on the host's stream and the broker's client order id.
 
     ``decided`` and ``valid`` (ns) bound how long it may be acted on; ``cause`` is the position of the deciding
-    event; ``stop`` asks for a protective stop at that price (USD) behind an entry; ``replaces`` names the
-    protective orders an exit takes the place of; ``staged`` marks one that waits for its lockstep round.
+    event; ``trail`` belongs to a TRAILING_STOP. ``stop`` asks for a protective stop at that price (USD) behind an
+    entry, ``trailing`` for one that trails, ``take_profit`` for a limit order beside it, of which only one fills;
+    ``replaces`` names the protective orders an exit takes the place of; ``staged`` marks one that waits for its
+    lockstep round; ``ticket`` is the strategy's own name for it.
     """
 
     id: str
@@ -98,6 +128,28 @@ class Intent(Struct, frozen=True):
     stop: Decimal | None = None
     replaces: tuple[str, ...] = ()
     exit: bool = False
+    staged: bool = False
+    trail: Trail | None = None
+    take_profit: Decimal | None = None
+    trailing: Trail | None = None
+    ticket: str = ""
+
+
+class Cancel(Struct, frozen=True):
+    """A host asks that an order of one of its strategies be cancelled; the guard always lets it pass.
+
+    ``counter`` is the strategy's last signal before it, and orders it in its lockstep round.
+    """
+
+    id: str
+    strategy: str
+    counter: int
+    symbol: str
+    order_id: str
+    decided: Moment
+    valid: int
+    cause: str
+    reason: str = ""
     staged: bool = False
 
 
@@ -122,8 +174,8 @@ class Order(Struct, frozen=True):
     """An order as the gateway knows it. Intent and approval are inside, so that anyone can adopt it.
 
     ``quantity`` is what is asked of the venue (an exit may ask for less than its intent), ``filled`` what came
-    back, ``average_price`` USD. ``protects`` names the entry a resting protective stop belongs to.
-    ``attempt`` counts sends under the same id.
+    back, ``average_price`` USD. ``protects`` names the entry a resting protective order belongs to; those of one
+    ``oco`` group reduce each other: what one fills, the others lose. ``attempt`` counts sends under the same id.
     """
 
     id: str
@@ -144,6 +196,8 @@ class Order(Struct, frozen=True):
     code: str = ""
     text: str = ""
     attempt: int = 0
+    trail: Trail | None = None
+    oco: str = ""
 
     @property
     def remaining(self) -> Decimal:
