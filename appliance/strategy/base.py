@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from appliance.core.wishes import Wish
 from appliance.domain.market import Bar, Quote
 from appliance.domain.trading import ZERO, Fill, Order
 from appliance.errors import StrategyError
 from appliance.strategy.context import Context, shares, stop_price
-from appliance.strategy.indicators import ATR, EMA, RSI, SMA, Highest, Indicator, Lowest, StDev
+from appliance.strategy.makers import I, Indicators
 from appliance.strategy.params import Param, Value, collect, nearest
 from appliance.strategy.params import configure as take_all
 
@@ -20,10 +20,8 @@ HOOKS = {"on_start": (), "on_bar": ("bar",), "on_quote": ("quote",), "on_order":
          "on_stop": ()}  # fmt: skip
 """Name of each hook and what it is given besides self."""
 
-I = TypeVar("I", bound=Indicator)  # noqa: E741
 
-
-class Strategy:
+class Strategy(Indicators):
     """A trading rule. Override the hooks you need; all are optional, one runs at a time.
 
     A restart (a crash, a power cut) runs ``on_start`` again, as it ran the first time, and then puts back the
@@ -133,36 +131,6 @@ class Strategy:
         """Say something in the host's log."""
         self._context.log(text)
 
-    # -- indicators: made in on_start, fed before on_bar --------------------------------------------------------------
-
-    def sma(self, symbol: str, period: int) -> SMA:
-        """Mean of the last ``period`` closes."""
-        return self._follow(SMA(symbol, period))
-
-    def ema(self, symbol: str, period: int) -> EMA:
-        """Exponential average of the closes, weight 2 / (period + 1)."""
-        return self._follow(EMA(symbol, period))
-
-    def rsi(self, symbol: str, period: int = 14) -> RSI:
-        """Wilder's relative strength index, 0 to 100."""
-        return self._follow(RSI(symbol, period))
-
-    def atr(self, symbol: str, period: int = 14) -> ATR:
-        """Wilder's average true range, USD."""
-        return self._follow(ATR(symbol, period))
-
-    def stdev(self, symbol: str, period: int) -> StDev:
-        """Standard deviation of the last ``period`` closes (population), USD."""
-        return self._follow(StDev(symbol, period))
-
-    def highest(self, symbol: str, period: int) -> Highest:
-        """Highest high of the last ``period`` bars, the last one included."""
-        return self._follow(Highest(symbol, period))
-
-    def lowest(self, symbol: str, period: int) -> Lowest:
-        """Lowest low of the last ``period`` bars, the last one included."""
-        return self._follow(Lowest(symbol, period))
-
     def _follow(self, indicator: I) -> I:
         if not self._context.starting:
             raise StrategyError(
@@ -177,7 +145,7 @@ _OVERRIDABLE = (*HOOKS, "symbols")
 _RESERVED = (
     "_context",
     "__init__",
-    *(name for name in vars(Strategy) if name[:2] != "__" and name not in _OVERRIDABLE),
+    *(name for name in vars(Indicators) | vars(Strategy) if name[:2] != "__" and name not in _OVERRIDABLE),
 )
 _INSTEAD = {
     "state": "write self.state['name'] = …",
