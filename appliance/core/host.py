@@ -2,60 +2,48 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from appliance.core.base import Core
-from appliance.core.netting import legs
+from appliance.core.booking import Bookings, missed_key
+from appliance.core.director import Director
+from appliance.core.roster import Roster
 from appliance.core.streams import Writers
-from appliance.core.wishes import Runner, Wish
-from appliance.domain.market import Bar, MarketEvent, Quote
+from appliance.core.wishes import CancelWish, Maker, Wish, Wishes
+from appliance.domain.market import Bar, MarketEvent, Quote, Trade, last_price
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage
-from appliance.domain.operations import Spot
-from appliance.domain.orders import is_terminal
-from appliance.domain.trading import ZERO, Denied, Fill, Intent, Order, Side, Signal
+from appliance.domain.operations import Death, LatchState, Spot, StrategyState
+from appliance.domain.orders import OrderStatus, is_terminal
+from appliance.domain.trading import ZERO, Denied, Fill, Order, Signal
 
 VALID = 5_000_000_000
-FAILURES_MAX = 3
-FAILURES_WINDOW = 600_000_000_000
-BOOKED_MAX = 1_000
-HOOKS: dict[type, str] = {Bar: "bar", Quote: "quote"}
+GRACE = 1_000_000_000
+"""Live, a timer is due so long (ns) after its time: the bar that ends with it is to come first, as in a replay."""
+HOOKS: dict[type, str] = {Bar: "bar", Quote: "quote", Trade: "trade"}
 """Which of a runner's calls hears of which market event."""
 
 
-class Booked(Struct, frozen=True):
-    """An intent of ours on its way: ``left`` shares may still trade; ``ended`` when nothing more is expected."""
-
-    strategy: str
-    symbol: str
-    side: Side
-    left: Decimal
-    ended: bool = False
-
-
-class Standing(Struct, frozen=True):
-    """How a strategy stands: its signal counter, recent failures (ns UTC), whether it is paused and why."""
-
-    counter: int = 0
-    failures: tuple[int, ...] = ()
-    paused: str = ""
-
-
 class Told(Struct, frozen=True):
-    """An order event or fill that waits for its lockstep stage."""
+    """An order event, a fill or another strategy's signal that waits for its lockstep stage."""
 
     position: str
     order: Order | None = None
     fill: Fill | None = None
+    signal: Signal | None = None
+
+
+def _unmarked(strategy: str, hook: str) -> None:
+    """Nobody watches what we run."""
 
 
 class HostCore(Core):
-    """Runs a group of strategies. ``keep`` saves their state after every message."""
+    """Runs a group of strategies. ``keep`` saves their state after every message; ``mark`` is told whose code runs.
+
+    ``allotments`` are USD by strategy: what each starts with.
+    """
 
     watches = ("gateway", "guard", "feed")
 
@@ -63,30 +51,34 @@ class HostCore(Core):
         self,
         process: str,
         writers: Writers,
-        runners: Sequence[Callable[[], Runner]],
+        makers: Sequence[Maker],
         validity: int = VALID,
         keep: bool = True,
+        allotments: dict[str, Decimal] | None = None,
+        mark: Callable[[str, str], None] = _unmarked,
     ) -> None:
         super().__init__(process, writers)
         self.name = process.partition("@")[2]
-        self._intents = f"host/{self.name}/intents"
+        self.validity = validity
+        self.catching_up = True
         self._signals = f"host/{self.name}/signals"
-        self._validity = validity
+        self._notices = f"host/{self.name}/notices"
+        self._allotments = allotments or {}
         self._keep = keep
-        self._make = {runner.name: make for runner, make in ((make(), make) for make in runners)}
-        self.runners: dict[str, Runner] = {}
-        self._saved = self.table("strategy", dict[str, Any])
-        self._standing = self.table("standing", Standing)
-        self._positions = self.table("position", Decimal)
-        self._booked = self.table("booked", Booked)
-        self._deferred = self.table("deferred", Signal)
-        self._missed = self.table("missed", Signal)
+        self.bookings = Bookings(self)
+        self._cash = self.table("cash", Decimal)
+        self.roster = Roster(self, makers, keep, mark)
+        self.director = Director(self)
         self._through = self.table("through", Spot)
         self._told = self.table("told", Told)
-        self._open: dict[str, None] | None = None
+        self._prices: dict[str, float] = {}
+        self._hearers: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._offset = 0
         self._begun = False
         self._past = False
-        self._catching_up = True
+        self._register()
+
+    def _register(self) -> None:
         self.on(EventType.STEP, self._step)
         self.on(EventType.BAR, self._live_market)
         self.on(EventType.QUOTE_BAR, self._live_market)
@@ -94,139 +86,141 @@ class HostCore(Core):
         self.on(EventType.ORDER, self._order)
         self.on(EventType.FILL, self._fill)
         self.on(EventType.ACCOUNT, self._ignore)
-        self.on(EventType.LATCH, self._ignore)
+        self.on(EventType.LATCH, self._latch)
         self.on(EventType.APPROVED, self._ignore)
+        self.on(EventType.CANCEL, self._ignore)
         self.on(EventType.DENIED, self._denied)
+        self.on(EventType.SIGNAL, self._others_signal)
+        self.on(EventType.COMMAND, self._command)
+        self.on(EventType.WAKEUP, self._wakeup)
+
+    # --- what the turn asks ---------------------------------------------------------------------------------------
 
     def started(self, now: Now) -> list[Event]:
         """Revive the strategies; in a replay that has not begun, time is not known yet and the first step does it."""
         self._out = []
+        self._offset = now.ticks - now.time
         if now.time > 0:
             self._begin(now)
         return self._out
 
+    def bury(self, death: Death, now: Now) -> None:
+        """Our last life ended in a strategy's code. To be told before the start of this one."""
+        self.roster.bury(death, now)
+
     def figures(self) -> dict[str, int]:
-        failures = sum(len(standing.failures) for standing in self._standing.values())
-        paused = sum(bool(standing.paused) for standing in self._standing.values())
-        return {"strategy_failures": failures, "strategies_paused": paused}
+        standings = self.roster.standing.values()
+        return {
+            "strategy_failures": sum(len(standing.failures) for standing in standings),
+            "strategies_paused": sum(s.state in (StrategyState.PAUSED, StrategyState.FAILED) for s in standings),
+        }
 
     def released(self, now: Now) -> list[Event]:
         """The gateway's stream is consumed to its head: what was wished meanwhile is netted against what is known."""
         self._out = []
-        self._catching_up = False
-        for key, signal in [*self._missed.items(), *self._deferred.items()]:
-            self._missed.drop(key)
-            self._net(signal, now)
+        self.catching_up = False
+        for key, signal in [*self.bookings.missed.items(), *self.bookings.deferred.items()]:
+            self.bookings.missed.drop(key)
+            self.bookings.net(signal, now)
         return self._out
 
-    # --- strategies -----------------------------------------------------------------------------------------------
+    def deadline(self) -> int | None:
+        """The ticks at which the next timer of a strategy is due."""
+        due = self._next_due()
+        if due is None:
+            return None
+        return due + self._offset if self._offset == 0 else due + GRACE + self._offset
 
-    def _begin(self, now: Now) -> None:
-        """Load strategies with the first message, when time is known: from what was saved, or from their start."""
-        self._begun = True
-        for name in self._make:
-            self._revive(name, now)
+    # --- what strategies and their parts ask ----------------------------------------------------------------------
 
-    def _revive(self, name: str, now: Now) -> None:
-        runner = self._make[name]()
-        self.runners[name] = runner
-        try:
-            wishes = self._resume(name, runner, now)
-        except Exception as error:
-            if not self._keep:
-                raise
-            self._standing[name] = replace(self._standing.get(name, Standing()), paused=f"cannot start: {error!r}")
-            self.logged.append(f"{name} cannot start: " + "".join(traceback.format_exception(error)))
-            return
-        self._wishes(name, wishes, now, "start")
-        for key, quantity in self._positions.items():
-            strategy, _, symbol = key.partition("/")
-            if strategy == name:
-                runner.set_position(symbol, quantity)
+    def counter(self, strategy: str) -> int:
+        """The number of a strategy's last signal."""
+        return self.roster.counter(strategy)
 
-    def _resume(self, name: str, runner: Runner, now: Now) -> tuple[Wish, ...]:
-        if name in self._saved:
-            runner.restore(self._saved[name])
-            return ()
-        wishes = runner.start(now.time)
-        if self._keep:
-            self._save(name, runner)  # what it wished at its start it does not wish again
-        return wishes
+    def price(self, symbol: str) -> float:
+        """The last price of a symbol in USD; 0 while there is none."""
+        return self._prices.get(symbol, 0.0)
 
-    def _call(self, name: str, hook: str, what: object, now: Now, cause: str, spot: Spot) -> None:
-        """Let one strategy hear of something. What it raises costs it this call; thrice in ten minutes pauses it."""
-        standing = self._standing.get(name)
-        if standing is not None and standing.paused:
-            return
-        runner = self.runners[name]
-        try:
-            wishes = getattr(runner, hook)(what, now.time)
-            if self._keep:
-                self._save(name, runner)
-        except Exception as error:
-            if not self._keep:
-                raise
-            self._failed(name, error, now)
-            return
-        if wishes:
-            through = self._through.get(f"{name}/{cause}")
-            if through is None or spot > through:
-                self._wishes(name, wishes, now, f"{cause}:{spot}")
-        if self._keep:
-            self.logged.extend(f"{name}: {line}" for line in runner.logs())
-
-    def _save(self, name: str, runner: Runner) -> None:
-        """Only what changed is written: most quotes change nothing."""
-        state = runner.snapshot()
-        if self._saved.get(name) != state:
-            self._saved[name] = state
-
-    def _failed(self, name: str, error: Exception, now: Now) -> None:
-        standing = self._standing.get(name, Standing())
-        recent = (*(t for t in standing.failures if now.time - t < FAILURES_WINDOW), now.time)
-        paused = f"raised {len(recent)} times in 10 minutes: {error!r}" if len(recent) >= FAILURES_MAX else ""
-        self._standing[name] = replace(standing, failures=recent, paused=paused)
-        self.logged.append(f"{name} raised: " + "".join(traceback.format_exception(error)))
-        self._revive(name, now)
+    def cash(self, strategy: str) -> Decimal:
+        """USD of a strategy's allotment that are not in positions."""
+        return self._cash.get(strategy, self._allotments.get(strategy, ZERO))
 
     # --- what happens ---------------------------------------------------------------------------------------------
+
+    def handle(self, event: Event, now: Now) -> list[Event]:
+        out = super().handle(event, now)
+        if self.roster.notices:
+            for notice in self.roster.notices:
+                self.emit(self._notices, notice, now)
+            self.roster.notices.clear()
+        return out
+
+    def _begin(self, now: Now) -> None:
+        """Load strategies with the first message, when time is known."""
+        self._begun = True
+        for name, wishes in self.roster.begin(now):
+            self.wished(name, wishes, now, "start")
+        for notice in self.roster.notices:
+            self.emit(self._notices, notice, now)
+        self.roster.notices.clear()
 
     def _step(self, event: Event, now: Now) -> None:
         if not self._begun:
             self._begin(now)
-        step = event.body
+        step, spot = event.body, event.spot
+        if step.stage is Stage.WAKE:
+            self._timers(now.time, now)
         if step.stage is not Stage.HOSTS:
             return
-        spot = event.spot
-        if self._told or self._deferred:
+        if self._told or self.bookings.deferred:
             self._tell_all(now)
         for happened in step.events:
             self._market(happened, now, event.stream, spot)
+        self._timers(now.time, now)
 
     def _live_market(self, event: Event, now: Now) -> None:
         if not self._begun:
             self._begin(now)
         # The past is judged by time: strategies learn from it, nobody trades it, the last wish waits for the present.
-        self._past = now.time - event.body.end > self._validity
+        self._past = now.time - event.body.end > self.validity
+        self._offset = now.ticks - now.time
+        self._timers(event.body.end - 1, now)
         self._market(event.body, now, event.stream, event.spot)
-        if self._missed and not self._past:
+        if self.bookings.missed and not self._past:
             self._catch_up(now)
 
+    def _wakeup(self, event: Event, now: Now) -> None:
+        self._offset = now.ticks - now.time
+        self._timers(now.time - GRACE, now)
+
     def _market(self, happened: MarketEvent, now: Now, cause: str, spot: Spot) -> None:
+        self._prices[happened.symbol] = last_price(happened)
         hook = HOOKS.get(type(happened))
         if hook is None:
             return
-        for name, runner in self.runners.items():
-            if happened.symbol in runner.symbols:
-                self._call(name, hook, happened, now, cause, spot)
+        for name in self._hearing(happened.symbol):
+            self._call(name, hook, happened, now, cause, spot)
+
+    def _hearing(self, symbol: str) -> tuple[str, ...]:
+        return tuple(name for name, runner in self.roster.runners.items() if symbol in runner.symbols)
+
+    def _call(self, name: str, hook: str, what: object, now: Now, cause: str, spot: Spot) -> None:
+        """Let one strategy hear of something, and do what it wishes unless it has been decided before."""
+        wishes = self.roster.call(name, hook, what, now)
+        if wishes:
+            through = self._through.get(f"{name}/{cause}")
+            if through is None or spot > through:
+                self.wished(name, wishes, now, f"{cause}:{spot}")
+        if self._keep and name in self.roster.runners:
+            self.logged.extend(f"{name}: {line}" for line in self.roster.runners[name].logs())
 
     def _catch_up(self, now: Now) -> None:
         """Back in the present: one target per symbol from what was missed, unless it has been said anew."""
-        for key, signal in list(self._missed.items()):
-            del self._missed[key]
+        for key, signal in list(self.bookings.missed.items()):
+            del self.bookings.missed[key]
             said = any(e.type is EventType.SIGNAL and f"{e.body.strategy}/{e.body.symbol}" == key for e in self._out)
             if not said:
-                self._net(signal, now)
+                self.bookings.net(signal, now)
 
     def _ticks(self, event: Event, now: Now) -> None:
         if not self._begun:
@@ -234,151 +228,142 @@ class HostCore(Core):
         for quote in event.body.quotes:
             self._market(quote, now, "feed/quotes", Spot(0, event.body.n))
 
+    def _latch(self, event: Event, now: Now) -> None:
+        if event.body.state is LatchState.ACTIVE:
+            self.bookings.forgive()
+
+    def _command(self, event: Event, now: Now) -> None:
+        self.director.command(event, now)
+
     def _ignore(self, event: Event, now: Now) -> None:
         """Not for us."""
 
-    # --- wishes to intents ----------------------------------------------------------------------------------------
+    # --- time -----------------------------------------------------------------------------------------------------
 
-    def _wishes(self, name: str, wishes: tuple[Wish, ...], now: Now, cause: str) -> None:
+    def _next_due(self) -> int | None:
+        times = [due for runner in self.roster.runners.values() if (due := runner.due()) is not None]
+        return min(times, default=None)
+
+    def _timers(self, upto: int, now: Now) -> None:
+        """Let strategies hear of their timers that were due until ``upto`` (ns UTC), in order of time and name."""
+        while (due := self._next_due()) is not None and due <= upto:
+            for name in [name for name, runner in self.roster.runners.items() if runner.due() == due]:
+                self._call(name, "timer", due, now, "timer", Spot(0, due))
+
+    # --- wishes to signals and intents ----------------------------------------------------------------------------
+
+    def wished(self, name: str, wishes: Wishes, now: Now, cause: str) -> None:
+        """Say what a strategy wishes, and act on it."""
         for wish in wishes:
-            standing = self._standing.get(name, Standing())
-            counter = standing.counter + 1
-            self._standing[name] = replace(standing, counter=counter)
-            signal = Signal(name, wish.symbol, wish.quantity, wish.reason, counter, wish.stop, cause)
-            self.emit(self._signals, signal, now, cause)
-            if self._past or self._catching_up:
-                self._missed[f"{name}/{wish.symbol}"] = signal
+            if isinstance(wish, CancelWish):
+                self.bookings.cancel(name, wish, cause, now)
             else:
-                self._net(signal, now)
+                self._signal(name, wish, now, cause)
 
-    def _net(self, signal: Signal, now: Now) -> None:
-        key = f"{signal.strategy}/{signal.symbol}"
-        on_its_way = self._on_its_way(signal.strategy, signal.symbol)
-        wanted = legs(signal.quantity, self._positions.get(key, ZERO), on_its_way)
-        if wanted is None:
-            self._deferred[key] = signal
-            return
-        self._deferred.drop(key)
-        for leg in wanted:
-            spot = self.writers[self._intents].next()
-            intent = Intent(
-                id=f"{self.name}-{spot.epoch}-{spot.seq}", strategy=signal.strategy, counter=signal.counter,
-                symbol=signal.symbol, side=leg.side, quantity=leg.quantity, decided=now.moment, valid=self._validity,
-                cause=signal.cause, reason=signal.reason, stop=None if leg.exit else signal.stop, exit=leg.exit,
-                staged=now.boot == DATA_BOOT,
-            )  # fmt: skip
-            self._book(intent.id, Booked(signal.strategy, signal.symbol, leg.side, leg.quantity))
-            self.emit(self._intents, intent, now, signal.cause)
+    def _signal(self, name: str, wish: Wish, now: Now, cause: str) -> None:
+        signal = Signal(
+            name, wish.symbol, wish.quantity, wish.reason, self.roster.count(name), wish.stop, cause,
+            wish.take_profit, wish.trailing, wish.side, wish.terms, wish.ticket,
+        )  # fmt: skip
+        event = self.emit(self._signals, signal, now, cause)
+        if self._past and wish.side is not None:
+            self.logged.append(f"{name}: order {wish.ticket} was wished on data of the past and is not sent")
+        elif self._past or self.catching_up:
+            self.bookings.missed[missed_key(signal)] = signal
+        else:
+            self.bookings.net(signal, now)
+        self._spread(event, now)
 
-    def _on_its_way(self, strategy: str, symbol: str) -> Decimal:
-        total = ZERO
-        for booked in self._on_the_way():
-            if booked.strategy == strategy and booked.symbol == symbol:
-                total += booked.left * booked.side.sign
-        return total
+    def _others_signal(self, event: Event, now: Now) -> None:
+        self._spread(event, now)
 
-    def _on_the_way(self) -> list[Booked]:
-        if self._open is None:  # the first question after a start
-            self._open = {key: None for key, booked in self._booked.items() if not booked.ended}
-        return [self._booked[key] for key in self._open]
-
-    def _book(self, order_id: str, booked: Booked) -> None:
-        self._booked[order_id] = booked
-        if self._open is not None and not booked.ended:
-            self._open[order_id] = None
-        elif self._open is not None:
-            self._open.pop(order_id, None)
+    def _spread(self, event: Event, now: Now) -> None:
+        """Let those who follow a strategy hear of its signal: at their next stage in lockstep, at once live."""
+        signal: Signal = event.body
+        if any(signal.strategy in runner.follows for runner in self.roster.runners.values()):
+            self._hear(Told(event.position, signal=signal), now)
 
     # --- what became of it ----------------------------------------------------------------------------------------
 
     def _denied(self, event: Event, now: Now) -> None:
         denied: Denied = event.body
-        if denied.intent.id in self._booked:
-            self._end(denied.intent.id, denied.intent.strategy, denied.intent.symbol, now)
+        intent = denied.intent
+        if intent.id not in self.bookings.booked:
+            return
+        order = Order(
+            id=intent.id, intent=intent, approval=None, status=OrderStatus.DENIED, symbol=intent.symbol,
+            side=intent.side, quantity=intent.quantity, type=intent.type, limit_price=intent.limit_price,
+            stop_price=intent.stop_price, time_in_force=intent.time_in_force, code=denied.code, text=denied.text,
+        )  # fmt: skip
+        self._hear(Told(event.position, order=order), now)
+        self.bookings.denied(denied, now)
 
     def _order(self, event: Event, now: Now) -> None:
         order: Order = event.body
-        strategy = order.intent.strategy
-        if strategy not in self._make:
+        if order.intent.strategy not in self.roster.makers:
             return
-        ours = order.id.startswith(f"{self.name}-") and not order.protects
-        if ours and order.id not in self._booked:
-            self._adopt(order)
-        if ours:
-            booked = self._booked[order.id]
-            if not booked.ended and booked.left != order.remaining:
-                self._book(order.id, replace(booked, left=order.remaining))
-        self._hear(Told(event.position, order=order), strategy, now)
-        if is_terminal(order.status) and order.id in self._booked:
-            self._end(order.id, strategy, order.symbol, now)
+        if order.id.startswith(f"{self.name}-") and not order.protects:
+            if order.id not in self.bookings.booked:
+                self._decided_before(order)
+            self.bookings.heard(order)
+        self._hear(Told(event.position, order=order), now)
+        if is_terminal(order.status) and order.id in self.bookings.booked:
+            self.bookings.ended(order.id, order.status, now)
 
-    def _adopt(self, order: Order) -> None:
-        """An intent of ours that we do not remember: a power cut took the memory, not the order."""
+    def _decided_before(self, order: Order) -> None:
+        """An order we do not remember: what led to it has been decided, and is not decided again."""
         intent = order.intent
-        ended = is_terminal(order.status)
-        self._book(order.id, Booked(intent.strategy, intent.symbol, intent.side, order.remaining, ended))
         stream, _, spot = intent.cause.partition(":")
         if spot:
-            epoch, _, seq = spot.partition(":")
             key = f"{intent.strategy}/{stream}"
-            self._through[key] = max(self._through.get(key, Spot()), Spot(int(epoch), int(seq)))
-        wished = f"{intent.strategy}/{intent.symbol}"
-        for table in (self._deferred, self._missed):
-            if wished in table and table[wished].counter <= intent.counter:
-                del table[wished]
-        standing = self._standing.get(intent.strategy, Standing())
-        self._standing[intent.strategy] = replace(standing, counter=max(standing.counter, intent.counter))
+            self._through[key] = max(self._through.get(key, Spot()), _spot(spot))
+        self.roster.count(intent.strategy, at_least=intent.counter)
 
     def _fill(self, event: Event, now: Now) -> None:
         fill: Fill = event.body
-        if fill.strategy not in self._make:
+        if fill.strategy not in self.roster.makers:
             return
-        key = f"{fill.strategy}/{fill.symbol}"
-        self._positions[key] = self._positions.get(key, ZERO) + fill.signed
-        booked = self._booked.get(fill.order_id)
-        if booked is not None and not booked.ended:
-            self._book(fill.order_id, replace(booked, left=booked.left - fill.quantity))
-        runner = self.runners.get(fill.strategy)
+        position = self.bookings.filled(fill)
+        cash = self.cash(fill.strategy) - fill.signed * fill.price - fill.commission
+        self._cash[fill.strategy] = cash
+        runner = self.roster.runners.get(fill.strategy)
         if runner is not None:
-            runner.set_position(fill.symbol, self._positions[key])
-        self._hear(Told(event.position, fill=fill), fill.strategy, now)
+            runner.set_position(fill.symbol, position)
+            runner.set_cash(cash)
+        self._hear(Told(event.position, fill=fill), now)
 
-    def _end(self, order_id: str, strategy: str, symbol: str, now: Now) -> None:
-        booked = self._booked[order_id]
-        if not booked.ended:
-            self._book(order_id, replace(booked, ended=True, left=ZERO))
-            if len(self._booked) > BOOKED_MAX:
-                self._forget()
-        deferred = self._deferred.get(f"{strategy}/{symbol}")
-        if deferred is not None and now.boot != DATA_BOOT and not self._catching_up:
-            self._net(deferred, now)
-
-    def _forget(self) -> None:
-        for order_id in [key for key, booked in self._booked.items() if booked.ended][: BOOKED_MAX // 2]:
-            del self._booked[order_id]
-
-    def _hear(self, told: Told, strategy: str, now: Now) -> None:
-        """Let the strategy hear of its order: at once live, at its stage in lockstep."""
-        if strategy not in self.runners:
-            return
+    def _hear(self, told: Told, now: Now) -> None:
+        """Let strategies hear of it: at once live, at their stage in lockstep."""
         if now.boot == DATA_BOOT:
             self._told[told.position] = told
         else:
             self._tell(told, now)
 
     def _tell_all(self, now: Now) -> None:
-        for position, told in list(self._told.items()):
-            del self._told[position]
+        # Signals of several hosts come in any order; all else comes in the order of one stream.
+        waiting = sorted(self._told.values(), key=lambda told: _rank(told.signal))
+        for told in waiting:
+            del self._told[told.position]
             self._tell(told, now)
-        for signal in list(self._deferred.values()):
-            self._net(signal, now)
+        for signal in list(self.bookings.deferred.values()):
+            self.bookings.net(signal, now)
 
     def _tell(self, told: Told, now: Now) -> None:
         cause, _, spot = told.position.partition(":")
-        epoch, _, seq = spot.partition(":")
-        at = Spot(int(epoch), int(seq))
-        order, fill = told.order, told.fill
-        if order is not None:
-            self._call(order.intent.strategy, "order", order, now, cause, at)
-        elif fill is not None:
-            self._call(fill.strategy, "fill", fill, now, cause, at)
+        if told.order is not None:
+            self._call(told.order.intent.strategy, "order", told.order, now, cause, _spot(spot))
+        elif told.fill is not None:
+            self._call(told.fill.strategy, "fill", told.fill, now, cause, _spot(spot))
+        elif told.signal is not None:
+            for name, runner in list(self.roster.runners.items()):
+                if told.signal.strategy in runner.follows:
+                    self._call(name, "signal", told.signal, now, cause, _spot(spot))
+
+
+def _spot(text: str) -> Spot:
+    epoch, _, seq = text.partition(":")
+    return Spot(int(epoch), int(seq))
+
+
+def _rank(signal: Signal | None) -> tuple[bool, str, int]:
+    return (signal is not None, signal.strategy if signal is not None else "", signal.counter if signal else 0)

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from appliance.domain.market import Bar, Quote
-from appliance.domain.trading import AT_MARKET, Fill, Order, Side, Terms, Trail
+from appliance.domain.market import Bar, Quote, Trade
+from appliance.domain.trading import AT_MARKET, Fill, Order, Side, Signal, Terms, Trail
 
 
 class Wish(Struct, frozen=True):
@@ -36,6 +36,17 @@ class CancelWish(Struct, frozen=True):
     reason: str = ""
 
 
+Wishes = tuple[Wish | CancelWish, ...]
+
+
+class Code(Struct, frozen=True):
+    """The text a strategy runs by since its last reload, and its parameters; ``base`` names the file it began with."""
+
+    source: str
+    params: dict[str, str]
+    base: str
+
+
 class Runner(Protocol):
     """One strategy as its host sees it. Each call returns the wishes it raised, in order, usually none.
 
@@ -53,20 +64,54 @@ class Runner(Protocol):
         """What it wants to hear of, in name order; events of other symbols are ignored."""
         ...
 
-    def start(self, now: int) -> tuple[Wish, ...]: ...
+    @property
+    def follows(self) -> tuple[str, ...]:
+        """Names of the strategies whose signals it wants to hear."""
+        ...
 
-    def bar(self, bar: Bar, now: int) -> tuple[Wish, ...]: ...
+    @property
+    def params(self) -> dict[str, str]:
+        """Its parameters as text."""
+        ...
 
-    def quote(self, quote: Quote, now: int) -> tuple[Wish, ...]: ...
+    def start(self, now: int) -> Wishes: ...
 
-    def order(self, order: Order, now: int) -> tuple[Wish, ...]: ...
+    def bar(self, bar: Bar, now: int) -> Wishes: ...
 
-    def fill(self, fill: Fill, now: int) -> tuple[Wish, ...]: ...
+    def quote(self, quote: Quote, now: int) -> Wishes: ...
 
-    def stop(self, now: int) -> tuple[Wish, ...]: ...
+    def trade(self, trade: Trade, now: int) -> Wishes: ...
+
+    def order(self, order: Order, now: int) -> Wishes: ...
+
+    def fill(self, fill: Fill, now: int) -> Wishes: ...
+
+    def signal(self, signal: Signal, now: int) -> Wishes: ...
+
+    def timer(self, due: int, now: int) -> Wishes:
+        """What was due at ``due``: timers, session events, symbols gone stale."""
+        ...
+
+    def retune(self, values: dict[str, str], now: int) -> Wishes:
+        """Take over new values of live parameters. Raises StrategyError that lists every mistake."""
+        ...
+
+    def stop(self, now: int) -> Wishes: ...
+
+    def due(self) -> int | None:
+        """When it next wants ``timer`` (ns UTC), or None."""
+        ...
+
+    def feed(self, bar: Bar) -> None:
+        """Let indicators see a bar and the author not: while paused, and of what came before the start."""
+        ...
 
     def set_position(self, symbol: str, quantity: Decimal) -> None:
         """Shares of ``symbol`` this strategy holds (signed), confirmed."""
+        ...
+
+    def set_cash(self, cash: Decimal) -> None:
+        """USD of its allotment that are not in positions, confirmed."""
         ...
 
     def logs(self) -> tuple[str, ...]:
@@ -79,4 +124,20 @@ class Runner(Protocol):
 
     def restore(self, data: dict[str, Any]) -> None:
         """Throw everything away and go on from a snapshot; instead of ``start``, or after a failure."""
+        ...
+
+    def adopt(self, data: dict[str, Any]) -> None:
+        """Take over the snapshot of another version of the same strategy: what fits is kept, the rest begins anew."""
+        ...
+
+
+class Maker(Protocol):
+    """How to make one strategy: as its file said when the run began, or by the ``code`` of a reload."""
+
+    name: str
+    digest: str
+    """Names the text of the file; another one makes a saved ``Code`` void."""
+
+    def __call__(self, code: Code | None = None) -> Runner:
+        """A runner that has not started. Raises StrategyError."""
         ...

@@ -200,6 +200,7 @@ class EventType(Enum):
     POSITION = "position"
     ACCOUNT = "account"
     LATCH = "latch"
+    NOTICE = "notice"
     ALERT = "alert"
     HEARTBEAT = "heartbeat"
     PROGRESS = "progress"
@@ -242,6 +243,7 @@ BODIES: dict[EventType, type[Struct]] = {
     EventType.POSITION: trading.Position,
     EventType.ACCOUNT: trading.Account,
     EventType.LATCH: operations.Latch,
+    EventType.NOTICE: operations.Notice,
     EventType.ALERT: operations.Alert,
     EventType.HEARTBEAT: operations.Heartbeat,
     EventType.PROGRESS: operations.Progress,

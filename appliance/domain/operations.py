@@ -166,6 +166,26 @@ class CommandResult(Struct, frozen=True):
     process: str = ""
 
 
+class StrategyState(Enum):
+    """Where a strategy is in its life; see STRATEGY_LIFE."""
+
+    REGISTERED = "registered"
+    RUNNING = "running"
+    PAUSED = "paused"  # by the owner: indicators go on, hooks do not
+    FAILED = "failed"  # by its own mistakes, or refused at its start
+    STOPPED = "stopped"
+
+
+STRATEGY_LIFE: dict[StrategyState, tuple[StrategyState, ...]] = {
+    StrategyState.REGISTERED: (StrategyState.RUNNING, StrategyState.FAILED, StrategyState.STOPPED),
+    StrategyState.RUNNING: (StrategyState.PAUSED, StrategyState.FAILED, StrategyState.STOPPED),
+    StrategyState.PAUSED: (StrategyState.RUNNING, StrategyState.FAILED, StrategyState.STOPPED),
+    StrategyState.FAILED: (StrategyState.RUNNING, StrategyState.STOPPED),
+    StrategyState.STOPPED: (StrategyState.RUNNING,),
+}
+"""Which state may follow which. A strategy that is not in the settings any more is removed with its host."""
+
+
 class Severity(Enum):
     """How soon the owner should look."""
 
@@ -185,6 +205,15 @@ class Alert(Struct, frozen=True):
     count: int = 1
     acknowledged: bool = False
     resolved: int = 0
+
+
+class Notice(Struct, frozen=True):
+    """What a process wants the owner to know: the monitor makes an alert of it, which lasts while it ``holds``."""
+
+    code: str
+    severity: Severity
+    text: str
+    holds: bool = True
 
 
 class Peer(Struct, frozen=True):

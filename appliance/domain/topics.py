@@ -55,7 +55,8 @@ TOPICS: tuple[Topic, ...] = (
         overflow=Overflow.CONFLATE,
     ),
     Topic("host/<name>/intents", (_T.INTENT, _T.CANCEL), ("host",), ("guard", *WINDOWS), stream=True),
-    Topic("host/<name>/signals", (_T.SIGNAL,), ("host",), WINDOWS, stream=True),
+    Topic("host/<name>/signals", (_T.SIGNAL,), ("host",), ("host", *WINDOWS), stream=True),
+    Topic("host/<name>/notices", (_T.NOTICE,), ("host",), ("monitor", *WINDOWS), stream=True),
     Topic(
         "guard/decisions",
         (_T.APPROVED, _T.DENIED, _T.CANCEL),
@@ -126,14 +127,18 @@ def publisher_of(stream: str) -> str:
     return f"host@{parts[1]}" if parts[0] == "host" else parts[0]
 
 
-def streams_read_by(process: str, hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """The concrete streams a process consumes, in table order; ``hosts`` are the names of all hosts."""
+def streams_read_by(process: str, hosts: tuple[str, ...], followed: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The concrete streams a process consumes, in table order; ``hosts`` are the names of all hosts.
+
+    ``followed`` are the hosts whose signals a host wants: of the others' it hears nothing.
+    """
     kind = kind_of(process)
     found: list[str] = []
     for row in TOPICS:
         if row.stream and kind in row.readers:
-            names = [row.name.replace("<name>", host) for host in hosts] if "<name>" in row.name else [row.name]
-            found.extend(names)
+            wanted = followed if kind == "host" else hosts
+            names = [row.name.replace("<name>", host) for host in wanted] if "<name>" in row.name else [row.name]
+            found.extend(name for name in names if publisher_of(name) != process)
     return tuple(found)
 
 

@@ -4,34 +4,56 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, ClassVar
 
-from appliance.core.wishes import Wish
-from appliance.domain.market import Bar, Quote
-from appliance.domain.trading import ZERO, Fill, Order
+from appliance.domain.market import Bar, Quote, Trade
+from appliance.domain.trading import Fill, Order, Signal
 from appliance.errors import StrategyError
-from appliance.strategy.context import Context, shares, stop_price
+from appliance.strategy.context import Context
 from appliance.strategy.makers import I, Indicators
 from appliance.strategy.params import Param, Value, collect, nearest
 from appliance.strategy.params import configure as take_all
+from appliance.strategy.verbs import Verbs
 
-HOOKS = {"on_start": (), "on_bar": ("bar",), "on_quote": ("quote",), "on_order": ("order",), "on_fill": ("fill",),
-         "on_stop": ()}  # fmt: skip
+HOOKS: dict[str, tuple[str, ...]] = {
+    "on_start": (),
+    "on_bar": ("bar",),
+    "on_quote": ("quote",),
+    "on_trade": ("trade",),
+    "on_order": ("order",),
+    "on_fill": ("fill",),
+    "on_timer": ("name",),
+    "on_session": ("event",),
+    "on_stale": ("symbol",),
+    "on_signal": ("signal",),
+    "on_params": ("changed",),
+    "on_stop": (),
+}
 """Name of each hook and what it is given besides self."""
 
 
-class Strategy(Indicators):
+class Strategy(Verbs, Indicators):
     """A trading rule. Override the hooks you need; all are optional, one runs at a time.
 
     A restart (a crash, a power cut) runs ``on_start`` again, as it ran the first time, and then puts back the
-    indicators and ``self.state``. So: make indicators in ``on_start``, always the same ones, and keep what changes
-    later in ``self.state``. Setting any other attribute after ``on_start`` raises, because it would be lost.
+    indicators and ``self.state``. So: make indicators and timers in ``on_start``, always the same ones, and keep what
+    changes later in ``self.state``. Setting any other attribute after ``on_start`` raises, because it would be lost.
 
     It hears of the symbols its indicators follow, those in a parameter called ``symbol`` or ``symbols`` ("SPY,QQQ"),
-    and those in a class attribute ``symbols = ("SPY",)``.
+    and those in a class attribute ``symbols = ("SPY",)``. More class attributes, all optional:
+
+    - ``timeframe = "15m"``: hear of bars of this length, built from the smaller ones that come ("": as they come).
+    - ``history = 100``: how many of them ``self.bars`` keeps for each symbol.
+    - ``warmup = 50``: bars before the first one that indicators are to have seen, where there are any.
+    - ``follows = ("other",)``: strategies whose signals ``on_signal`` hears.
+    - ``before_close = "10m"``: how long before the close ``on_session("before_close")`` comes (5 minutes).
     """
 
+    timeframe: str = ""
+    history: int = 0
+    warmup: int = 0
+    follows: tuple[str, ...] = ()
+    before_close: str = "5m"
     params: ClassVar[dict[str, Param]] = {}
     _context: Context
 
@@ -66,7 +88,7 @@ class Strategy(Indicators):
     # -- hooks --------------------------------------------------------------------------------------------------------
 
     def on_start(self) -> None:
-        """Before the first bar: make indicators, set up ``self.state``.
+        """Before the first bar: make indicators and timers, set up ``self.state``.
 
         Runs again at every restart, and once for trial when the file is loaded (then ``self.now`` is 0).
         """
@@ -77,59 +99,39 @@ class Strategy(Indicators):
     def on_quote(self, quote: Quote) -> None:
         """Best bid and ask changed (conflated: the newest, with the extremes since the one before)."""
 
+    def on_trade(self, trade: Trade) -> None:
+        """Somebody traded (where the data has trades)."""
+
     def on_order(self, order: Order) -> None:
         """An order of this strategy changed its status; a denial says why in ``order.code`` and ``order.text``."""
 
     def on_fill(self, fill: Fill) -> None:
         """An order of this strategy was filled, wholly or in part; ``self.position`` has it already."""
 
+    def on_timer(self, name: str) -> None:
+        """A timer of ``self.every`` or ``self.at`` is due. Bars that end at this time have come before."""
+
+    def on_session(self, event: str) -> None:
+        """A session's "open", "before_close" or "close". The last bar of the session comes before its close."""
+
+    def on_stale(self, symbol: str) -> None:
+        """No bar of ``symbol`` has come for three times its length while the market is open. Told once, until one
+        comes."""
+
+    def on_signal(self, signal: Signal) -> None:
+        """A strategy that this one ``follows`` wishes something. It tells of a wish, not of a fill."""
+
+    def on_params(self, changed: dict[str, Value]) -> None:
+        """The owner changed live parameters: old values by name; ``self`` has the new ones."""
+
     def on_stop(self) -> None:
-        """The strategy is being stopped. Not called on a crash."""
+        """The strategy is being stopped by its owner. Not called on a crash or a restart."""
 
-    # -- verbs --------------------------------------------------------------------------------------------------------
+    def migrate_state(self, state: dict[str, Any]) -> dict[str, Any]:
+        """At a reload: the saved state of the version before, as this version wants it. Not called at a restart."""
+        return state
 
-    def target(
-        self,
-        symbol: str,
-        *,
-        quantity: int | Decimal | str | float,
-        reason: str = "",
-        stop: int | Decimal | str | float | None = None,
-    ) -> None:
-        """Wish to hold ``quantity`` shares of ``symbol`` (negative: short, 0: none).
-
-        The host orders the difference to what is held and on its way, so that repeating a target does nothing.
-        ``stop`` is a protective stop price in USD. Raises StrategyError on a symbol that is not this strategy's, a
-        quantity that is NaN, infinite or a broken float, or a stop that is no price or protects nothing.
-        """
-        context, wanted = self._context, shares(quantity)
-        context.check_symbol("target", symbol)
-        if stop is not None and not wanted:
-            raise StrategyError(f"target({symbol!r}, quantity=0, stop={stop!r}): there is nothing left to protect")
-        price = None if stop is None else stop_price(stop)
-        context.wishes.append(Wish(symbol, wanted, str(reason), price))
-
-    def position(self, symbol: str) -> Decimal:
-        """Shares of ``symbol`` this strategy holds (signed), confirmed by fills; 0 when none.
-
-        Raises StrategyError on a symbol that is not this strategy's.
-        """
-        self._context.check_symbol("position", symbol)
-        return self._context.positions.get(symbol, ZERO)
-
-    @property
-    def now(self) -> int:
-        """Market time, ns since the epoch, UTC. In a backtest it is the data's: never ask the machine."""
-        return self._context.now
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """Plain data that survives a restart: None, bool, int, float, str, lists, and dicts with str keys."""
-        return self._context.state
-
-    def log(self, text: str) -> None:
-        """Say something in the host's log."""
-        self._context.log(text)
+    # -- inside -------------------------------------------------------------------------------------------------------
 
     def _follow(self, indicator: I) -> I:
         if not self._context.starting:
@@ -141,11 +143,13 @@ class Strategy(Indicators):
         return indicator
 
 
-_OVERRIDABLE = (*HOOKS, "symbols")
+SETTABLE = ("symbols", "timeframe", "history", "warmup", "follows", "before_close")
+"""Class attributes an author may set."""
+_OVERRIDABLE = (*HOOKS, *SETTABLE, "migrate_state")
 _RESERVED = (
     "_context",
     "__init__",
-    *(name for name in vars(Indicators) | vars(Strategy) if name[:2] != "__" and name not in _OVERRIDABLE),
+    *(name for kind in Strategy.__mro__[:-1] for name in vars(kind) if name[:2] != "__" and name not in _OVERRIDABLE),
 )
 _INSTEAD = {
     "state": "write self.state['name'] = …",

@@ -2,36 +2,69 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from math import isfinite
-from numbers import Integral
 from typing import Any
 
-from appliance.core.wishes import Wish
+from appliance.core.wishes import CancelWish, Wish
+from appliance.domain.market import AlwaysOpen, Sessions
+from appliance.domain.trading import ZERO, Order
 from appliance.errors import StrategyError
+from appliance.strategy.bars import BarWindow
+from appliance.strategy.chance import Chance
 from appliance.strategy.indicators import Indicator
+from appliance.strategy.schedule import BEFORE_CLOSE, Schedule
 
 LOG_LINES_MAX = 1_000
 """Log lines kept between two collections; the ones beyond are counted and dropped."""
 LOG_LINE_LENGTH_MAX = 2_000
 STATE_DEPTH_MAX = 20
+WISHES_MAX = 1_000
+"""Wishes of one call; a strategy that asks for more has lost its way."""
 
 
 class Context:
     """The strategy's world: the runner writes it, the author sees it through ``self.now``, ``self.target``, …"""
 
-    __slots__ = ("dropped", "indicators", "lines", "now", "positions", "starting", "state", "symbols", "wishes")
+    __slots__ = (
+        "calendar", "cash", "chance", "dropped", "indicators", "lines", "now", "orders", "positions", "prices", "schedule",
+        "starting", "state", "symbols", "tickets", "timeframe", "windows", "wishes",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, seed: str = "", sessions: Sessions | None = None, before_close: int = BEFORE_CLOSE) -> None:
         self.now = 0
         self.starting = False
         self.symbols: tuple[str, ...] = ()
+        self.timeframe = ""
+        self.calendar = sessions if sessions is not None else AlwaysOpen()
+        self.cash = ZERO
         self.positions: dict[str, Decimal] = {}
+        self.prices: dict[str, float] = {}
+        self.orders: dict[str, Order] = {}
         self.state: dict[str, Any] = {}
         self.indicators: list[Indicator] = []
-        self.wishes: list[Wish] = []
+        self.windows: dict[tuple[str, str], BarWindow] = {}
+        self.schedule = Schedule(sessions, before_close)
+        self.chance = Chance(seed)
+        self.tickets = 0
+        self.wishes: list[Wish | CancelWish] = []
         self.lines: list[str] = []
         self.dropped = 0
+
+    def wish(self, wish: Wish | CancelWish) -> None:
+        """Keep one wish for the host. Raises StrategyError for more than ``WISHES_MAX`` in one call."""
+        if len(self.wishes) >= WISHES_MAX:
+            raise StrategyError(f"more than {WISHES_MAX} targets and orders in one call", hint="look for a loop")
+        self.wishes.append(wish)
+
+    @property
+    def equity(self) -> Decimal:
+        """USD: cash and positions at their last prices; a position without a price yet counts as nothing."""
+        worth = self.cash
+        for symbol, quantity in self.positions.items():
+            if quantity and symbol in self.prices:
+                worth += quantity * Decimal(repr(self.prices[symbol]))
+        return worth
 
     def log(self, text: str) -> None:
         """Keep one line for the host, bounded in length and number."""
@@ -48,48 +81,13 @@ class Context:
         self.lines, self.dropped = [], 0
         return lines
 
-    def check_symbol(self, verb: str, symbol: str) -> None:
+    def check_symbol(self, call: str, symbol: str) -> None:
         """Refuse a symbol nobody feeds (while starting the symbols are not known yet)."""
         if not self.starting and symbol not in self.symbols:
             raise StrategyError(
-                f"{verb}({symbol!r}): not a symbol of this strategy; it has {', '.join(self.symbols)}",
+                f"{call}: {symbol!r} is not a symbol of this strategy; it has {', '.join(self.symbols)}",
                 hint="give it an indicator, or list it in the class: symbols = (...)",
             )
-
-
-def shares(value: int | Decimal | str | float) -> Decimal:
-    """A quantity of shares as Decimal. A float must be whole. Raises StrategyError on anything unclear."""
-    if isinstance(value, float) and isfinite(value) and value == int(value):
-        return Decimal(int(value))
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return Decimal(int(value))
-    number = _decimal(value) if isinstance(value, Decimal | str) else None
-    if number is None:
-        raise StrategyError(
-            f"target: quantity={value!r} is not a number of shares",
-            hint='give an int, a Decimal, a text such as "0.5", or a float without fraction; NaN is never an order',
-        )
-    return number
-
-
-def stop_price(value: int | Decimal | str | float) -> Decimal:
-    """A protective stop in USD as Decimal; floats to 8 digits. Raises StrategyError unless finite and above 0."""
-    price = None
-    if isinstance(value, float):
-        price = _decimal(repr(round(float(value), 8)))
-    elif isinstance(value, int | Decimal | str) and not isinstance(value, bool):
-        price = _decimal(value)
-    if price is None or not price > 0:
-        raise StrategyError(f"target: stop={value!r} is not a price", hint="give a price in USD above 0, or None")
-    return price
-
-
-def _decimal(value: int | Decimal | str) -> Decimal | None:
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
 
 
 def plain(value: Any, path: str = "self.state", depth: int = 0) -> Any:

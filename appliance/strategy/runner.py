@@ -6,47 +6,71 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from appliance.core.wishes import Wish
-from appliance.domain.market import Bar, Quote
-from appliance.domain.trading import Fill, Order
+import msgspec
+
+from appliance.core.wishes import CancelWish, Wishes
+from appliance.domain.market import Bar, Quote, Sessions, Trade, last_price
+from appliance.domain.orders import is_terminal
+from appliance.domain.trading import Fill, Order, Signal
 from appliance.errors import StrategyError
+from appliance.strategy.bars import KEPT_MAX, BarWindow, length_of
 from appliance.strategy.base import Strategy
 from appliance.strategy.context import Context, plain
-from appliance.strategy.params import Value
+from appliance.strategy.feeding import Feeding
+from appliance.strategy.params import Value, retune
+from appliance.strategy.staleness import Staleness
 
-SNAPSHOT_VERSION = 1
-_NONE: tuple[Wish, ...] = ()
+SNAPSHOT_VERSION = 2
+_NONE: Wishes = ()
 
 
 class StrategyRunner:
     """Runs one strategy (see ``appliance.core.wishes.Runner``). ``values`` come from ``Strategy.configure``.
 
-    ``symbols`` is known after ``start``, ``rehearse`` or ``restore``.
+    ``symbols`` is known after ``start``, ``rehearse`` or ``restore``. ``sessions`` None: a market that never closes.
     """
 
-    def __init__(self, strategy: type[Strategy], name: str, values: Mapping[str, Value]) -> None:
+    def __init__(
+        self, strategy: type[Strategy], name: str, values: Mapping[str, Value], sessions: Sessions | None = None
+    ) -> None:
         self.name = name
         self.symbols: tuple[str, ...] = ()
         self._class = strategy
         self._values = dict(values)
-        self._hears_quotes = strategy.on_quote is not Strategy.on_quote
+        self._sessions = sessions
+        self._hears = {hook: getattr(strategy, hook) is not getattr(Strategy, hook) for hook in _OPTIONAL}
         self._renew()
 
     def _renew(self) -> None:
         """A strategy as if nothing had happened yet."""
-        self._context = Context()
+        before_close = length_of(self._class.before_close, f"{self._class.__name__}.before_close")
+        self._context = Context(self.name, self._sessions, before_close)
         self._strategy = self._class(self._context, self._values)
         self._on_bar = self._strategy.on_bar
-        self._feeds: dict[str, tuple[Callable[[Bar], None], ...]] = {}
         self._started: int | None = None
-        self._held_at_start: dict[str, str] = {}
+        self._held_at_start: dict[str, Any] = {}
+
+    @property
+    def params(self) -> dict[str, str]:
+        """Its parameters as text."""
+        return {name: str(value) for name, value in self._values.items()}
+
+    @property
+    def follows(self) -> tuple[str, ...]:
+        """Names of the strategies whose signals it wants to hear."""
+        return tuple(_listed(self._strategy.follows)) if self._strategy.follows else ()
+
+    @property
+    def warmup(self) -> int:
+        """Bars before the first one that its indicators are to have seen."""
+        return self._strategy.warmup
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
-    def start(self, now: int) -> tuple[Wish, ...]:
+    def start(self, now: int) -> Wishes:
         """Run ``on_start`` at ``now`` (ns UTC). Raises StrategyError when the strategy names no symbol."""
         context = self._context
-        self._started, self._held_at_start = now, _texts(context.positions)
+        self._started, self._held_at_start = now, self._books()
         context.now = now
         context.starting = True
         try:
@@ -57,8 +81,11 @@ class StrategyRunner:
         finally:
             context.starting = False
         self._take_symbols()
+        self._wire()
         for wish in context.wishes:
-            context.check_symbol("target", wish.symbol)
+            if wish.symbol:
+                context.check_symbol("on_start", wish.symbol)
+        context.schedule.begin(now)
         return self._drain()
 
     def rehearse(self) -> None:
@@ -66,45 +93,110 @@ class StrategyRunner:
         self.start(0)
         self._renew()
 
-    def stop(self, now: int) -> tuple[Wish, ...]:
+    def stop(self, now: int) -> Wishes:
         """Run ``on_stop``."""
         return self._call(self._strategy.on_stop, now)
 
     # -- events -------------------------------------------------------------------------------------------------------
 
-    def bar(self, bar: Bar, now: int) -> tuple[Wish, ...]:
+    def bar(self, bar: Bar, now: int) -> Wishes:
         """Feed the indicators of the bar's symbol, then the author."""
-        feed = self._feeds.get(bar.symbol)
-        if feed is None:
+        if bar.symbol not in self.symbols:
             return _NONE
-        for update in feed:
-            update(bar)
+        heard = self._take(bar)
         context = self._context
         context.now = now
         try:
-            self._on_bar(bar)
+            for one in heard:
+                self._on_bar(one)
         except BaseException:
             context.wishes.clear()
             raise
         return self._drain() if context.wishes else _NONE
 
-    def quote(self, quote: Quote, now: int) -> tuple[Wish, ...]:
+    def feed(self, bar: Bar) -> None:
+        """Let indicators see a bar and the author not."""
+        if bar.symbol in self.symbols:
+            self._take(bar)
+
+    def _take(self, bar: Bar) -> tuple[Bar, ...]:
+        self._context.prices[bar.symbol] = bar.close
+        if self._staleness is not None:
+            self._staleness.heard(bar)
+        return self._feeding.take(bar, self._main)
+
+    def quote(self, quote: Quote, now: int) -> Wishes:
         """Pass a quote of one of our symbols on, if the author listens to quotes."""
-        if not self._hears_quotes or quote.symbol not in self._feeds:
+        if not self._hears["on_quote"] or quote.symbol not in self.symbols:
             return _NONE
+        self._context.prices[quote.symbol] = last_price(quote)
         return self._call(self._strategy.on_quote, now, quote)
 
-    def order(self, order: Order, now: int) -> tuple[Wish, ...]:
+    def trade(self, trade: Trade, now: int) -> Wishes:
+        """Pass a trade of one of our symbols on, if the author listens to trades."""
+        if not self._hears["on_trade"] or trade.symbol not in self.symbols:
+            return _NONE
+        self._context.prices[trade.symbol] = trade.price
+        return self._call(self._strategy.on_trade, now, trade)
+
+    def order(self, order: Order, now: int) -> Wishes:
         """Tell the author of a change in one of his orders."""
+        if is_terminal(order.status):
+            self._context.orders.pop(order.id, None)
+        else:
+            self._context.orders[order.id] = order
         return self._call(self._strategy.on_order, now, order)
 
-    def fill(self, fill: Fill, now: int) -> tuple[Wish, ...]:
-        """Tell the author of a fill; ``set_position`` has come before."""
+    def fill(self, fill: Fill, now: int) -> Wishes:
+        """Tell the author of a fill; ``set_position`` and ``set_cash`` have come before."""
         return self._call(self._strategy.on_fill, now, fill)
+
+    def signal(self, signal: Signal, now: int) -> Wishes:
+        """Tell the author what another strategy wishes."""
+        return self._call(self._strategy.on_signal, now, signal)
+
+    def due(self) -> int | None:
+        """When it next wants ``timer`` (ns UTC), or None."""
+        due = self._context.schedule.deadline()
+        stale = self._staleness.deadline() if self._staleness is not None else None
+        if due is None or stale is None:
+            return due if stale is None else stale
+        return min(due, stale)
+
+    def timer(self, due: int, now: int) -> Wishes:
+        """Tell the author of all that was due at ``due``: timers and session events, then symbols gone stale."""
+        context = self._context
+        context.now = now
+        taken = context.schedule.take(due)
+        calls = list(taken.calls) if taken is not None else []
+        if self._staleness is not None:
+            calls += [("on_stale", symbol) for symbol in self._staleness.take(due)]
+        try:
+            for hook, name in calls:
+                getattr(self._strategy, hook)(name)
+        except BaseException:
+            context.wishes.clear()
+            raise
+        return self._drain()
+
+    def retune(self, values: dict[str, str], now: int) -> Wishes:
+        """Take over new values of live parameters, and tell the author what changed.
+
+        Raises StrategyError that lists every mistake; nothing is changed then.
+        """
+        taken = retune(self._class.__name__, self._class.params, self._values, values)
+        changed = {name: self._values[name] for name, value in taken.items() if self._values[name] != value}
+        self._values.update(taken)
+        self._strategy.__dict__.update(taken)
+        return self._call(self._strategy.on_params, now, changed) if changed else _NONE
 
     def set_position(self, symbol: str, quantity: Decimal) -> None:
         """Shares of ``symbol`` this strategy holds (signed), confirmed."""
         self._context.positions[symbol] = quantity
+
+    def set_cash(self, cash: Decimal) -> None:
+        """USD of its allotment that are not in positions, confirmed."""
+        self._context.cash = cash
 
     def logs(self) -> tuple[str, ...]:
         """The author's log lines since the last call."""
@@ -113,16 +205,28 @@ class StrategyRunner:
     # -- saving -------------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything a restart needs. Raises StrategyError when ``self.state`` holds what cannot be saved."""
+        """Everything a restart needs. Raises StrategyError when ``self.state`` holds what cannot be saved.
+
+        ``windows`` has the kept bars by ``symbol/timeframe``, in chunks of which only the last one changes.
+        """
         context = self._context
         return {
             "version": SNAPSHOT_VERSION,
             "started": self._started,
             "held_at_start": dict(self._held_at_start),
             "now": context.now,
-            "positions": _texts(context.positions),
+            "books": self._books(),
+            "prices": dict(context.prices),
+            "values": {name: str(value) for name, value in self._values.items()},
             "state": plain(context.state),
+            "chance": context.chance.position,
+            "tickets": context.tickets,
+            "orders": [msgspec.to_builtins(order) for order in context.orders.values()],
+            "schedule": context.schedule.snapshot(),
+            "staleness": self._staleness.snapshot() if self._started is not None and self._staleness else {},
             "indicators": [[one.label, one.snapshot()] for one in context.indicators],
+            "feeding": self._feeding.snapshot() if self._started is not None else {},
+            "windows": {f"{symbol}/{frame}": one.snapshot() for (symbol, frame), one in context.windows.items()},
         }
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -131,27 +235,72 @@ class StrategyRunner:
         ``on_start`` runs again as it ran the first time (same time, same positions; its wishes and log lines were
         acted on then), which makes the indicators; then their values and ``self.state`` are put back.
         """
+        self._check_version(data)
+        self._values |= self._class.configure(data["values"])
+        self._begin_again(data)
+        if data["started"] is not None:
+            self._check_indicators([label for label, _ in data["indicators"]])
+        self._put_back(data)
+        self._context.state = plain(data["state"])
+
+    def adopt(self, data: dict[str, Any]) -> None:
+        """Take over the snapshot of another version: what has the same name and shape is kept, the rest begins anew."""
+        self._check_version(data)
+        self._begin_again(data)
+        fresh = self._context.state
+        self._put_back(data)
+        migrated = self._strategy.migrate_state(plain(data["state"]))
+        self._context.state = plain({**fresh, **migrated})
+        self._context.schedule.begin(data["schedule"]["through"])
+
+    def _check_version(self, data: dict[str, Any]) -> None:
         if data.get("version") != SNAPSHOT_VERSION:
             raise StrategyError(
                 f"{self.name}: saved state of version {data.get('version')!r}, this build reads {SNAPSHOT_VERSION}",
                 hint="start with a new --state directory",
             )
+
+    def _begin_again(self, data: dict[str, Any]) -> None:
+        """Run ``on_start`` as it ran the first time, and forget what it wished and said."""
         self._renew()
-        context = self._context
         if data["started"] is not None:
-            context.positions = _decimals(data["held_at_start"])
+            self._set_books(data["held_at_start"])
             self.start(data["started"])
-            context.take_lines()
-            self._check_indicators([label for label, _ in data["indicators"]])
-            for indicator, (_, saved) in zip(context.indicators, data["indicators"], strict=True):
-                indicator.restore(saved)
+            self._context.take_lines()
+
+    def _put_back(self, data: dict[str, Any]) -> None:
+        context = self._context
         context.now = data["now"]
-        context.positions = _decimals(data["positions"])
-        context.state = plain(data["state"])
+        context.prices = {symbol: float(price) for symbol, price in data["prices"].items()}
+        context.chance.position = data["chance"]
+        context.tickets = data["tickets"]
+        context.orders = {one["id"]: msgspec.convert(one, Order) for one in data["orders"]}
+        self._set_books(data["books"])
+        if data["started"] is None:
+            return
+        saved = dict(data["indicators"])
+        for indicator in context.indicators:
+            if indicator.label in saved:
+                indicator.restore(saved[indicator.label])
+        for (symbol, frame), window in context.windows.items():
+            if f"{symbol}/{frame}" in data["windows"]:
+                window.restore(data["windows"][f"{symbol}/{frame}"])
+        self._feeding.restore(data["feeding"])
+        context.schedule.restore(data["schedule"])
+        if self._staleness is not None:
+            self._staleness.restore(data["staleness"])
+
+    def _books(self) -> dict[str, Any]:
+        positions = {symbol: str(quantity) for symbol, quantity in self._context.positions.items()}
+        return {"cash": str(self._context.cash), "positions": positions}
+
+    def _set_books(self, data: dict[str, Any]) -> None:
+        self._context.cash = Decimal(data["cash"])
+        self._context.positions = {symbol: Decimal(quantity) for symbol, quantity in data["positions"].items()}
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _call(self, hook: Callable[..., None], now: int, *given: Any) -> tuple[Wish, ...]:
+    def _call(self, hook: Callable[..., None], now: int, *given: Any) -> Wishes:
         context = self._context
         context.now = now
         try:
@@ -161,13 +310,28 @@ class StrategyRunner:
             raise
         return self._drain() if context.wishes else _NONE
 
-    def _drain(self) -> tuple[Wish, ...]:
+    def _drain(self) -> Wishes:
         wishes = tuple(self._context.wishes)
         self._context.wishes.clear()
         return wishes
 
+    def _wire(self) -> None:
+        """Connect what on_start made with the bars that will come."""
+        context, strategy = self._context, self._strategy
+        self._main = context.timeframe = strategy.timeframe
+        if strategy.history:
+            for symbol in self.symbols:
+                context.windows.setdefault((symbol, ""), BarWindow(min(strategy.history, KEPT_MAX)))
+        self._feeding = Feeding(
+            self.symbols, self._main, context.indicators, context.windows, self._sessions, context.calendar
+        )
+        self._staleness = Staleness(context.calendar) if self._hears["on_stale"] else None
+        if self._hears["on_session"]:
+            context.schedule.tell_sessions()
+
     def _take_symbols(self) -> None:
-        named = [one.symbol for one in self._context.indicators]
+        named = [symbol for one in self._context.indicators for symbol in one.symbols]
+        named += [symbol for symbol, _ in self._context.windows]
         for attribute in ("symbol", "symbols"):
             named += _listed(getattr(self._strategy, attribute, ()))
         self.symbols = tuple(sorted({_symbol(self.name, one) for one in named}))
@@ -177,8 +341,6 @@ class StrategyRunner:
                 hint='declare symbol: str = param("SPY"), or symbols = ("SPY",)',
             )
         self._context.symbols = self.symbols
-        followers = self._context.indicators
-        self._feeds = {s: tuple(one.update for one in followers if one.symbol == s) for s in self.symbols}
 
     def _check_indicators(self, saved: list[str]) -> None:
         made = [one.label for one in self._context.indicators]
@@ -186,8 +348,12 @@ class StrategyRunner:
             raise StrategyError(
                 f"{self.name}: on_start makes other indicators than the saved state has: "
                 f"{', '.join(made) or 'none'}; saved: {', '.join(saved) or 'none'}",
-                hint="give it back its old code and parameters, another name, or a new --state directory",
+                hint="`appliance strategy reload` takes over what fits; or give it back its old code and parameters",
             )
+
+
+_OPTIONAL = ("on_quote", "on_trade", "on_stale", "on_session")
+"""Hooks that cost something even when nobody overrides them."""
 
 
 def _listed(value: Any) -> list[Any]:
@@ -202,11 +368,3 @@ def _symbol(name: str, value: Any) -> str:
     if not symbol or not symbol.isprintable() or " " in symbol:
         raise StrategyError(f"{name}: {value!r} is not a symbol", hint='symbols are texts such as "SPY"')
     return symbol
-
-
-def _texts(positions: Mapping[str, Decimal]) -> dict[str, str]:
-    return {symbol: str(quantity) for symbol, quantity in positions.items()}
-
-
-def _decimals(positions: Mapping[str, str]) -> dict[str, Decimal]:
-    return {symbol: Decimal(quantity) for symbol, quantity in positions.items()}

@@ -1,0 +1,294 @@
+"""What a host's strategies hold and have on its way, and how wishes become intents: netted, split, deferred."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from appliance.core.netting import Leg, legs
+from appliance.core.wishes import CancelWish
+from appliance.domain.messages import DATA_BOOT, Now
+from appliance.domain.orders import OrderStatus, is_terminal
+from appliance.domain.trading import (
+    AT_MARKET,
+    ZERO,
+    Cancel,
+    Denied,
+    Fill,
+    Intent,
+    Order,
+    OrderType,
+    Side,
+    Signal,
+    Terms,
+)
+
+if TYPE_CHECKING:
+    from appliance.core.host import HostCore
+
+BOOKED_MAX = 1_000
+PATIENCE_MAX = 64
+"""A target that is wished again and again after a denial is asked for at the latest with every 64th wish."""
+
+
+class Booked(Struct, frozen=True):
+    """An intent of ours on its way: ``left`` shares may still trade; ``ended`` when nothing more is expected.
+
+    ``target`` is the wished position it leads to (None: an order of the strategy's own, called ``ticket``); ``price``
+    (USD, 0 unknown) and ``decided`` (ns UTC) are those of its decision; ``canceled`` when we have asked for its end.
+    """
+
+    strategy: str
+    symbol: str
+    side: Side
+    left: Decimal
+    ended: bool = False
+    exit: bool = False
+    target: Decimal | None = None
+    terms: Terms = AT_MARKET
+    ticket: str = ""
+    canceled: bool = False
+    price: float = 0.0
+    decided: int = 0
+
+    @property
+    def rests(self) -> bool:
+        """Whether it may wait in the market for a price, for ever."""
+        return self.terms.type is not OrderType.MARKET
+
+
+class Refused(Struct, frozen=True):
+    """A target that came to nothing: it is not asked for again with every bar, but after 1, 2, 4, … more wishes."""
+
+    quantity: Decimal
+    terms: Terms
+    held: Decimal
+    patience: int = 1
+    repeats: int = 0
+
+
+class Bookings:
+    """State rows of the host for positions and intents under way; keys are ``strategy/symbol`` or intent ids."""
+
+    def __init__(self, host: HostCore) -> None:
+        self._host = host
+        self.intents = f"host/{host.name}/intents"
+        self.positions = host.table("position", Decimal)
+        self.booked = host.table("booked", Booked)
+        self.deferred = host.table("deferred", Signal)
+        self.missed = host.table("missed", Signal)
+        self._refused = host.table("refused", Refused)
+        self._open: dict[str, None] | None = None
+
+    # --- from wishes to intents -----------------------------------------------------------------------------------
+
+    def net(self, signal: Signal, now: Now) -> None:
+        """Ask for what is missing to a target, or for an order of the strategy's own."""
+        if signal.side is not None:
+            self._own_order(signal, signal.side, now)
+            return
+        key = f"{signal.strategy}/{signal.symbol}"
+        held = self.positions.get(key, ZERO)
+        if self._was_refused(key, signal, held):
+            return
+        live = dict(self._live(signal.strategy, signal.symbol))
+        way = _signed(booked for booked in live.values() if not booked.rests)
+        resting = {order_id: booked for order_id, booked in live.items() if booked.rests}
+        if resting and not _in_the_way(resting, signal, held + way):
+            self.deferred.drop(key)
+            return
+        wanted = None if resting else legs(signal.quantity, held, way)
+        if wanted is None:
+            self._cancel(resting, "another target", now)
+            self.deferred[key] = signal
+            return
+        self.deferred.drop(key)
+        for leg in wanted:
+            self._ask(signal, leg, now)
+
+    def _own_order(self, signal: Signal, side: Side, now: Now) -> None:
+        """What closes a position is asked for as an exit, which passes where nothing new may be risked."""
+        held = self.positions.get(f"{signal.strategy}/{signal.symbol}", ZERO)
+        closing = [b.left for _, b in self._live(signal.strategy, signal.symbol) if b.exit and b.side is side]
+        free = max(ZERO, -held * side.sign - sum(closing, ZERO))
+        exits = min(signal.quantity, free)
+        for quantity, is_exit in ((exits, True), (signal.quantity - exits, False)):
+            if quantity > 0:
+                self._ask(signal, Leg(side, quantity, is_exit), now)
+
+    def _ask(self, signal: Signal, leg: Leg, now: Now) -> None:
+        spot = self._host.writers[self.intents].next()
+        terms, protected = signal.terms, not leg.exit
+        intent = Intent(
+            id=f"{self._host.name}-{spot.epoch}-{spot.seq}", strategy=signal.strategy, counter=signal.counter,
+            symbol=signal.symbol, side=leg.side, quantity=leg.quantity, decided=now.moment,
+            valid=self._host.validity, cause=signal.cause, reason=signal.reason, type=terms.type,
+            limit_price=terms.limit_price, stop_price=terms.stop_price, time_in_force=terms.time_in_force,
+            stop=signal.stop if protected else None, exit=leg.exit, staged=now.boot == DATA_BOOT, trail=terms.trail,
+            take_profit=signal.take_profit if protected else None,
+            trailing=signal.trailing if protected else None, ticket=signal.ticket,
+        )  # fmt: skip
+        target = signal.quantity if signal.side is None else None
+        booked = Booked(
+            signal.strategy, signal.symbol, leg.side, leg.quantity, exit=leg.exit, target=target, terms=terms,
+            ticket=signal.ticket, price=self._host.price(signal.symbol), decided=now.time,
+        )  # fmt: skip
+        self._book(intent.id, booked)
+        self._host.emit(self.intents, intent, now, signal.cause)
+
+    # --- cancelling -----------------------------------------------------------------------------------------------
+
+    def cancel(self, strategy: str, wish: CancelWish, cause: str, now: Now) -> None:
+        """Ask for the end of the orders a strategy names."""
+        named = {
+            order_id: booked
+            for order_id, booked in self._live(strategy, wish.symbol)
+            if not wish.ticket or wish.ticket in (booked.ticket, order_id)
+        }
+        self._cancel(named, wish.reason, now, cause)
+
+    def _cancel(self, orders: dict[str, Booked], reason: str, now: Now, cause: str = "") -> None:
+        for order_id, booked in orders.items():
+            if booked.canceled:
+                continue
+            self.booked[order_id] = replace(booked, canceled=True)
+            spot = self._host.writers[self.intents].next()
+            cancel = Cancel(
+                f"{self._host.name}-{spot.epoch}-{spot.seq}", booked.strategy, self._host.counter(booked.strategy),
+                booked.symbol, order_id, now.moment, self._host.validity, cause, reason, now.boot == DATA_BOOT,
+            )  # fmt: skip
+            self._host.emit(self.intents, cancel, now, cause)
+
+    # --- what is under way ----------------------------------------------------------------------------------------
+
+    def _live(self, strategy: str, symbol: str = "") -> Iterator[tuple[str, Booked]]:
+        """Intents of one strategy (and symbol) that have not ended, oldest first."""
+        if self._open is None:  # the first question after a start
+            self._open = {key: None for key, booked in self.booked.items() if not booked.ended}
+        for order_id in self._open:
+            booked = self.booked[order_id]
+            if booked.strategy == strategy and symbol in ("", booked.symbol):
+                yield order_id, booked
+
+    def _book(self, order_id: str, booked: Booked) -> None:
+        self.booked[order_id] = booked
+        if self._open is None:
+            return
+        if not booked.ended:
+            self._open[order_id] = None
+        else:
+            self._open.pop(order_id, None)
+
+    # --- what became of it ----------------------------------------------------------------------------------------
+
+    def heard(self, order: Order) -> None:
+        """An order of ours stands differently."""
+        if order.id not in self.booked:
+            self._adopt(order)
+        booked = self.booked[order.id]
+        if not booked.ended and booked.left != order.remaining:
+            self._book(order.id, replace(booked, left=order.remaining))
+
+    def _adopt(self, order: Order) -> None:
+        """An intent of ours that we do not remember: a power cut took the memory, not the order."""
+        intent = order.intent
+        terms = Terms(intent.type, intent.limit_price, intent.stop_price, intent.trail, intent.time_in_force)
+        booked = Booked(
+            intent.strategy, intent.symbol, intent.side, order.remaining, is_terminal(order.status), intent.exit,
+            terms=terms, ticket=intent.ticket, decided=intent.decided.time,
+        )  # fmt: skip
+        self._book(order.id, booked)
+        wished = _key(intent.strategy, intent.symbol, intent.ticket)
+        for table in (self.deferred, self.missed):
+            if wished in table and table[wished].counter <= intent.counter:
+                del table[wished]
+
+    def filled(self, fill: Fill) -> Decimal:
+        """A fill of one of our strategies; its position (shares) after it."""
+        key = f"{fill.strategy}/{fill.symbol}"
+        position = self.positions.get(key, ZERO) + fill.signed
+        self.positions[key] = position
+        booked = self.booked.get(fill.order_id)
+        if booked is not None and not booked.ended:
+            self._book(fill.order_id, replace(booked, left=booked.left - fill.quantity))
+        return position
+
+    def denied(self, denied: Denied, now: Now) -> None:
+        """The guard's no."""
+        self.ended(denied.intent.id, OrderStatus.DENIED, now)
+
+    def ended(self, order_id: str, how: OrderStatus, now: Now) -> None:
+        """Nothing more is expected of an intent; what waited for its end may go on."""
+        booked = self.booked[order_id]
+        if not booked.ended:
+            self._book(order_id, replace(booked, ended=True, left=ZERO))
+            if len(self.booked) > BOOKED_MAX:
+                self._forget()
+        key = f"{booked.strategy}/{booked.symbol}"
+        if how in (OrderStatus.DENIED, OrderStatus.REJECTED) and booked.target is not None and not booked.canceled:
+            self._refuse(key, booked)
+        deferred = self.deferred.get(key)
+        if deferred is not None and now.boot != DATA_BOOT and not self._host.catching_up:
+            self.net(deferred, now)
+
+    def _forget(self) -> None:
+        for order_id in [key for key, booked in self.booked.items() if booked.ended][: BOOKED_MAX // 2]:
+            del self.booked[order_id]
+
+    # --- what was refused -----------------------------------------------------------------------------------------
+
+    def _refuse(self, key: str, booked: Booked) -> None:
+        assert booked.target is not None
+        held = self.positions.get(key, ZERO)
+        before = self._refused.get(key)
+        if before is None or not _same(before, booked.target, booked.terms, held):
+            self._refused[key] = Refused(booked.target, booked.terms, held)
+
+    def _was_refused(self, key: str, signal: Signal, held: Decimal) -> bool:
+        """Whether to leave a repeated wish alone; anything that changes makes it a new one."""
+        refused = self._refused.get(key)
+        if refused is None:
+            return False
+        if not _same(refused, signal.quantity, signal.terms, held):
+            del self._refused[key]
+            return False
+        if refused.repeats < refused.patience:
+            self._refused[key] = replace(refused, repeats=refused.repeats + 1)
+            return True
+        self._refused[key] = replace(refused, patience=min(2 * refused.patience, PATIENCE_MAX), repeats=0)
+        return False
+
+    def forgive(self) -> None:
+        """The box trades again: what was refused may be asked for at once."""
+        for key in list(self._refused):
+            del self._refused[key]
+
+
+def missed_key(signal: Signal) -> str:
+    """Under which key a signal waits: targets replace each other, orders of a strategy's own do not."""
+    return _key(signal.strategy, signal.symbol, signal.ticket)
+
+
+def _key(strategy: str, symbol: str, ticket: str) -> str:
+    return f"{strategy}/{symbol}/{ticket}" if ticket else f"{strategy}/{symbol}"
+
+
+def _signed(bookings: Iterator[Booked]) -> Decimal:
+    return sum((booked.left * booked.side.sign for booked in bookings), ZERO)
+
+
+def _in_the_way(resting: dict[str, Booked], signal: Signal, expected: Decimal) -> bool:
+    """Whether orders that rest must go for a target: unless they lead there, or nothing is missing but their price."""
+    targets = [booked for booked in resting.values() if booked.target is not None]
+    if not targets:
+        return expected != signal.quantity
+    leads = expected + _signed(iter(targets)) == signal.quantity
+    return not (leads and all(booked.terms == signal.terms for booked in targets))
+
+
+def _same(refused: Refused, quantity: Decimal, terms: Terms, held: Decimal) -> bool:
+    return (refused.quantity, refused.terms, refused.held) == (quantity, terms, held)

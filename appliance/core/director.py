@@ -1,0 +1,133 @@
+"""What the owner asks of a host: pause, resume, stop, reload a strategy, change its parameters. Each id acts once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from appliance.core.wishes import Code
+from appliance.domain.messages import Event, Now
+from appliance.domain.operations import Command, CommandResult, Notice, Severity, StrategyState, Verb
+
+if TYPE_CHECKING:
+    from appliance.core.host import HostCore
+
+REMEMBERED = 64
+Answer = tuple[bool, str]
+
+
+class Director:
+    """Acts on commands that name a strategy of this host, and answers them."""
+
+    def __init__(self, host: HostCore) -> None:
+        self._host = host
+        self._roster = host.roster
+        self._results = host.table("result", CommandResult)
+        self._verbs: dict[Verb, Callable[[Command, Now], Answer]] = {
+            Verb.PAUSE_STRATEGY: self._pause,
+            Verb.RESUME_STRATEGY: self._resume,
+            Verb.STOP_STRATEGY: self._stop,
+            Verb.RELOAD_STRATEGY: self._reload,
+            Verb.SET_PARAMETERS: self._retune,
+        }
+
+    def command(self, event: Event, now: Now) -> None:
+        """Act on a command, once; void after its expiry. What names no strategy of ours is somebody else's."""
+        command: Command = event.body
+        act = self._verbs.get(command.verb)
+        if act is None or not self._is_ours(command):
+            return
+        result = self._results.get(command.id)
+        if result is None:
+            done, text = self._answer(act, command, now)
+            result = CommandResult(command.id, done, text, self._host.process)
+            self._results[command.id] = result
+            for old in list(self._results)[: max(0, len(self._results) - REMEMBERED)]:
+                del self._results[old]
+        self._host.send("result", result, now, command.id)
+
+    def _is_ours(self, command: Command) -> bool:
+        return command.strategy in self._roster.makers or command.target == self._host.process
+
+    def _answer(self, act: Callable[[Command, Now], Answer], command: Command, now: Now) -> Answer:
+        if command.strategy not in self._roster.makers:
+            near = get_close_matches(command.strategy, self._roster.makers, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            return False, f"no strategy {command.strategy!r} here{meant}; there are {', '.join(self._roster.makers)}"
+        if not (now.time <= command.expires):
+            return False, "it expired before it was heard: send it again"
+        return act(command, now)
+
+    # --- pause, resume, stop --------------------------------------------------------------------------------------
+
+    def _pause(self, command: Command, now: Now) -> Answer:
+        name, state = command.strategy, self._roster.state(command.strategy)
+        if state is not StrategyState.RUNNING:
+            return False, f"{name} is {state.value}: only a running strategy can be paused"
+        self._roster.become(name, StrategyState.PAUSED, command.reason or f"by {command.by}")
+        return True, f"{name} is paused; its positions, orders and stops stay as they are"
+
+    def _resume(self, command: Command, now: Now) -> Answer:
+        name, state = command.strategy, self._roster.state(command.strategy)
+        if state is StrategyState.RUNNING:
+            return False, f"{name} is running"
+        if state is not StrategyState.PAUSED or name not in self._roster.runners:
+            self._host.wished(name, self._roster.revive(name, now), now, "start")
+        if name not in self._roster.runners:
+            return False, f"{name}: {self._roster.standing[name].why}"
+        self._roster.become(name, StrategyState.RUNNING)
+        self._roster.standing[name] = replace(self._roster.standing[name], failures=())
+        return True, f"{name} is running"
+
+    def _stop(self, command: Command, now: Now) -> Answer:
+        """Its last word is heard (``on_stop``), then nothing more; positions and stops stay."""
+        name, state = command.strategy, self._roster.state(command.strategy)
+        if state is StrategyState.STOPPED:
+            return False, f"{name} is stopped"
+        wishes = self._roster.call_plain(name, "stop", now)
+        self._host.wished(name, wishes, now, command.id)
+        if self._roster.state(name) is not StrategyState.STOPPED:
+            self._roster.become(name, StrategyState.STOPPED, command.reason or f"by {command.by}")
+        return True, f"{name} is stopped; its positions and protective stops stay: close them with `appliance flatten`"
+
+    # --- new code, new parameters ---------------------------------------------------------------------------------
+
+    def _reload(self, command: Command, now: Now) -> Answer:
+        """Import the new code beside the old, let it take over the state, and swap between two bars."""
+        name = command.strategy
+        old = self._roster.runners.get(name)
+        params = {**(old.params if old is not None else {}), **command.params}
+        code = Code(command.source, params, self._roster.makers[name].digest)
+        try:
+            runner = self._roster.makers[name](code)
+            if old is not None:
+                runner.adopt(old.snapshot())
+        except (Exception, SystemExit) as error:
+            said = getattr(error, "text", "") or f"{type(error).__name__}: {error}"
+            text = f"{name}: the new version does not load, the old one goes on: {said}"
+            self._roster.notices.append(Notice(f"RELOAD_{name}", Severity.WARNING, text))
+            return False, text
+        self._host.logged.extend(f"{name}: {line}" for line in runner.logs())
+        if old is None:
+            self._roster.code[name] = code
+            self._host.wished(name, self._roster.revive(name, now), now, "start")
+            return name in self._roster.runners, f"{name} is {self._roster.state(name).value} by the new version"
+        self._roster.try_out(runner, code)
+        return True, f"{name}: the new version is in place, for what happens after {now.time} (ns UTC, market time)"
+
+    def _retune(self, command: Command, now: Now) -> Answer:
+        name = command.strategy
+        runner = self._roster.runners.get(name)
+        if runner is None:
+            return False, f"{name} is {self._roster.state(name).value}: its parameters come with a reload"
+        try:
+            wishes = runner.retune(command.params, now.time)
+        except (Exception, SystemExit) as error:
+            self._host.wished(name, self._roster.revive(name, now), now, "start")
+            return False, getattr(error, "text", "") or f"{name}: on_params raised {type(error).__name__}: {error}"
+        self._roster.save(name, runner)
+        self._host.wished(name, wishes, now, command.id)
+        return True, f"{name}: " + ", ".join(f"{key} = {value}" for key, value in command.params.items())

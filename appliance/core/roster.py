@@ -1,0 +1,289 @@
+"""The strategies of one host: made, started, called, saved, contained when they raise, paused when they do it again."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from appliance.core.wishes import Code, Maker, Runner, Wishes
+from appliance.domain.market import Bar
+from appliance.domain.messages import Now
+from appliance.domain.operations import STRATEGY_LIFE, Death, Notice, Severity, StrategyState
+
+if TYPE_CHECKING:
+    from appliance.core.host import HostCore
+
+FAILURES_MAX = 3
+FAILURES_WINDOW = 600_000_000_000
+TRACEBACK_LINES = 12
+NONE: Wishes = ()
+
+
+class Standing(Struct, frozen=True):
+    """How a strategy stands: its signal counter, recent failures (ns UTC), its state and why."""
+
+    counter: int = 0
+    failures: tuple[int, ...] = ()
+    state: StrategyState = StrategyState.REGISTERED
+    why: str = ""
+
+
+class Trial(Struct, frozen=True):
+    """The version before a reload, until the new one has survived a bar: its code (None: the file's) and its state."""
+
+    code: Code | None
+    saved: dict[str, Any]
+
+
+class Roster:
+    """Runs the runners. ``keep`` saves their state after every call; without it (a backtest) they may raise.
+
+    ``mark`` is told before a strategy's code runs and after ("", ""), so that a death in it can be laid at its door.
+    """
+
+    def __init__(self, host: HostCore, makers: Sequence[Maker], keep: bool, mark: Callable[[str, str], None]) -> None:
+        self._host = host
+        self.makers = {maker.name: maker for maker in makers}
+        self._keep = keep
+        self._mark = mark
+        self.runners: dict[str, Runner] = {}
+        self.saved = host.table("strategy", dict[str, Any])
+        self.standing = host.table("standing", Standing)
+        self.code = host.table("code", Code)
+        self.trials = host.table("trial", Trial)
+        self._before: dict[str, tuple[Runner, list[tuple[str, object, int]]]] = {}
+        self.notices: list[Notice] = []
+
+    # --- coming to life -------------------------------------------------------------------------------------------
+
+    def begin(self, now: Now) -> list[tuple[str, Wishes]]:
+        """Load every strategy: from what was saved, or from its start. What each wishes at its start."""
+        wishes = [(name, self.revive(name, now)) for name in self.makers]
+        for name, trial in self.trials.items():
+            if name in self.runners:
+                old = self.makers[name](trial.code) if trial.code is not None else self.makers[name]()
+                old.restore(trial.saved)
+                self._before[name] = (old, [])
+        return wishes
+
+    def make(self, name: str) -> Runner:
+        """A new runner by the code in force. Raises StrategyError."""
+        maker, code = self.makers[name], self.code.get(name)
+        if code is not None and code.base != maker.digest:
+            self.code.drop(name)  # the run began anew with another file: that one is meant
+            self.trials.drop(name)
+            code = None
+        return maker(code) if code is not None else maker()
+
+    def revive(self, name: str, now: Now) -> Wishes:
+        """A strategy as it was last saved, or at its start. What cannot start is refused and the others run."""
+        try:
+            self._enter(name, "on_start")
+            runner = self.make(name)
+            self._set_books(runner)
+            wishes = self._resume(name, runner, now)
+        except (Exception, SystemExit) as error:
+            if not self._keep:
+                raise
+            self.runners.pop(name, None)
+            self._fail(name, f"cannot start: {_said(error)}", error)
+            return NONE
+        finally:
+            self._leave()
+        self.runners[name] = runner
+        self._set_books(runner)
+        if self.state(name) is StrategyState.REGISTERED:
+            self.become(name, StrategyState.RUNNING)
+        return wishes
+
+    def _resume(self, name: str, runner: Runner, now: Now) -> Wishes:
+        if name in self.saved:
+            runner.restore(self.saved[name])
+            return NONE
+        wishes = runner.start(now.time)
+        if self._keep:
+            self.save(name, runner)  # what it wished at its start it does not wish again
+        return wishes
+
+    def _set_books(self, runner: Runner) -> None:
+        """Tell a runner what it has; a new one does not remember."""
+        for key, quantity in self._host.bookings.positions.items():
+            strategy, _, symbol = key.partition("/")
+            if strategy == runner.name:
+                runner.set_position(symbol, quantity)
+        runner.set_cash(self._host.cash(runner.name))
+
+    # --- calling --------------------------------------------------------------------------------------------------
+
+    def call(self, name: str, hook: str, what: object, now: Now) -> Wishes:
+        """Let one strategy hear of something. What it raises costs it this call; thrice in ten minutes ends it."""
+        runner = self.runners.get(name)
+        if runner is None:
+            return NONE
+        if self.state(name) is not StrategyState.RUNNING:
+            self._watch_only(name, runner, what)
+            return NONE
+        self._enter(name, hook)
+        try:
+            wishes: Wishes = getattr(runner, hook)(what, now.time)
+            if self._keep:
+                self.save(name, runner)
+        except (Exception, SystemExit) as error:
+            if not self._keep:
+                raise
+            return self._failed(name, hook, what, error, now)
+        finally:
+            self._leave()
+        if name in self._before:
+            self._survived(name, hook, what, now)
+        return wishes
+
+    def call_plain(self, name: str, hook: str, now: Now) -> Wishes:
+        """Call a hook that is given nothing but the time, once and for the last time: what it raises is only said."""
+        runner = self.runners.get(name)
+        if runner is None or self.state(name) is not StrategyState.RUNNING:
+            return NONE
+        try:
+            self._enter(name, hook)
+            wishes: Wishes = getattr(runner, hook)(now.time)
+            self.save(name, runner)
+        except (Exception, SystemExit) as error:
+            self._host.logged.append(f"{name} raised: " + "".join(traceback.format_exception(error)))
+            return NONE
+        finally:
+            self._leave()
+        return wishes
+
+    def _watch_only(self, name: str, runner: Runner, what: object) -> None:
+        """A paused strategy's indicators go on, so that it can go on too."""
+        if isinstance(what, Bar) and self.state(name) is StrategyState.PAUSED:
+            runner.feed(what)
+            self.save(name, runner)
+
+    def save(self, name: str, runner: Runner) -> None:
+        """Only what changed is written: most quotes change nothing."""
+        state = runner.snapshot()
+        if self.saved.get(name) != state:
+            self.saved[name] = state
+
+    def _enter(self, name: str, hook: str) -> None:
+        if self._keep:
+            self._mark(name, hook)
+
+    def _leave(self) -> None:
+        if self._keep:
+            self._mark("", "")
+
+    # --- failing --------------------------------------------------------------------------------------------------
+
+    def _failed(self, name: str, hook: str, what: object, error: BaseException, now: Now) -> Wishes:
+        self._host.logged.append(f"{name} raised: " + "".join(traceback.format_exception(error)))
+        if name in self._before:
+            return self._revert(name, hook, what, error, now)
+        self.count_failure(name, _said(error), _traceback(error), now)
+        return self.revive(name, now)
+
+    def count_failure(self, name: str, said: str, told: str, now: Now) -> None:
+        """One more failure of its own; the third in ten minutes ends it, and its protective stops stay."""
+        standing = self.standing.get(name, Standing())
+        recent = (*(t for t in standing.failures if now.time - t < FAILURES_WINDOW), now.time)
+        self.standing[name] = replace(standing, failures=recent)
+        if len(recent) >= FAILURES_MAX and standing.state is not StrategyState.FAILED:
+            text = f"failed {len(recent)} times in 10 minutes and is paused; its protective stops stay. {said}"
+            self.become(name, StrategyState.FAILED, text, told)
+
+    def bury(self, death: Death, now: Now) -> None:
+        """Our process died in a strategy's code, by a cause of its own. Called before anything else of a new life."""
+        if death.strategy in self.makers:
+            said = f"its process died in {death.hook}: {death.cause}"
+            self._host.logged.append(f"{death.strategy}: {said}")
+            self.count_failure(death.strategy, said, "", now)
+
+    def _fail(self, name: str, why: str, error: BaseException) -> None:
+        self._host.logged.append(f"{name} {why}\n" + "".join(traceback.format_exception(error)))
+        if self.state(name) is not StrategyState.FAILED:
+            self.become(name, StrategyState.FAILED, why)
+
+    # --- trials: a new version before its first bar ---------------------------------------------------------------
+
+    def try_out(self, runner: Runner, code: Code) -> None:
+        """Put a new version in the place of the old one, which stands by until the new one has survived a bar."""
+        name = runner.name
+        old = self.runners[name]
+        self.trials[name] = Trial(self.code.get(name), self.saved.get(name, {}))
+        self._before[name] = (old, [])
+        self.code[name] = code
+        self.runners[name] = runner
+        self.save(name, runner)
+
+    def _survived(self, name: str, hook: str, what: object, now: Now) -> None:
+        _, calls = self._before[name]
+        calls.append((hook, what, now.time))
+        if hook == "bar":
+            del self._before[name]
+            self.trials.drop(name)
+            self.notices.append(Notice(f"RELOAD_{name}", Severity.WARNING, "", holds=False))
+
+    def _revert(self, name: str, hook: str, what: object, error: BaseException, now: Now) -> Wishes:
+        """The new version broke: the old one hears what it missed, and goes on with what broke the new one."""
+        old, calls = self._before.pop(name)
+        trial = self.trials[name]
+        del self.trials[name]
+        if trial.code is None:
+            self.code.drop(name)
+        else:
+            self.code[name] = trial.code
+        self.runners[name] = old
+        self._set_books(old)
+        for missed, heard, time in calls:
+            getattr(old, missed)(heard, time)
+        self.saved[name] = old.snapshot()
+        text = f"{name}: the new version raised at its first bar, the old one goes on: {_said(error)}"
+        self.notices.append(Notice(f"RELOAD_{name}", Severity.WARNING, text + "\n" + _traceback(error)))
+        return self.call(name, hook, what, now)
+
+    # --- standing -------------------------------------------------------------------------------------------------
+
+    def state(self, name: str) -> StrategyState:
+        """Where a strategy is in its life."""
+        standing = self.standing.get(name)
+        return standing.state if standing is not None else StrategyState.REGISTERED
+
+    def become(self, name: str, state: StrategyState, why: str = "", told: str = "") -> None:
+        """Move a strategy along its life; the owner hears of it when it no longer runs."""
+        standing = self.standing.get(name, Standing())
+        assert state in STRATEGY_LIFE[standing.state], f"{name} cannot go from {standing.state} to {state}"
+        self.standing[name] = replace(standing, state=state, why=why)
+        severity = Severity.CRITICAL if state is StrategyState.FAILED else Severity.WARNING
+        text = f"strategy {name}: {state.value}. {why}" + (f"\n{told}" if told else "")
+        known = standing.state in (StrategyState.REGISTERED, StrategyState.RUNNING)
+        if state is not StrategyState.RUNNING or not known:
+            self.notices.append(Notice(f"STRATEGY_{name}", severity, text, state is not StrategyState.RUNNING))
+
+    def counter(self, name: str) -> int:
+        """The number of a strategy's last signal."""
+        standing = self.standing.get(name)
+        return standing.counter if standing is not None else 0
+
+    def count(self, name: str, at_least: int = 0) -> int:
+        """The number of its next signal; or make sure that it goes on beyond ``at_least``."""
+        standing = self.standing.get(name, Standing())
+        counter = max(standing.counter, at_least) if at_least else standing.counter + 1
+        self.standing[name] = replace(standing, counter=counter)
+        return counter
+
+
+def _said(error: BaseException) -> str:
+    """An error in one line: its kind and words."""
+    text = getattr(error, "text", "") or str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _traceback(error: BaseException) -> str:
+    """The last lines of a traceback, for an alert."""
+    lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
+    return "\n".join(lines[-TRACEBACK_LINES:])

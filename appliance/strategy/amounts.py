@@ -1,0 +1,123 @@
+"""What an author writes as a number, as the exact value that is meant. Every mistake names what may be given."""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
+from math import isfinite
+from numbers import Integral
+
+from appliance.domain.trading import OrderType, Side, Terms, TimeInForce, Trail
+from appliance.errors import StrategyError
+
+Number = int | Decimal | str | float
+_WHOLE = Decimal(1)
+_PRICE_HINT = "give a price in USD above 0, or leave it away"
+
+
+def shares(call: str, value: Number) -> Decimal:
+    """A quantity of shares. A float must be whole. Raises StrategyError on anything unclear."""
+    if isinstance(value, float) and isfinite(value) and value == int(value):
+        return Decimal(int(value))
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return Decimal(int(value))
+    number = _decimal(value) if isinstance(value, Decimal | str) else None
+    if number is None:
+        raise StrategyError(
+            f"{call}: quantity={value!r} is not a number of shares",
+            hint='give an int, a Decimal, a text such as "0.5", or a float without fraction; NaN is never an order',
+        )
+    return number
+
+
+def price(call: str, name: str, value: Number) -> Decimal:
+    """A price in USD; floats to 8 digits. Raises StrategyError unless it is finite and above 0."""
+    found = _exact(value)
+    if found is None or not found > 0:
+        raise StrategyError(f"{call}: {name}={value!r} is not a price", hint=_PRICE_HINT)
+    return found
+
+
+def optional_price(call: str, name: str, value: Number | None) -> Decimal | None:
+    """A price, or None."""
+    return None if value is None else price(call, name, value)
+
+
+def trail(call: str, name: str, value: Number | None) -> Trail | None:
+    """How far a trailing stop stays behind: USD, or percent as text ("2%"); None for None. Raises StrategyError."""
+    if value is None:
+        return None
+    percent = isinstance(value, str) and value.endswith("%")
+    found = _exact(value.removesuffix("%") if isinstance(value, str) else value)
+    if found is None or not found > 0 or (percent and not found < 100):
+        raise StrategyError(
+            f"{call}: {name}={value!r} is not a distance", hint='give USD above 0 (1.5), or percent below 100 ("2%")'
+        )
+    return Trail(found, percent)
+
+
+def sized(call: str, name: str, value: Number, unit: float, at: float) -> Decimal:
+    """Whole shares, towards 0, that ``value`` units of ``unit`` USD buy at a price of ``at`` USD; both finite floats.
+
+    Raises StrategyError for a value that is no finite number.
+    """
+    number = _exact(value)
+    if number is None:
+        raise StrategyError(f"{call}: {name}={value!r} is not a finite number", hint="give a number such as 0.5")
+    exact = number * Decimal(repr(unit)) / Decimal(repr(at))
+    return exact.quantize(_WHOLE, ROUND_DOWN)
+
+
+def side(call: str, value: Side | str) -> Side:
+    """BUY or SELL. Raises StrategyError."""
+    try:
+        return value if isinstance(value, Side) else Side(value)
+    except ValueError:
+        raise StrategyError(f"{call}: side={value!r} is not one", hint='write "buy" or "sell"') from None
+
+
+def terms(call: str, limit: Number | None, stop: Number | None, trailed: Number | None, force: str) -> Terms:
+    """How an order meets the market, by what is given. Raises StrategyError for what does not go together."""
+    kind = _TYPES.get((limit is not None, stop is not None, trailed is not None))
+    if kind is None:
+        raise StrategyError(
+            f"{call}: a trailing stop takes neither limit nor stop", hint="give trail= alone, or limit= and stop="
+        )
+    try:
+        time_in_force = TimeInForce(force)
+    except ValueError:
+        allowed = ", ".join(one.value for one in TimeInForce)
+        raise StrategyError(f"{call}: time_in_force={force!r} is not one", hint=f"one of {allowed}") from None
+    return Terms(
+        kind,
+        optional_price(call, "limit", limit),
+        optional_price(call, "stop", stop),
+        trail(call, "trail", trailed),
+        time_in_force,
+    )
+
+
+_TYPES = {
+    (False, False, False): OrderType.MARKET,
+    (True, False, False): OrderType.LIMIT,
+    (False, True, False): OrderType.STOP,
+    (True, True, False): OrderType.STOP_LIMIT,
+    (False, False, True): OrderType.TRAILING_STOP,
+}
+"""Which order it is, by whether limit, stop and trail are given."""
+
+
+def _exact(value: Number) -> Decimal | None:
+    """A finite number, floats to 8 digits; None when it is none."""
+    if isinstance(value, float):  # numpy's too
+        return _decimal(repr(round(float(value), 8)))
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return Decimal(int(value))
+    return _decimal(value) if isinstance(value, Decimal | str) else None
+
+
+def _decimal(value: Decimal | str) -> Decimal | None:
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
