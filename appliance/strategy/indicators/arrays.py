@@ -110,7 +110,8 @@ def weighted_sums(whole: Ints, period: int) -> Ints:
     (whole,) = within(period * (period + 1) // 2 * largest(whole), whole)
     places = np.arange(1, len(whole) + 1).astype(whole.dtype)
     sums = window_sums(whole, period)
-    return window_sums(whole * places, period) - sums * places[: len(sums)] + sums
+    weighted: Ints = window_sums(whole * places, period) - sums * places[: len(sums)] + sums
+    return weighted
 
 
 def moments(whole: Ints, period: int) -> tuple[Ints, Ints]:
@@ -163,12 +164,14 @@ def warm(values: Floats, length: int) -> Floats:
 
 def highest(values: Floats, period: int) -> Floats:
     """The largest of each ``period`` values in a row."""
-    return _windows(values, period).max(axis=1)
+    most: Floats = _windows(values, period).max(axis=1)
+    return most
 
 
 def lowest(values: Floats, period: int) -> Floats:
     """The smallest of each ``period`` values in a row."""
-    return _windows(values, period).min(axis=1)
+    least: Floats = _windows(values, period).min(axis=1)
+    return least
 
 
 def _windows(values: Floats, period: int) -> Floats:
