@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from appliance.domain.market import DAY, Session, Sessions
+from appliance.domain.market import AlwaysOpen, Session, Sessions
 from appliance.errors import DataError
 
 FIRST_DATE = "1998-01-01"
 """Where the table begins, when the caller does not say."""
 YEARS_AHEAD = 2
 """How far beyond the caller's date a table must reach."""
-
-
-class AlwaysOpen(Sessions):
-    """A market that never closes: one session a UTC day, and everything is inside."""
-
-    def __init__(self) -> None:
-        super().__init__(())
-
-    def at(self, time: int) -> Session:
-        """The UTC day that contains ``time`` (ns UTC)."""
-        start = time - time % DAY
-        return Session(datetime.fromtimestamp(start // 1_000_000_000, UTC).date().isoformat(), start, start + DAY)
-
-    def next_open(self, time: int) -> int:
-        """The next UTC midnight (ns) after ``time``."""
-        return time - time % DAY + DAY
-
-    def contains(self, start: int, end: int) -> bool:
-        """Always."""
-        return True
 
 
 def always_open() -> AlwaysOpen:

@@ -6,8 +6,10 @@ Prices are USD, raw (unadjusted); sizes and volumes are shares.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from datetime import date
 
 from msgspec import Struct
 
@@ -15,12 +17,35 @@ SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+WEEK = 7 * DAY
 
 TIMEFRAMES: dict[str, int] = {
     "1s": SECOND, "5s": 5 * SECOND, "10s": 10 * SECOND, "15s": 15 * SECOND, "30s": 30 * SECOND,
     "1m": MINUTE, "5m": 5 * MINUTE, "15m": 15 * MINUTE, "30m": 30 * MINUTE, "1h": HOUR, "1d": DAY,
 }  # fmt: skip
-"""Name of each timeframe and its nominal length in ns; a session-aligned bar may be shorter."""
+"""Name of each timeframe that data come in and its nominal length in ns; a session-aligned bar may be shorter."""
+
+UNITS: dict[str, int] = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK, "mo": 30 * DAY}
+"""What a length of time is counted in, and its nominal length in ns."""
+_TIMEFRAME = re.compile(r"([1-9][0-9]{0,4})(s|m|h|d|w|mo)")
+
+
+def timeframe_parts(text: str) -> tuple[int, str]:
+    """Count and unit of a length of time: ``"15m"`` is ``(15, "m")``. Raises ValueError naming what is allowed."""
+    found = _TIMEFRAME.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise ValueError(f"{text!r}: write a whole number and {', '.join(UNITS)}, such as 30s, 5m, 1h, 1d, 1w or 1mo")
+    count, unit = int(found[1]), found[2]
+    if unit in ("s", "m", "h") and count * UNITS[unit] >= DAY:
+        raise ValueError(f"{text!r}: seconds, minutes and hours stay below a day; write 1d, 1w or 1mo")
+    return count, unit
+
+
+def timeframe_ns(text: str) -> int:
+    """Nominal length (ns) of a timeframe: ``timeframe_ns("15m")``. Days are 24 hours and months 30 days here, whatever
+    the sessions are. Raises ValueError naming what is allowed."""
+    count, unit = timeframe_parts(text)
+    return count * UNITS[unit]
 
 
 class Instrument(Struct, frozen=True):
@@ -124,6 +149,7 @@ class Sessions:
     def __init__(self, sessions: Sequence[Session]) -> None:
         self._sessions = tuple(sessions)
         self._opens = [session.open for session in self._sessions]
+        self._closes = [session.close for session in self._sessions]
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -147,3 +173,52 @@ class Sessions:
         """Whether ``[start, end)`` (ns UTC) lies inside one session."""
         session = self.at(start)
         return session is not None and end <= session.close
+
+    def coming(self, time: int) -> Session | None:
+        """The session that contains ``time`` (ns UTC), else the next one, or None beyond the table."""
+        index = bisect_right(self._closes, time)
+        return self._sessions[index] if index < len(self._sessions) else None
+
+    def previous(self, time: int) -> Session | None:
+        """The last session that had closed at ``time`` (ns UTC), or None before the table."""
+        index = bisect_right(self._closes, time) - 1
+        return self._sessions[index] if index >= 0 else None
+
+    def number(self, session: Session) -> int:
+        """Which session it is: neighbours differ by one."""
+        return bisect_right(self._opens, session.open) - 1
+
+
+class AlwaysOpen(Sessions):
+    """A market that never closes: one session a UTC day, and everything is inside."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def at(self, time: int) -> Session:
+        """The UTC day that contains ``time`` (ns UTC)."""
+        start = time - time % DAY
+        return Session(date.fromordinal(_EPOCH + start // DAY).isoformat(), start, start + DAY)
+
+    def next_open(self, time: int) -> int:
+        """The next UTC midnight (ns) after ``time``."""
+        return time - time % DAY + DAY
+
+    def contains(self, start: int, end: int) -> bool:
+        """Always."""
+        return True
+
+    def coming(self, time: int) -> Session:
+        """The UTC day that contains ``time`` (ns UTC)."""
+        return self.at(time)
+
+    def previous(self, time: int) -> Session:
+        """The UTC day before that of ``time`` (ns UTC)."""
+        return self.at(time - time % DAY - DAY)
+
+    def number(self, session: Session) -> int:
+        """Days since 1970."""
+        return session.open // DAY
+
+
+_EPOCH = date(1970, 1, 1).toordinal()

@@ -6,7 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.domain.market import Bar, MarketEvent, Quote, QuoteBar, Session, Sessions, Trade, known_at, last_price
+from appliance.domain.market import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    TIMEFRAMES,
+    AlwaysOpen,
+    Bar,
+    MarketEvent,
+    Quote,
+    QuoteBar,
+    Session,
+    Sessions,
+    Trade,
+    known_at,
+    last_price,
+    timeframe_ns,
+)
 
 TABLE = Sessions([Session("2026-01-05", 100, 200), Session("2026-01-06", 300, 400), Session("2026-01-07", 400, 450)])
 
@@ -41,6 +58,9 @@ def test_bisection_agrees_with_looking_at_every_session(edges: list[int], time: 
     table = Sessions(rows)
     assert table.at(time) == next((row for row in rows if row.open <= time < row.close), None)
     assert table.next_open(time) == min((row.open for row in rows if row.open > time), default=None)
+    assert table.coming(time) == next((row for row in rows if row.close > time), None)
+    assert table.previous(time) == next((row for row in reversed(rows) if row.close <= time), None)
+    assert [table.number(row) for row in rows] == list(range(len(rows)))
     assert list(table) == rows
     assert len(table) == len(rows)
 
@@ -56,3 +76,29 @@ def test_bisection_agrees_with_looking_at_every_session(edges: list[int], time: 
 )
 def test_an_event_is_known_at_its_end_and_leaves_a_price(event: MarketEvent, time: int, price: float) -> None:
     assert (known_at(event), last_price(event)) == (time, price)
+
+
+def test_the_days_of_a_market_that_never_closes_follow_each_other() -> None:
+    table = AlwaysOpen()
+    day = Session("1970-01-04", 3 * DAY, 4 * DAY)
+    assert table.at(3 * DAY) == table.coming(4 * DAY - 1) == table.previous(4 * DAY) == day
+    assert table.previous(day.open) == table.at(2 * DAY)
+    assert table.number(table.coming(day.close)) == table.number(day) + 1 == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("30s", 30 * SECOND), ("15m", 15 * MINUTE), ("90m", 90 * MINUTE), ("23h", 23 * HOUR), ("1d", DAY), ("2w", 14 * DAY),
+     ("1mo", 30 * DAY), *TIMEFRAMES.items()],
+)  # fmt: skip
+def test_a_timeframe_has_a_nominal_length(text: str, length: int) -> None:
+    assert timeframe_ns(text) == length
+
+
+@pytest.mark.parametrize(
+    "text", ["", "m", "0m", "05m", "5 m", "5M", "5min", "1.5h", "24h", "86400s", "123456s", "-1d", 5]
+)
+def test_what_is_no_timeframe_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(ValueError, match=r"30s, 5m, 1h, 1d, 1w or 1mo|write 1d, 1w or 1mo") as caught:
+        timeframe_ns(text)
+    assert repr(text) in str(caught.value)
