@@ -14,12 +14,17 @@ Value = str | int | float | bool | Decimal
 
 
 class Param:
-    """A declared parameter: its default, type and what is allowed. ``name`` and ``type`` come from the class body."""
+    """A declared parameter: its default, type and what is allowed. ``name`` and ``type`` come from the class body.
 
-    __slots__ = ("choices", "default", "help", "high", "low", "name", "type")
+    A ``live`` one may be changed while the strategy runs; the others wait for a reload.
+    """
 
-    def __init__(self, default: Any, low: Any, high: Any, choices: Sequence[Any] | None, help: str) -> None:
-        self.default, self.low, self.high, self.help = default, low, high, help
+    __slots__ = ("choices", "default", "help", "high", "live", "low", "name", "type")
+
+    def __init__(
+        self, default: Any, low: Any, high: Any, choices: Sequence[Any] | None, help: str, live: bool = False
+    ) -> None:
+        self.default, self.low, self.high, self.help, self.live = default, low, high, help, live
         self.choices = None if choices is None else tuple(choices)
         self.name = ""
         self.type = ""
@@ -49,13 +54,22 @@ class Param:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
 
-def param(default: Any, low: Any = None, high: Any = None, choices: Sequence[Any] | None = None, help: str = "") -> Any:
+def param(
+    default: Any,
+    low: Any = None,
+    high: Any = None,
+    choices: Sequence[Any] | None = None,
+    help: str = "",
+    live: bool = False,
+) -> Any:
     """Declare a parameter: ``fast: int = param(10, low=2, high=100, help="bars")``.
 
     The annotation is its type: str, int, float, bool or Decimal. ``low`` and ``high`` are inclusive. Inside the
-    strategy ``self.fast`` is the value. A default outside its own range raises StrategyError when the class is made.
+    strategy ``self.fast`` is the value. With ``live=True`` the owner may change it while the strategy runs, between two
+    hooks: read ``self.fast`` each time, and let no indicator depend on it. A default outside its own range raises
+    StrategyError when the class is made.
     """
-    return Param(default, low, high, choices, help)
+    return Param(default, low, high, choices, help, live)
 
 
 def collect(owner: str, annotations: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Param]:
@@ -78,7 +92,37 @@ def collect(owner: str, annotations: Mapping[str, Any], body: Mapping[str, Any])
 
 def configure(owner: str, declared: Mapping[str, Param], values: Mapping[str, Value]) -> dict[str, Value]:
     """All parameters with their values, defaults filled in. Raises one StrategyError that lists every mistake."""
-    taken = {name: one.default for name, one in declared.items()}
+    taken, mistakes = _take(declared, values)
+    if mistakes:
+        have = "; ".join(f"{name}: {one.allowed}" for name, one in declared.items()) or "none"
+        raise StrategyError(f"{owner}: " + "\n  ".join(mistakes), hint=f"parameters of {owner} are {have}")
+    return {name: taken.get(name, one.default) for name, one in declared.items()}
+
+
+def retune(
+    owner: str, declared: Mapping[str, Param], current: Mapping[str, Value], changes: Mapping[str, Value]
+) -> dict[str, Value]:
+    """Those of ``changes`` that differ from ``current``, in their declared types, to be taken while running.
+
+    Raises one StrategyError that lists every mistake: unknown, wrong type, out of range, not live. What is not live may
+    be named when its value stays as it is.
+    """
+    taken, mistakes = _take(declared, changes)
+    changed = {name: value for name, value in taken.items() if value != current.get(name)}
+    mistakes += [
+        f"parameter {name} is not live, so it stays {current.get(name)!r} while running: reload to change it"
+        for name in changed
+        if not declared[name].live
+    ]
+    if mistakes:
+        live = "; ".join(f"{name}: {one.allowed}" for name, one in declared.items() if one.live) or "none"
+        raise StrategyError(f"{owner}: " + "\n  ".join(mistakes), hint=f"live parameters of {owner} are {live}")
+    return changed
+
+
+def _take(declared: Mapping[str, Param], values: Mapping[str, Value]) -> tuple[dict[str, Value], list[str]]:
+    """What is right of some values, in the declared types, and the mistakes in the others."""
+    taken: dict[str, Value] = {}
     mistakes = []
     for name, value in values.items():
         if name not in declared:
@@ -88,10 +132,7 @@ def configure(owner: str, declared: Mapping[str, Param], values: Mapping[str, Va
             taken[name] = declared[name].take(value)
         except StrategyError as error:
             mistakes.append(error.text)
-    if mistakes:
-        have = "; ".join(f"{name}: {one.allowed}" for name, one in declared.items()) or "none"
-        raise StrategyError(f"{owner}: " + "\n  ".join(mistakes), hint=f"parameters of {owner} are {have}")
-    return taken
+    return taken, mistakes
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

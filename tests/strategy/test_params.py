@@ -8,6 +8,7 @@ import pytest
 
 from appliance.errors import StrategyError
 from appliance.strategy import Strategy, param
+from appliance.strategy.params import retune
 
 
 class Every(Strategy):
@@ -130,3 +131,54 @@ def test_a_declaration_that_cannot_work_is_refused_when_the_class_is_made(annota
 def test_a_plain_value_over_an_inherited_parameter_is_refused_because_it_would_be_ignored():
     with pytest.raises(StrategyError, match="would be ignored"):
         type("Faster", (Every,), {"fast": 3})
+
+
+class Tuned(Strategy):
+    symbol: str = param("SPY")
+    entry: float = param(2.0, low=0.5, high=6.0, live=True)
+    shares: int = param(100, low=1, live=True)
+    window: int = param(30, low=5)
+
+
+NOW = {"symbol": "SPY", "entry": 2.0, "shares": 100, "window": 30}
+
+
+def test_a_parameter_is_live_only_when_it_says_so():
+    assert {name for name, one in Tuned.params.items() if one.live} == {"entry", "shares"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "taken"),
+    [
+        ({"entry": "1.5"}, {"entry": 1.5}),
+        ({"entry": "3", "shares": "7"}, {"entry": 3.0, "shares": 7}),
+        ({"entry": "2.0"}, {}),  # as it is
+        ({"window": "30", "shares": "1"}, {"shares": 1}),  # what is not live may be named if it stays
+        ({}, {}),
+    ],
+)
+def test_live_parameters_are_taken_while_running(changes, taken):
+    assert retune("Tuned", Tuned.params, NOW, changes) == taken
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"window": "31"}, "parameter window is not live, so it stays 30 while running: reload to change it"),
+        ({"entry": "9"}, "parameter entry = '9' is not allowed; allowed: a number from 0.5 to 6.0"),
+        ({"entry": "two"}, "a number from 0.5 to 6.0"),
+        ({"entri": "2"}, "unknown parameter 'entri'; did you mean 'entry'?"),
+    ],
+)
+def test_what_cannot_be_changed_while_running_is_refused_with_the_reason(changes, words):
+    with pytest.raises(StrategyError) as caught:
+        retune("Tuned", Tuned.params, NOW, changes)
+    assert words in caught.value.text
+    assert "entry: a number from 0.5 to 6.0" in caught.value.hint
+
+
+def test_one_refusal_lists_every_mistake_of_a_change():
+    with pytest.raises(StrategyError) as caught:
+        retune("Tuned", Tuned.params, NOW, {"window": "9", "entry": "0", "zzz": "1", "shares": "5"})
+    assert all(word in caught.value.text for word in ("window is not live", "entry = '0'", "'zzz'"))
+    assert "shares" not in caught.value.text
