@@ -1,7 +1,8 @@
 """The simulated market: the paper broker's brain. It refuses a second order with an id.
 
 Reports and fills go to ``venue/answers``. A fill's key is its order id and the quantity filled so far, so that it is
-the same wherever it is told from.
+the same wherever it is told from. What one order of an ``oco`` group fills, the others lose, also one that arrives
+later; where one event could fill a stop and a take-profit of a group, the stop is met first.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 
 from appliance.core.base import Core, Rows
 from appliance.core.commission import Commission
-from appliance.core.matching import meet, path, triggered
+from appliance.core.matching import UNSET, begun, meet, path, trailed, triggered
 from appliance.core.streams import Writers
 from appliance.domain.market import MarketEvent, Sessions
 from appliance.domain.messages import (
@@ -27,15 +28,20 @@ from appliance.domain.messages import (
     VenueSnapshot,
 )
 from appliance.domain.orders import OrderEvent
-from appliance.domain.trading import ZERO, Order, OrderType, Side, TimeInForce
+from appliance.domain.trading import ZERO, Order, OrderType, Side, TimeInForce, Trail
 
 ANSWERS = "venue/answers"
 REMEMBERED = 20_000
-"""Ended orders, and fills, the venue can still tell of."""
+"""Ended orders, fills and groups the venue can still tell of."""
+STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
+AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 
 
 class Resting(Struct, frozen=True):
-    """An order that waits in the market. ``known`` is since when (ns UTC), ``expires`` when a DAY order ends (or 0)."""
+    """An order that waits in the market. ``known`` is since when (ns UTC), ``expires`` when a DAY order ends (or 0).
+
+    ``stop`` of a trailing stop is where it stands by now (USD), 0 before it has seen a price.
+    """
 
     id: str
     symbol: str
@@ -48,14 +54,23 @@ class Resting(Struct, frozen=True):
     time_in_force: TimeInForce
     known: int
     expires: int
+    trail: Trail | None = None
+    oco: str = ""
 
 
 class Ended(Struct, frozen=True):
-    """How an order that no longer rests came to its end."""
+    """How an order that no longer rests came to its end; ``stop`` is where a trailing stop stood (USD)."""
 
     event: OrderEvent
     text: str = ""
     filled: Decimal = ZERO
+    stop: Decimal | None = None
+
+
+class Group(Struct, frozen=True):
+    """Orders of which one cancels the others: ``left`` shares may still be filled by all of them together."""
+
+    left: Decimal
 
 
 class MarketSimulator(Core):
@@ -76,6 +91,7 @@ class MarketSimulator(Core):
         self._sessions = sessions
         self.resting = self.table("resting", Resting)
         self.ended = self.table("ended", Ended)
+        self.groups = self.table("group", Group)
         self.fills = self.table("fill", VenueFill)
         self.positions = self.table("position", Decimal)
         self.balance = self.table("balance", Decimal)
@@ -104,17 +120,30 @@ class MarketSimulator(Core):
         if not (order.quantity.is_finite() and order.quantity > 0):
             self._end(order.id, OrderEvent.REJECT, now, f"quantity {order.quantity} is not positive")
             return
-        self.resting[order.id] = self._rest(order, now)
+        resting = self._joined(self._rest(order, now))
+        if resting.quantity <= 0:
+            self._end(order.id, OrderEvent.CANCEL, now, "the other order of its group was filled")
+            return
+        self.resting[order.id] = resting
         self._report(order.id, OrderEvent.ACCEPT, now)
+
+    def _joined(self, order: Resting) -> Resting:
+        """An order as its group lets it in: for no more shares than the others have left."""
+        if not order.oco:
+            return order
+        group = self.groups.get(order.oco, Group(order.quantity))
+        self.groups[order.oco] = group
+        _bound(self.groups)
+        return replace(order, quantity=min(order.quantity, group.left))
 
     def _rest(self, order: Order, now: Now) -> Resting:
         known = now.time if order.protects else order.intent.decided.time
         limit = float(order.limit_price) if order.limit_price is not None else 0.0
-        stop = float(order.stop_price) if order.stop_price is not None else 0.0
+        stop = float(order.stop_price) if order.stop_price is not None else UNSET
         expires = self._closing(known) if order.time_in_force is TimeInForce.DAY else 0
         return Resting(
             order.id, order.symbol, order.side, order.type, order.quantity, ZERO, limit, stop, order.time_in_force,
-            known, expires,
+            known, expires, order.trail, order.oco,
         )  # fmt: skip
 
     def _closing(self, known: int) -> int:
@@ -140,11 +169,12 @@ class MarketSimulator(Core):
         for fill in [fill for fill in self.fills.values() if fill.order_id == order_id]:
             self.send(ANSWERS, replace(fill, at=now.time), now)
         if order_id in self.resting:
-            self._report(order_id, OrderEvent.ACCEPT, now, filled=self.resting[order_id].filled)
+            resting = self.resting[order_id]
+            self._report(order_id, OrderEvent.ACCEPT, now, filled=resting.filled, stop=_stands(resting))
         elif order_id in self.ended:
             ended = self.ended[order_id]
             if ended.event is not OrderEvent.FILL:
-                self._report(order_id, ended.event, now, ended.text, ended.filled)
+                self._report(order_id, ended.event, now, ended.text, ended.filled, ended.stop)
         else:
             self._report(order_id, OrderEvent.ABSENT, now)
 
@@ -169,12 +199,14 @@ class MarketSimulator(Core):
         self.market(event.body.quotes, now)
 
     def market(self, events: tuple[MarketEvent, ...], now: Now) -> None:
-        """Let resting orders meet market events, in the order they were placed."""
+        """Let resting orders meet market events, in the order they were placed; take-profits of a group come last."""
         if not self.resting:
             return
         for happened in events:
-            for order in [order for order in self.resting.values() if order.symbol == happened.symbol]:
-                self._match(order, happened, now)
+            orders = [order for order in self.resting.values() if order.symbol == happened.symbol]
+            for order_id in [order.id for order in sorted(orders, key=_comes_last)]:
+                if order_id in self.resting:  # another of its group may have ended it
+                    self._match(self.resting[order_id], happened, now)
 
     def _match(self, order: Resting, happened: MarketEvent, now: Now) -> None:
         way = path(happened, order.side, order.known)
@@ -186,18 +218,26 @@ class MarketSimulator(Core):
         if order.type is OrderType.STOP_LIMIT and triggered(order.side, order.stop, way):
             self.resting[order.id] = replace(order, type=OrderType.LIMIT, known=way.end)
             return
-        met = meet(order.type, order.side, order.limit, order.stop, way)
+        stop = begun(order.side, order.stop, order.trail, way) if order.trail is not None else order.stop
+        met = meet(order.type, order.side, order.limit, stop, way)
         if met is not None:
             self._fill(order, met[0], met[1], now)
-        elif order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+        elif order.time_in_force in AT_ONCE:
             self._end(order.id, OrderEvent.CANCEL, now)
+        elif order.trail is not None:
+            self._trail(order, trailed(order.side, stop, order.trail, way))
+
+    def _trail(self, order: Resting, stop: float) -> None:
+        if stop != order.stop:
+            self.resting[order.id] = replace(order, stop=stop)
 
     def portion(self, order: Resting) -> Decimal:
         """How many shares of ``order`` are filled when it meets the market: all that remain."""
         return order.quantity - order.filled
 
     def _fill(self, order: Resting, price: float, time: int, now: Now) -> None:
-        quantity = self.portion(order)
+        whole = order.time_in_force is TimeInForce.FOK
+        quantity = order.quantity - order.filled if whole else self.portion(order)
         filled = order.filled + quantity
         exact = Decimal(repr(price))
         key = f"{order.id}:{filled}"
@@ -208,24 +248,63 @@ class MarketSimulator(Core):
         signed = quantity * order.side.sign
         self.positions[order.symbol] = self.positions.get(order.symbol, ZERO) + signed
         self.balance["cash"] = self.cash - signed * exact - commission
-        if filled == order.quantity:
+        self._remain(replace(order, filled=filled))
+        self.send(ANSWERS, fill, now)
+        if order.oco:
+            self._lessen(order, quantity, now)
+        if order.time_in_force is TimeInForce.IOC and order.id in self.resting:
+            self._end(order.id, OrderEvent.CANCEL, now)
+
+    def _remain(self, order: Resting) -> None:
+        """What rests of an order that was filled; a stop that has been hit is a market order from then on."""
+        if order.filled == order.quantity:
             del self.resting[order.id]
             self.ended[order.id] = Ended(OrderEvent.FILL)
             _bound(self.ended)
+        elif order.type in STOPS:
+            self.resting[order.id] = replace(order, type=OrderType.MARKET, trail=None)
         else:
-            self.resting[order.id] = replace(order, filled=filled)
-        self.send(ANSWERS, fill, now)
+            self.resting[order.id] = order
+
+    def _lessen(self, order: Resting, quantity: Decimal, now: Now) -> None:
+        """The other orders of a group lose what one of them filled; one that has nothing left is cancelled."""
+        left = self.groups[order.oco].left - quantity
+        self.groups[order.oco] = Group(left)
+        for other in [other for other in self.resting.values() if other.oco == order.oco and other.id != order.id]:
+            most = min(other.quantity, other.filled + left)
+            if most > other.filled:
+                self.resting[other.id] = replace(other, quantity=most)
+            else:
+                self._end(other.id, OrderEvent.CANCEL, now, "the other order of its group was filled")
 
     def _end(self, order_id: str, how: OrderEvent, now: Now, text: str = "") -> None:
         resting = self.resting.get(order_id)
         filled = resting.filled if resting is not None else ZERO
+        stop = _stands(resting) if resting is not None else None
         self.resting.drop(order_id)
-        self.ended[order_id] = Ended(how, text, filled)
+        self.ended[order_id] = Ended(how, text, filled, stop)
         _bound(self.ended)
-        self._report(order_id, how, now, text, filled)
+        self._report(order_id, how, now, text, filled, stop)
 
-    def _report(self, order_id: str, how: OrderEvent, now: Now, text: str = "", filled: Decimal = ZERO) -> None:
-        self.send(ANSWERS, VenueReport(order_id, how, now.time, order_id, text, filled), now)
+    def _report(
+        self,
+        order_id: str,
+        how: OrderEvent,
+        now: Now,
+        text: str = "",
+        filled: Decimal = ZERO,
+        stop: Decimal | None = None,
+    ) -> None:
+        self.send(ANSWERS, VenueReport(order_id, how, now.time, order_id, text, filled, stop), now)
+
+
+def _stands(order: Resting) -> Decimal | None:
+    """Where a trailing stop stands (USD)."""
+    return Decimal(repr(order.stop)) if order.trail is not None and order.stop != UNSET else None
+
+
+def _comes_last(order: Resting) -> bool:
+    return bool(order.oco) and order.type is OrderType.LIMIT
 
 
 def _bound(rows: Rows[Any]) -> None:

@@ -1,15 +1,21 @@
 """At what price one order meets one market event. Pessimistic where the event leaves a choice.
 
 A bar that started before the order was known can only be met at its close. A gapped stop fills at the open. A limit
-needs a price through it. Prices are USD floats here and Decimals outside.
+needs a price through it. A trailing stop is tested before it moves, as if the worst price of a bar came first. Prices
+are USD floats here and Decimals outside.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec import Struct
 
 from appliance.domain.market import Bar, MarketEvent, Quote, QuoteBar
-from appliance.domain.trading import OrderType, Side
+from appliance.domain.trading import OrderType, Side, Trail
+
+UNSET = 0.0
+"""The stop price of a trailing stop that has not seen a price yet."""
 
 
 class Path(Struct, frozen=True, gc=False):
@@ -55,9 +61,28 @@ def meet(kind: OrderType, side: Side, limit: float, stop: float, path: Path) -> 
         return path.open, path.start
     if kind is OrderType.LIMIT:
         return _meet_limit(side, limit, path)
-    if kind is OrderType.STOP:
+    if kind in (OrderType.STOP, OrderType.TRAILING_STOP):
         return _meet_stop(side, stop, path)
     return None
+
+
+def begun(side: Side, stop: float, trail: Trail, path: Path) -> float:
+    """The stop price (USD) that is tested on ``path``: ``stop`` as it stands, at least where it begins at the open."""
+    return _tighter(side, stop, trail, path.open)
+
+
+def trailed(side: Side, stop: float, trail: Trail, path: Path) -> float:
+    """The stop price after ``path`` has not met it: behind the best price of it, and never looser than ``stop``."""
+    return _tighter(side, stop, trail, path.low if side is Side.BUY else path.high)
+
+
+def _tighter(side: Side, stop: float, trail: Trail, price: float) -> float:
+    exact = Decimal(repr(price))  # so that 100.1 less 0.3 is 99.8
+    behind = exact * trail.distance / 100 if trail.percent else trail.distance
+    new = float(exact + behind if side is Side.BUY else exact - behind)
+    if stop == UNSET:
+        return new
+    return min(stop, new) if side is Side.BUY else max(stop, new)
 
 
 def triggered(side: Side, stop: float, path: Path) -> bool:

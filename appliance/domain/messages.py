@@ -135,7 +135,8 @@ class VenueLook(Struct, frozen=True):
 class VenueReport(Struct, frozen=True):
     """What the venue says of one order: an answer or a hint. LOSE: no answer came; ABSENT: it has no such id.
 
-    ``filled`` are the shares filled by then, so that an end is not believed before its fills are known.
+    ``filled`` are the shares filled by then, so that an end is not believed before its fills are known; ``stop`` is the
+    price (USD) a trailing stop has come to.
     """
 
     order_id: str
@@ -144,6 +145,7 @@ class VenueReport(Struct, frozen=True):
     venue_id: str = ""
     text: str = ""
     filled: Decimal = Decimal(0)
+    stop: Decimal | None = None
 
 
 class VenueFill(Struct, frozen=True):

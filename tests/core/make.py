@@ -49,7 +49,7 @@ def order(wanted: Intent | None = None, status: OrderStatus = OrderStatus.ACCEPT
     made = Order(
         id=wanted.id, intent=wanted, approval=approved(wanted), status=status, symbol=wanted.symbol, side=wanted.side,
         quantity=wanted.quantity, type=wanted.type, limit_price=wanted.limit_price, stop_price=wanted.stop_price,
-        time_in_force=wanted.time_in_force, attempt=1,
+        time_in_force=wanted.time_in_force, attempt=1, trail=wanted.trail,
     )  # fmt: skip
     return replace(made, **given)
 
