@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
+from typing import cast
 
 import msgspec
 from msgspec import Struct
@@ -30,20 +31,24 @@ from appliance.core.wishes import Runner
 from appliance.data.options import FileOptions
 from appliance.domain import topics
 from appliance.domain.market import Session, Sessions
-from appliance.domain.messages import Event
+from appliance.domain.messages import Event, local
+from appliance.domain.operations import Death
 from appliance.errors import EnvironmentFault, StrategyError
-from appliance.shell import mosquitto
+from appliance.shell import deaths, marker, mosquitto
 from appliance.shell.bus import EventBus
 from appliance.shell.clock import DataClock, MachineClock
 from appliance.shell.engine import CoreEngine, Hooks
 from appliance.shell.journal import Journal
 from appliance.shell.latchfiles import LatchFiles
 from appliance.shell.locks import Lock
+from appliance.shell.marker import Marker
 from appliance.shell.notify import Notifier
 from appliance.shell.paths import StatePaths
 from appliance.venues.paper import PAPER, PaperVenue
 
 SECOND = 1_000_000_000
+LOAD = "load"
+"""The mark of a strategy that is being loaded."""
 PAPER_TRAITS = VenueTraits(look_every=60 * SECOND)
 """The paper broker is in our own process: it answers at once and for good, and a look a minute is enough."""
 
@@ -63,7 +68,7 @@ class RunSpec(Struct, frozen=True):
 
     ``files`` empty means the simulated market. ``speed`` is "max" or a multiple of real time. ``sessions`` is the
     exchange's table, or None for always open. Validities are ns. ``inputs`` are digests of the files a recorded run
-    was begun with, by path.
+    was begun with, by path. ``host_memory`` is how many bytes a host may allocate beyond its start (0: no limit).
     """
 
     box: str
@@ -84,6 +89,7 @@ class RunSpec(Struct, frozen=True):
     build: str = ""
     settings: str = ""
     inputs: dict[str, str] = {}
+    host_memory: int = 0
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -132,7 +138,15 @@ def write_spec(paths: StatePaths, spec: RunSpec) -> None:
 # --- cores --------------------------------------------------------------------------------------------------------
 
 
-def runner_factory(strategy: StrategySpec) -> Callable[[], Runner]:
+Mark = Callable[[str, str], None]
+"""Told of a strategy and its hook before the hook runs, and of "" and "" when it is over."""
+
+
+def unmarked(strategy: str, hook: str) -> None:
+    """Nobody asks which hook runs: its process cannot die of it alone."""
+
+
+def runner_factory(strategy: StrategySpec, mark: Mark = unmarked) -> Callable[[], Runner]:
     """How to make one strategy anew. Raises StrategyError when its file cannot be read or does not load."""
     try:
         source = Path(strategy.file).read_text()
@@ -142,21 +156,36 @@ def runner_factory(strategy: StrategySpec) -> Callable[[], Runner]:
 
     from appliance.strategy import loader  # here: who runs no strategy pays for none
 
+    params = strategy.params
+
     def make() -> Runner:
-        return loader.load(
-            source, strategy.file, name=strategy.name, class_name=strategy.class_name or None, params=strategy.params
-        )
+        mark(strategy.name, LOAD)  # its file is run, and on_start for trial; what ends the process leaves the mark
+        try:
+            runner = loader.load(
+                source, strategy.file, name=strategy.name, class_name=strategy.class_name or None, params=params
+            )
+        except Exception:
+            mark("", "")
+            raise
+        mark("", "")
+        return runner
 
     make()
     return make
 
 
-def core_of(process: str, spec: RunSpec) -> Callable[[Writers], Core]:
-    """How to build the core of a process (``paper`` is the broker inside the gateway's process)."""
+def core_of(
+    process: str, spec: RunSpec, mark: Mark = unmarked, death: Death | None = None
+) -> Callable[[Writers], Core]:
+    """How to build the core of a process (``paper`` is the broker inside the gateway's process).
+
+    ``mark`` is told which strategy's hook runs; ``death`` is what the process died of last time. Raises StrategyError
+    when a strategy does not load and the data is recorded; live, it is refused and the rest runs.
+    """
     kind, _, name = process.partition("@")
     if kind == "host":
-        makers = [runner_factory(s) for s in spec.strategies if (s.host or s.name) == name]
-        return lambda writers: HostCore(process, writers, makers, spec.intent_valid)
+        makers = [_maker(s, mark, death, spec.lockstep) for s in spec.strategies if (s.host or s.name) == name]
+        return lambda writers: HostCore(process, writers, makers, spec.intent_valid, mark=mark)
     built: dict[str, Callable[[Writers], Core]] = {
         "feed": lambda writers: FeedCore(process, writers, _barrier(spec)),
         "guard": lambda writers: GuardCore(process, writers, rules(spec.limits), spec.approval_valid),
@@ -165,6 +194,22 @@ def core_of(process: str, spec: RunSpec) -> Callable[[Writers], Core]:
         PAPER: lambda writers: MarketSimulator(process, writers, spec.cash, spec.commission, spec.calendar),
     }
     return built[kind]
+
+
+def _maker(strategy: StrategySpec, mark: Mark, death: Death | None, strict: bool) -> Callable[[], Runner]:
+    """How to make a strategy, or what stands in for it: to load what has killed us would kill us again."""
+    from appliance.strategy.refused import Refused
+
+    if death is not None and (death.strategy, death.hook) == (strategy.name, LOAD):
+        why = StrategyError(f"{strategy.file}: ended its process while it was loaded: {death.cause}")
+        return lambda: cast(Runner, Refused(strategy.name, why))
+    try:
+        return runner_factory(strategy, mark)
+    except StrategyError as error:
+        if strict:
+            raise
+        why = error
+        return lambda: cast(Runner, Refused(strategy.name, why))
 
 
 def _barrier(spec: RunSpec) -> Barrier | None:
@@ -191,12 +236,16 @@ def reads_of(process: str, spec: RunSpec) -> tuple[str, ...]:
 def engine_of(process: str, paths: StatePaths, spec: RunSpec) -> CoreEngine:
     """A process ready to run: core, turn, journal, bus, clock and what else it has. Raises ApplianceError."""
     clock: Clock = DataClock() if spec.lockstep else MachineClock()
-    build = core_of(process, spec)
+    death = death_of(process, paths, spec)
+    mark = Marker(paths.marker(process)).mark if topics.kind_of(process) == "host" else unmarked
+    build = core_of(process, spec, mark, death)
     journal = Journal(paths.journal(process), process, Lock(paths.lock(process)))
     password = mosquitto.password(paths, process)
     bus = EventBus(process, spec.box, paths.mqtt_socket, password)
     gate = "gateway/orders" if topics.kind_of(process) in ("host", "guard") else ""
     turn = Turn(process, build, journal, bus.publish, clock, reads_of(process, spec), gate, spec.lockstep)
+    if death is not None:
+        turn.accept(local(death, clock.now(None).time))
     hooks, venue = _hooks(process, paths, spec, clock, turn, bus)
     engine = CoreEngine(
         process, turn, bus, journal, clock, notify=Notifier(), hooks=hooks, tmp=paths.run, build=spec.build,
@@ -205,6 +254,21 @@ def engine_of(process: str, paths: StatePaths, spec: RunSpec) -> CoreEngine:
     if venue is not None:
         _let_hear_first(bus, venue)
     return engine
+
+
+def death_of(process: str, paths: StatePaths, spec: RunSpec, env: Mapping[str, str] = os.environ) -> Death | None:
+    """How a host died last time, if by a cause of its own and in a strategy's hook; None when that is nobody's fault.
+
+    Memory often runs out between two hooks: in a host of one strategy it is that one's.
+    """
+    cause = deaths.last_death(env)
+    marked = marker.read(paths.marker(process))
+    if not cause or topics.kind_of(process) != "host":
+        return None
+    names = [strategy.name for strategy in spec.strategies if f"host@{strategy.host or strategy.name}" == process]
+    if marked is None and cause == deaths.OUT_OF_MEMORY and len(names) == 1:
+        marked = names[0], ""
+    return Death(cause, *marked) if marked is not None and marked[0] in names else None
 
 
 def _let_hear_first(bus: EventBus, venue: PaperVenue) -> None:

@@ -66,6 +66,7 @@ class HostCore(Core):
         runners: Sequence[Callable[[], Runner]],
         validity: int = VALID,
         keep: bool = True,
+        mark: Callable[[str, str], None] = lambda strategy, hook: None,
     ) -> None:
         super().__init__(process, writers)
         self.name = process.partition("@")[2]
@@ -73,6 +74,7 @@ class HostCore(Core):
         self._signals = f"host/{self.name}/signals"
         self._validity = validity
         self._keep = keep
+        self._mark = mark
         self._make = {runner.name: make for runner, make in ((make(), make) for make in runners)}
         self.runners: dict[str, Runner] = {}
         self._saved = self.table("strategy", dict[str, Any])
@@ -97,6 +99,7 @@ class HostCore(Core):
         self.on(EventType.LATCH, self._ignore)
         self.on(EventType.APPROVED, self._ignore)
         self.on(EventType.DENIED, self._denied)
+        self.on(EventType.DEATH, self._died)
 
     def started(self, now: Now) -> list[Event]:
         """Revive the strategies; in a replay that has not begun, time is not known yet and the first step does it."""
@@ -125,14 +128,18 @@ class HostCore(Core):
         """Load strategies with the first message, when time is known: from what was saved, or from their start."""
         self._begun = True
         for name in self._make:
-            self._revive(name, now)
+            if not self._standing.get(name, Standing()).paused:
+                self._revive(name, now)
 
     def _revive(self, name: str, now: Now) -> None:
         runner = self._make[name]()
         self.runners[name] = runner
         try:
+            self._mark(name, "start")
             wishes = self._resume(name, runner, now)
+            self._mark("", "")
         except Exception as error:
+            self._mark("", "")
             if not self._keep:
                 raise
             self._standing[name] = replace(self._standing.get(name, Standing()), paused=f"cannot start: {error!r}")
@@ -160,13 +167,16 @@ class HostCore(Core):
             return
         runner = self.runners[name]
         try:
+            self._mark(name, hook)
             wishes = getattr(runner, hook)(what, now.time)
             if self._keep:
                 self._save(name, runner)
+            self._mark("", "")
         except Exception as error:
             if not self._keep:
                 raise
             self._failed(name, error, now)
+            self._mark("", "")
             return
         if wishes:
             through = self._through.get(f"{name}/{cause}")
@@ -188,6 +198,15 @@ class HostCore(Core):
         self._standing[name] = replace(standing, failures=recent, paused=paused)
         self.logged.append(f"{name} raised: " + "".join(traceback.format_exception(error)))
         self._revive(name, now)
+
+    def _died(self, event: Event, now: Now) -> None:
+        """Our process died of a strategy: that is a failure of it. Nothing is revived: we have not begun."""
+        death = event.body
+        standing = self._standing.get(death.strategy, Standing())
+        recent = (*(t for t in standing.failures if now.time - t < FAILURES_WINDOW), now.time)
+        paused = f"died {len(recent)} times in 10 minutes: {death.cause}" if len(recent) >= FAILURES_MAX else ""
+        self._standing[death.strategy] = replace(standing, failures=recent, paused=paused)
+        self.logged.append(f"{death.strategy} ended its process in {death.hook}: {death.cause}")
 
     # --- what happens ---------------------------------------------------------------------------------------------
 
