@@ -11,7 +11,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from appliance.domain.messages import Event
-from appliance.domain.topics import WINDOWS
+from appliance.domain.topics import WINDOWS, kind_of
 from appliance.errors import ApplianceError, DataError, EnvironmentFault, RefusedError, SettingsError, StrategyError
 from appliance.processes import RunSpec, read_spec, spec_path, write_spec
 from appliance.shell import latchfiles, mosquitto
@@ -27,14 +27,24 @@ _BY_EXIT_CODE: dict[int, type[ApplianceError]] = {2: SettingsError, 3: DataError
 
 
 class Launch:
-    """One run of the box. ``start`` brings it up, ``poll`` drives it, ``stop`` ends it; ``collector`` reads along."""
+    """One run of the box. ``start`` brings it up, ``poll`` drives it, ``stop`` ends it; ``collector`` reads along.
+
+    ``strict``: a host that ends for its strategy's sake ends the run; otherwise it is started again, whatever it
+    ended with, and the strategy is paused when that happens too often.
+    """
 
     def __init__(
-        self, paths: StatePaths, spec: RunSpec, note: Callable[[Event], None], watchdog: int = WATCHDOG
+        self,
+        paths: StatePaths,
+        spec: RunSpec,
+        note: Callable[[Event], None],
+        watchdog: int = WATCHDOG,
+        strict: bool = False,
     ) -> None:
         self.paths = paths
         self.spec = spec
         self._watchdog = watchdog
+        self._strict = strict
         self._lock = Lock(paths.lock("appliance"))
         self.supervisor = Supervisor(paths)
         self._note = note
@@ -74,7 +84,8 @@ class Launch:
 
     def _child(self, process: str) -> Spec:
         command = (sys.executable, "-m", "appliance", "run", process, "--state", str(self.paths.root))
-        return Spec(process, command, env=_environment(), watchdog=self._watchdog)
+        fatal = Spec.fatal if kind_of(process) != "host" else (StrategyError.exit_code,) if self._strict else ()
+        return Spec(process, command, env=_environment(), watchdog=self._watchdog, fatal=fatal)
 
     def _open_window(self) -> None:
         self.bus = EventBus("cli", self.spec.box, self.paths.mqtt_socket, mosquitto.password(self.paths, "cli"))
@@ -117,8 +128,8 @@ class Launch:
 
 
 def _same(spec: RunSpec) -> RunSpec:
-    """What must not change from one start to the next on recorded data: all but speed and hashes."""
-    return replace(spec, speed="", build="", settings="", sessions=None)
+    """What must not change from one start to the next on recorded data: all but speed, memory and hashes."""
+    return replace(spec, speed="", build="", settings="", sessions=None, host_memory=0)
 
 
 def _differences(before: RunSpec, after: RunSpec) -> str:

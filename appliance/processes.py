@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Mapping
+from decimal import ROUND_DOWN, Decimal
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -26,36 +27,47 @@ from appliance.core.monitor import MonitorCore
 from appliance.core.ports import Clock
 from appliance.core.streams import Writers
 from appliance.core.turn import Turn
-from appliance.core.wishes import Runner
+from appliance.core.wishes import Code, Runner
 from appliance.data.options import FileOptions
 from appliance.domain import topics
 from appliance.domain.market import Session, Sessions
-from appliance.domain.messages import Event
+from appliance.domain.messages import Event, local
+from appliance.domain.operations import Death
 from appliance.errors import EnvironmentFault, StrategyError
-from appliance.shell import mosquitto
+from appliance.shell import deaths, marker, mosquitto
 from appliance.shell.bus import EventBus
 from appliance.shell.clock import DataClock, MachineClock
 from appliance.shell.engine import CoreEngine, Hooks
 from appliance.shell.journal import Journal
 from appliance.shell.latchfiles import LatchFiles
 from appliance.shell.locks import Lock
+from appliance.shell.marker import Marker
 from appliance.shell.notify import Notifier
 from appliance.shell.paths import StatePaths
 from appliance.venues.paper import PAPER, PaperVenue
 
 SECOND = 1_000_000_000
+CENT = Decimal("0.01")
+LOAD = "load"
+"""The mark of a strategy that is being loaded."""
 PAPER_TRAITS = VenueTraits(look_every=60 * SECOND)
 """The paper broker is in our own process: it answers at once and for good, and a look a minute is enough."""
 
 
 class StrategySpec(Struct, frozen=True):
-    """One strategy: its name, file, class in that file ("" for the only one), parameters and host."""
+    """One strategy: its name, file, class in that file ("" for the only one), parameters and host.
+
+    ``cash`` is its allotment in USD (None: an equal share of what is left); ``follows`` are the strategies whose
+    signals it hears.
+    """
 
     name: str
     file: str
     class_name: str = ""
     params: dict[str, str] = {}
     host: str = ""
+    cash: Decimal | None = None
+    follows: tuple[str, ...] = ()
 
 
 class RunSpec(Struct, frozen=True):
@@ -63,7 +75,7 @@ class RunSpec(Struct, frozen=True):
 
     ``files`` empty means the simulated market. ``speed`` is "max" or a multiple of real time. ``sessions`` is the
     exchange's table, or None for always open. Validities are ns. ``inputs`` are digests of the files a recorded run
-    was begun with, by path.
+    was begun with, by path. ``host_memory`` is how many bytes a host may allocate beyond its start (0: no limit).
     """
 
     box: str
@@ -84,11 +96,26 @@ class RunSpec(Struct, frozen=True):
     build: str = ""
     settings: str = ""
     inputs: dict[str, str] = {}
+    host_memory: int = 0
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """Names of the hosts, in the order of their first strategy."""
         return tuple(dict.fromkeys(strategy.host or strategy.name for strategy in self.strategies))
+
+    def allotment(self, strategy: StrategySpec) -> Decimal:
+        """USD a strategy starts with: its own, or an equal share of what the others leave."""
+        if strategy.cash is not None:
+            return strategy.cash
+        left = self.cash - sum((one.cash for one in self.strategies if one.cash is not None), Decimal(0))
+        sharing = sum(one.cash is None for one in self.strategies)
+        return max(Decimal(0), left / sharing).quantize(CENT, ROUND_DOWN)
+
+    def followed(self, host: str) -> tuple[str, ...]:
+        """The other hosts whose signals a host's strategies follow, in the order of ``hosts``."""
+        names = {name for one in self.strategies if (one.host or one.name) == host for name in one.follows}
+        found = {one.host or one.name for one in self.strategies if one.name in names}
+        return tuple(other for other in self.hosts if other in found and other != host)
 
     @property
     def processes(self) -> tuple[str, ...]:
@@ -132,31 +159,79 @@ def write_spec(paths: StatePaths, spec: RunSpec) -> None:
 # --- cores --------------------------------------------------------------------------------------------------------
 
 
-def runner_factory(strategy: StrategySpec) -> Callable[[], Runner]:
-    """How to make one strategy anew. Raises StrategyError when its file cannot be read or does not load."""
-    try:
-        source = Path(strategy.file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise StrategyError(f"{strategy.file}: {why}", hint="name an existing strategy file") from None
-
-    from appliance.strategy import loader  # here: who runs no strategy pays for none
-
-    def make() -> Runner:
-        return loader.load(
-            source, strategy.file, name=strategy.name, class_name=strategy.class_name or None, params=strategy.params
-        )
-
-    make()
-    return make
+Mark = Callable[[str, str], None]
+"""Told of a strategy and its hook before the hook runs, and of "" and "" when it is over."""
 
 
-def core_of(process: str, spec: RunSpec) -> Callable[[Writers], Core]:
-    """How to build the core of a process (``paper`` is the broker inside the gateway's process)."""
+def unmarked(strategy: str, hook: str) -> None:
+    """Nobody asks which hook runs: its process cannot die of it alone."""
+
+
+class StrategyMaker:
+    """How to make one strategy anew (see ``appliance.core.wishes.Maker``): by its file, or by the code of a reload.
+
+    ``refusal`` is why it is not to be loaded at all: what has killed us would kill us again.
+    """
+
+    def __init__(
+        self,
+        strategy: StrategySpec,
+        sessions: Sessions | None = None,
+        mark: Mark = unmarked,
+        refusal: StrategyError | None = None,
+    ) -> None:
+        self.name = strategy.name
+        self._strategy = strategy
+        self._sessions = sessions
+        self._mark = mark
+        self._refusal = refusal
+        self._source = ""
+        try:
+            self._source = Path(strategy.file).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or error
+            hint = "name an existing strategy file"
+            self._refusal = refusal or StrategyError(f"{strategy.file}: {why}", hint=hint)
+        self.digest = sha256(repr((self._source, strategy.params)).encode()).hexdigest()[:12]
+
+    def __call__(self, code: Code | None = None) -> Runner:
+        """A runner that has not started. Raises StrategyError when its file cannot be read or does not load."""
+        from appliance.strategy import loader  # here: who runs no strategy pays for none
+
+        if self._refusal is not None and code is None:
+            raise self._refusal
+        spec = self._strategy
+        source, params = (code.source, code.params) if code is not None else (self._source, spec.params)
+        self._mark(self.name, LOAD)  # its file is run, and on_start for trial; what ends the process leaves the mark
+        try:
+            return loader.load(
+                source, spec.file, name=spec.name, class_name=spec.class_name or None, params=params,
+                sessions=self._sessions,
+            )  # fmt: skip
+        finally:
+            self._mark("", "")
+
+
+def runner_factory(strategy: StrategySpec, sessions: Sessions | None = None) -> StrategyMaker:
+    """How to make one strategy, tried once. Raises StrategyError when its file cannot be read or does not load."""
+    maker = StrategyMaker(strategy, sessions)
+    maker()
+    return maker
+
+
+def core_of(
+    process: str, spec: RunSpec, mark: Mark = unmarked, death: Death | None = None
+) -> Callable[[Writers], Core]:
+    """How to build the core of a process (``paper`` is the broker inside the gateway's process).
+
+    ``mark`` is told which strategy's hook runs; ``death`` is what the process died of last time. Raises StrategyError
+    when a strategy does not load and the data is recorded; live, it is refused and the rest runs.
+    """
     kind, _, name = process.partition("@")
     if kind == "host":
-        makers = [runner_factory(s) for s in spec.strategies if (s.host or s.name) == name]
-        return lambda writers: HostCore(process, writers, makers, spec.intent_valid)
+        makers = [_maker(s, spec, mark, death) for s in spec.strategies if (s.host or s.name) == name]
+        allotments = {strategy.name: spec.allotment(strategy) for strategy in spec.strategies}
+        return lambda writers: HostCore(process, writers, makers, spec.intent_valid, allotments=allotments, mark=mark)
     built: dict[str, Callable[[Writers], Core]] = {
         "feed": lambda writers: FeedCore(process, writers, _barrier(spec)),
         "guard": lambda writers: GuardCore(process, writers, rules(spec.limits), spec.approval_valid),
@@ -165,6 +240,17 @@ def core_of(process: str, spec: RunSpec) -> Callable[[Writers], Core]:
         PAPER: lambda writers: MarketSimulator(process, writers, spec.cash, spec.commission, spec.calendar),
     }
     return built[kind]
+
+
+def _maker(strategy: StrategySpec, spec: RunSpec, mark: Mark, death: Death | None) -> StrategyMaker:
+    """How to make a strategy. Raises StrategyError when the data is recorded and it does not load."""
+    if death is not None and (death.strategy, death.hook) == (strategy.name, LOAD):
+        why = StrategyError(f"{strategy.file}: ended its process while it was loaded: {death.cause}")
+        return StrategyMaker(strategy, spec.calendar, mark, why)
+    maker = StrategyMaker(strategy, spec.calendar, mark)
+    if spec.lockstep:
+        maker()
+    return maker
 
 
 def _barrier(spec: RunSpec) -> Barrier | None:
@@ -181,7 +267,8 @@ def core_builder(process: str, paths: StatePaths) -> Callable[[Writers], Core]:
 
 def reads_of(process: str, spec: RunSpec) -> tuple[str, ...]:
     """The streams a process consumes in this run; the gateway leaves the market to its venue."""
-    streams = topics.streams_read_by(process, spec.hosts)
+    kind, _, name = process.partition("@")
+    streams = topics.streams_read_by(process, spec.hosts, spec.followed(name) if kind == "host" else ())
     unused = "feed/bars" if spec.lockstep else "feed/steps"
     if process == "gateway":
         return ("guard/decisions",)
@@ -191,12 +278,16 @@ def reads_of(process: str, spec: RunSpec) -> tuple[str, ...]:
 def engine_of(process: str, paths: StatePaths, spec: RunSpec) -> CoreEngine:
     """A process ready to run: core, turn, journal, bus, clock and what else it has. Raises ApplianceError."""
     clock: Clock = DataClock() if spec.lockstep else MachineClock()
-    build = core_of(process, spec)
+    death = death_of(process, paths, spec)
+    mark = Marker(paths.marker(process)).mark if topics.kind_of(process) == "host" else unmarked
+    build = core_of(process, spec, mark, death)
     journal = Journal(paths.journal(process), process, Lock(paths.lock(process)))
     password = mosquitto.password(paths, process)
     bus = EventBus(process, spec.box, paths.mqtt_socket, password)
     gate = "gateway/orders" if topics.kind_of(process) in ("host", "guard") else ""
     turn = Turn(process, build, journal, bus.publish, clock, reads_of(process, spec), gate, spec.lockstep)
+    if death is not None:
+        turn.accept(local(death, clock.now(None).time))
     hooks, venue = _hooks(process, paths, spec, clock, turn, bus)
     engine = CoreEngine(
         process, turn, bus, journal, clock, notify=Notifier(), hooks=hooks, tmp=paths.run, build=spec.build,
@@ -205,6 +296,21 @@ def engine_of(process: str, paths: StatePaths, spec: RunSpec) -> CoreEngine:
     if venue is not None:
         _let_hear_first(bus, venue)
     return engine
+
+
+def death_of(process: str, paths: StatePaths, spec: RunSpec, env: Mapping[str, str] = os.environ) -> Death | None:
+    """How a host died last time, if by a cause of its own and in a strategy's hook; None when that is nobody's fault.
+
+    Memory often runs out between two hooks: in a host of one strategy it is that one's.
+    """
+    cause = deaths.last_death(env)
+    marked = marker.read(paths.marker(process))
+    if not cause or topics.kind_of(process) != "host":
+        return None
+    names = [strategy.name for strategy in spec.strategies if f"host@{strategy.host or strategy.name}" == process]
+    if marked is None and cause == deaths.OUT_OF_MEMORY and len(names) == 1:
+        marked = names[0], ""
+    return Death(cause, *marked) if marked is not None and marked[0] in names else None
 
 
 def _let_hear_first(bus: EventBus, venue: PaperVenue) -> None:

@@ -33,11 +33,18 @@ class Session:
     """Brings a box up and stays with it until Ctrl-C, or with ``until_done`` until the recorded data has been traded.
 
     ``say`` gets one line a second; ``outside`` is how many bars of the files are outside the session; a process silent
-    for longer than ``watchdog`` ns is killed and started again.
+    for longer than ``watchdog`` ns is killed and started again. Recorded data ends with the first failure of a
+    strategy, unless ``keep_going``: then, as live, the strategy is paused after the third and the others go on.
     """
 
     def __init__(
-        self, paths: StatePaths, spec: RunSpec, say: Callable[[str], None], outside: int = 0, watchdog: int = WATCHDOG
+        self,
+        paths: StatePaths,
+        spec: RunSpec,
+        say: Callable[[str], None],
+        outside: int = 0,
+        watchdog: int = WATCHDOG,
+        keep_going: bool = False,
     ) -> None:
         self.figures = RunFigures()
         self.alerts: dict[str, Alert] = {}
@@ -46,7 +53,8 @@ class Session:
         self._say = say
         self._outside = outside
         self._stop = ""
-        self._launch = Launch(paths, spec, self._note, watchdog)
+        self._strict = spec.lockstep and not keep_going
+        self._launch = Launch(paths, spec, self._note, watchdog, self._strict)
         self._began = time.monotonic()
 
     def run(self, until_done: bool) -> dict[str, Any]:
@@ -65,7 +73,8 @@ class Session:
         while not self._stop:
             self._launch.poll(POLL_S)
             if until_done:
-                self._refuse_failed_strategies()
+                if self._strict:
+                    self._refuse_failed_strategies()
                 if self._is_done():
                     return
             if time.monotonic() - told >= SAY_EVERY_S:
@@ -82,7 +91,7 @@ class Session:
         for name, beat in collector.beats.items() if collector is not None else ():
             if beat.counters.get("strategy_failures"):
                 files = [strategy.file for strategy in self._spec.strategies]
-                told = last_failure(self._paths.log(name), files) or f"{name}: a strategy raised"
+                told = last_failure(self._paths.log(name), files) or f"{name}: a strategy raised, or ended its process"
                 raise StrategyError(told, hint="correct it, run it with `appliance backtest`, and begin a new --state")
 
     @property

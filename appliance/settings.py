@@ -32,7 +32,7 @@ from pydantic import (
 from appliance.domain.market import SECOND, TIMEFRAMES
 from appliance.domain.topics import WINDOWS
 from appliance.errors import SettingsError
-from appliance.settings_text import MASK, mistakes, read_toml, toml
+from appliance.settings_text import MASK, mistakes, read_toml, secrets_in, toml, unsecret
 
 ENV_PREFIX = "APPLIANCE_"
 PROFILES = ("paper", "live", "test")
@@ -193,6 +193,17 @@ class Validity(Section):
         return int(self.approval_seconds * SECOND)
 
 
+class Host(Section):
+    """What a process that runs strategies may use: ``memory_mb`` is MiB beyond what it has when it has loaded."""
+
+    memory_mb: int = Field(default=512, ge=32, le=65_536)
+
+    @property
+    def memory(self) -> int:
+        """Bytes."""
+        return self.memory_mb << 20
+
+
 class Watchdog(Section):
     """How long (seconds) a process may go without a turn of work before it is killed and started again."""
 
@@ -220,6 +231,7 @@ class Settings(Section):
     paper: Paper = Paper()
     limits: Limits = Limits()
     validity: Validity = Validity()
+    host: Host = Host()
     watchdog: Watchdog = Watchdog()
     journal: Journal = Journal()
 
@@ -295,7 +307,7 @@ def show(settings: Settings) -> str:
 
 def secret_values(settings: Settings) -> tuple[str, ...]:
     """Every secret that is set, for the log's mask."""
-    return tuple(found for found in _secrets(settings.model_dump()) if found)
+    return tuple(found for found in secrets_in(settings.model_dump()) if found)
 
 
 def settings_hash(settings: Settings) -> str:
@@ -371,28 +383,9 @@ def _anchored(tree: dict[str, Any], base: Path) -> dict[str, Any]:
 
 def _tree(settings: Settings, mask: str | None) -> dict[str, Any]:
     """Plain data by the file's keys; secrets are replaced by ``mask``, or left out without one."""
-    plain: dict[str, Any] = _unsecret(settings.model_dump(by_alias=True), mask)
+    plain: dict[str, Any] = unsecret(settings.model_dump(by_alias=True), mask)
     plain["limits"] = {key: OFF if value is None else value for key, value in plain["limits"].items()}
     return plain
-
-
-def _unsecret(value: Any, mask: str | None) -> Any:
-    if isinstance(value, dict):
-        kept = {key: item for key, item in value.items() if mask is not None or not isinstance(item, SecretStr)}
-        return {key: _unsecret(item, mask) for key, item in kept.items()}
-    if isinstance(value, tuple | list):
-        return [_unsecret(item, mask) for item in value]
-    if isinstance(value, SecretStr):
-        return mask if value.get_secret_value() else ""
-    return value
-
-
-def _secrets(value: Any) -> Iterator[str]:
-    if isinstance(value, dict | tuple):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _secrets(item)
-    elif isinstance(value, SecretStr):
-        yield value.get_secret_value()
 
 
 def _canonical(value: object) -> str:

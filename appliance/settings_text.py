@@ -104,6 +104,27 @@ def _nearest(model: type[BaseModel], loc: tuple[str | int, ...]) -> str:
     return f"known here: {', '.join(siblings)}"
 
 
+def unsecret(value: Any, mask: str | None) -> Any:
+    """Plain data with every secret replaced by ``mask``, or left out without one."""
+    if isinstance(value, dict):
+        kept = {key: item for key, item in value.items() if mask is not None or not isinstance(item, SecretStr)}
+        return {key: unsecret(item, mask) for key, item in kept.items()}
+    if isinstance(value, tuple | list):
+        return [unsecret(item, mask) for item in value]
+    if isinstance(value, SecretStr):
+        return mask if value.get_secret_value() else ""
+    return value
+
+
+def secrets_in(value: Any) -> Iterator[str]:
+    """Every secret in plain data."""
+    if isinstance(value, dict | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from secrets_in(item)
+    elif isinstance(value, SecretStr):
+        yield value.get_secret_value()
+
+
 def toml(tree: Mapping[str, Any]) -> str:
     """A settings tree as TOML: plain keys, then tables, then arrays of tables. Keys without a value are left out."""
     return "\n".join(_table(tree, "")).strip() + "\n"

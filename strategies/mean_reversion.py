@@ -31,4 +31,4 @@ class MeanReversion(Strategy):
         elif self.state["armed"] and bar.close < self.average.value - self.entry * self.deviation.value:
             self.state["armed"] = False
             stop = round(bar.close * (1 - self.loss / 100), 2)
-            self.target(bar.symbol, quantity=self.shares, reason="far below the average", stop=stop)
+            self.target(bar.symbol, quantity=self.shares, reason="far below the average", stop_loss=stop)

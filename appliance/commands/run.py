@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from appliance.shell import logs
+from appliance.shell.memory import LOADING, end_out_of_memory, limit_memory
 from appliance.shell.paths import StatePaths
 
 
@@ -25,13 +26,22 @@ def run(process: str, state: Path, log_level: str) -> None:
 
       appliance run guard --state state --log-level debug
     """
+    from appliance.domain.topics import kind_of
     from appliance.errors import UsageError
     from appliance.processes import engine_of, read_spec
 
-    faulthandler.enable()
+    faulthandler.enable()  # a watchdog's SIGABRT leaves the stack in the log
     logs.setup(process, log_level)
     paths = StatePaths(state)
     spec = read_spec(paths)
     if process not in spec.processes:
         raise UsageError(f"no process {process!r} in this box", hint=f"it has {', '.join(spec.processes)}")
-    sys.exit(engine_of(process, paths, spec).run())
+    memory = spec.host_memory if kind_of(process) == "host" else 0  # the owner's code runs in hosts alone
+    try:
+        limit_memory(memory and memory + LOADING)
+        engine = engine_of(process, paths, spec)
+        limit_memory(memory)
+        code = engine.run()
+    except MemoryError:
+        end_out_of_memory()
+    sys.exit(code)

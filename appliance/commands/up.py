@@ -16,7 +16,7 @@ from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues
 from appliance.data.sources.simulated import SYMBOLS
 from appliance.domain.market import SECOND, TIMEFRAMES
-from appliance.errors import INTERRUPTED, UsageError
+from appliance.errors import INTERRUPTED, StrategyError, UsageError
 from appliance.processes import RunSpec, StrategySpec, runner_factory
 from appliance.session import Session, progress_line
 from appliance.settings import Settings, build_hash, load_settings, settings_hash
@@ -33,9 +33,17 @@ SAMPLES = (
 @run_options
 @click.option("--speed", default="1", show_default=True, help="recorded data: `max`, or how many times real time")
 @click.option("--until-done", is_flag=True, help="end when the recorded data has been traded")
+@click.option("--keep-going", is_flag=True, help="recorded data: a strategy that fails is paused, the others go on")
 @click.option("--settings", "settings_file", type=click.Path(path_type=Path), help="the box's settings (TOML)")
 @click.option("--profile", type=click.Choice(("paper", "live", "test")), default=None, help="defaults to start from")
-def up(options: RunOptions, speed: str, until_done: bool, settings_file: Path | None, profile: str | None) -> None:
+def up(
+    options: RunOptions,
+    speed: str,
+    until_done: bool,
+    keep_going: bool,
+    settings_file: Path | None,
+    profile: str | None,
+) -> None:
     """Start Mosquitto and every process, and stay until Ctrl-C.
 
     Without options: a simulated market, a paper broker and two sample strategies. The state directory is kept: the
@@ -49,13 +57,12 @@ def up(options: RunOptions, speed: str, until_done: bool, settings_file: Path | 
     settings = load_settings(settings_file, profile)
     _check_speed(speed, until_done, options)
     spec, outside = specification(options, settings, speed)
-    for strategy in spec.strategies:
-        runner_factory(strategy)
+    _check_strategies(spec)
     paths = StatePaths(options.state or Path("state"))
     say = _quiet if options.as_json else progress_line
     if not options.as_json:
         _introduce(paths, spec)
-    session = Session(paths, spec, say, outside, int(settings.watchdog.seconds * SECOND))
+    session = Session(paths, spec, say, outside, int(settings.watchdog.seconds * SECOND), keep_going)
     with orders_file(options.orders_out) as write:
         summary = session.run(until_done)
         write(session.figures.record.jsonl())
@@ -84,6 +91,19 @@ def _check_speed(speed: str, until_done: bool, options: RunOptions) -> None:
         raise UsageError("--orders-out without --data", hint="orders of a live run are in the journals")
 
 
+def _check_strategies(spec: RunSpec) -> None:
+    """Load each once. Raises StrategyError when the data is recorded, or none loads: live, the rest runs."""
+    wrong = []
+    for strategy in spec.strategies:
+        try:
+            runner_factory(strategy)
+        except StrategyError as error:
+            wrong.append(error)
+            if spec.lockstep or len(wrong) == len(spec.strategies):
+                raise
+            click.echo(f"refused: {error.text}", err=True)
+
+
 def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[RunSpec, int]:
     """What the processes need to know, and how many bars of the files are outside the session."""
     base = RunSpec(
@@ -96,6 +116,7 @@ def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[
         retain=settings.journal.messages,
         build=build_hash(),
         settings=settings_hash(settings),
+        host_memory=settings.host.memory,
     )
     if options.data:
         return _recorded(base, options, settings, speed)

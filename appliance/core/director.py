@@ -78,6 +78,7 @@ class Director:
             self._host.wished(name, self._roster.revive(name, now), now, "start")
         if name not in self._roster.runners:
             return False, f"{name}: {self._roster.standing[name].why}"
+        self._roster.runners[name].skip(now.time)
         self._roster.become(name, StrategyState.RUNNING)
         self._roster.standing[name] = replace(self._roster.standing[name], failures=())
         return True, f"{name} is running"

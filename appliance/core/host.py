@@ -15,7 +15,7 @@ from appliance.core.streams import Writers
 from appliance.core.wishes import CancelWish, Maker, Wish, Wishes
 from appliance.domain.market import Bar, MarketEvent, Quote, Trade, last_price
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage
-from appliance.domain.operations import Death, LatchState, Spot, StrategyState
+from appliance.domain.operations import LatchState, Spot, StrategyState
 from appliance.domain.orders import OrderStatus, is_terminal
 from appliance.domain.trading import ZERO, Denied, Fill, Order, Signal
 
@@ -93,6 +93,7 @@ class HostCore(Core):
         self.on(EventType.SIGNAL, self._others_signal)
         self.on(EventType.COMMAND, self._command)
         self.on(EventType.WAKEUP, self._wakeup)
+        self.on(EventType.DEATH, self._died)
 
     # --- what the turn asks ---------------------------------------------------------------------------------------
 
@@ -104,9 +105,9 @@ class HostCore(Core):
             self._begin(now)
         return self._out
 
-    def bury(self, death: Death, now: Now) -> None:
-        """Our last life ended in a strategy's code. To be told before the start of this one."""
-        self.roster.bury(death, now)
+    def _died(self, event: Event, now: Now) -> None:
+        """Our last life ended in a strategy's code; told before the start of this one."""
+        self.roster.bury(event.body, now)
 
     def figures(self) -> dict[str, int]:
         standings = self.roster.standing.values()
@@ -182,9 +183,9 @@ class HostCore(Core):
         if not self._begun:
             self._begin(now)
         # The past is judged by time: strategies learn from it, nobody trades it, the last wish waits for the present.
-        self._past = now.time - event.body.end > self.validity
         self._offset = now.ticks - now.time
         self._timers(event.body.end - 1, now)
+        self._past = now.time - event.body.end > self.validity
         self._market(event.body, now, event.stream, event.spot)
         if self.bookings.missed and not self._past:
             self._catch_up(now)
@@ -241,13 +242,18 @@ class HostCore(Core):
     # --- time -----------------------------------------------------------------------------------------------------
 
     def _next_due(self) -> int | None:
-        times = [due for runner in self.roster.runners.values() if (due := runner.due()) is not None]
-        return min(times, default=None)
+        return min((due for _, due in self._dues()), default=None)
+
+    def _dues(self) -> list[tuple[str, int]]:
+        """When each strategy that runs next wants its timer (ns UTC)."""
+        running = [(name, runner) for name, runner in self.roster.runners.items() if self.roster.runs(name)]
+        return [(name, due) for name, runner in running if (due := runner.due()) is not None]
 
     def _timers(self, upto: int, now: Now) -> None:
         """Let strategies hear of their timers that were due until ``upto`` (ns UTC), in order of time and name."""
         while (due := self._next_due()) is not None and due <= upto:
-            for name in [name for name, runner in self.roster.runners.items() if runner.due() == due]:
+            self._past = now.boot != DATA_BOOT and now.time - due > self.validity
+            for name in [name for name, at in self._dues() if at == due]:
                 self._call(name, "timer", due, now, "timer", Spot(0, due))
 
     # --- wishes to signals and intents ----------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from appliance.core.saving import Saves
 from appliance.core.wishes import Code, Maker, Runner, Wishes
 from appliance.domain.market import Bar
 from appliance.domain.messages import Now
@@ -51,7 +52,7 @@ class Roster:
         self._keep = keep
         self._mark = mark
         self.runners: dict[str, Runner] = {}
-        self.saved = host.table("strategy", dict[str, Any])
+        self._saves = Saves(host)
         self.standing = host.table("standing", Standing)
         self.code = host.table("code", Code)
         self.trials = host.table("trial", Trial)
@@ -82,9 +83,9 @@ class Roster:
     def revive(self, name: str, now: Now) -> Wishes:
         """A strategy as it was last saved, or at its start. What cannot start is refused and the others run."""
         try:
-            self._enter(name, "on_start")
             runner = self.make(name)
             self._set_books(runner)
+            self._enter(name, "on_start")
             wishes = self._resume(name, runner, now)
         except (Exception, SystemExit) as error:
             if not self._keep:
@@ -101,8 +102,8 @@ class Roster:
         return wishes
 
     def _resume(self, name: str, runner: Runner, now: Now) -> Wishes:
-        if name in self.saved:
-            runner.restore(self.saved[name])
+        if name in self._saves:
+            runner.restore(self._saves.load(name))
             return NONE
         wishes = runner.start(now.time)
         if self._keep:
@@ -124,7 +125,7 @@ class Roster:
         runner = self.runners.get(name)
         if runner is None:
             return NONE
-        if self.state(name) is not StrategyState.RUNNING:
+        if not self.runs(name):
             self._watch_only(name, runner, what)
             return NONE
         self._enter(name, hook)
@@ -145,7 +146,7 @@ class Roster:
     def call_plain(self, name: str, hook: str, now: Now) -> Wishes:
         """Call a hook that is given nothing but the time, once and for the last time: what it raises is only said."""
         runner = self.runners.get(name)
-        if runner is None or self.state(name) is not StrategyState.RUNNING:
+        if runner is None or not self.runs(name):
             return NONE
         try:
             self._enter(name, hook)
@@ -165,10 +166,8 @@ class Roster:
             self.save(name, runner)
 
     def save(self, name: str, runner: Runner) -> None:
-        """Only what changed is written: most quotes change nothing."""
-        state = runner.snapshot()
-        if self.saved.get(name) != state:
-            self.saved[name] = state
+        """Keep a strategy's state."""
+        self._saves.keep(name, runner.snapshot())
 
     def _enter(self, name: str, hook: str) -> None:
         if self._keep:
@@ -185,7 +184,10 @@ class Roster:
         if name in self._before:
             return self._revert(name, hook, what, error, now)
         self.count_failure(name, _said(error), _traceback(error), now)
-        return self.revive(name, now)
+        wishes = self.revive(name, now)
+        if hook == "timer" and name in self.runners:
+            self.runners[name].skip(now.time)  # a timer that failed is over, like a bar
+        return wishes
 
     def count_failure(self, name: str, said: str, told: str, now: Now) -> None:
         """One more failure of its own; the third in ten minutes ends it, and its protective stops stay."""
@@ -214,7 +216,7 @@ class Roster:
         """Put a new version in the place of the old one, which stands by until the new one has survived a bar."""
         name = runner.name
         old = self.runners[name]
-        self.trials[name] = Trial(self.code.get(name), self.saved.get(name, {}))
+        self.trials[name] = Trial(self.code.get(name), self._saves.load(name))
         self._before[name] = (old, [])
         self.code[name] = code
         self.runners[name] = runner
@@ -241,7 +243,7 @@ class Roster:
         self._set_books(old)
         for missed, heard, time in calls:
             getattr(old, missed)(heard, time)
-        self.saved[name] = old.snapshot()
+        self.save(name, old)
         text = f"{name}: the new version raised at its first bar, the old one goes on: {_said(error)}"
         self.notices.append(Notice(f"RELOAD_{name}", Severity.WARNING, text + "\n" + _traceback(error)))
         return self.call(name, hook, what, now)
@@ -252,6 +254,10 @@ class Roster:
         """Where a strategy is in its life."""
         standing = self.standing.get(name)
         return standing.state if standing is not None else StrategyState.REGISTERED
+
+    def runs(self, name: str) -> bool:
+        """Whether a strategy hears of things."""
+        return self.state(name) is StrategyState.RUNNING
 
     def become(self, name: str, state: StrategyState, why: str = "", told: str = "") -> None:
         """Move a strategy along its life; the owner hears of it when it no longer runs."""

@@ -110,6 +110,9 @@ class Turn:
             if self._boot:
                 self._raise_epoch(0)
             self._boot = now.boot
+        for event in [event for event in self.inbox if event.type is EventType.DEATH]:
+            self.inbox.remove(event)
+            self._handle_alone(event)  # before a strategy may kill us again at its start
         self._begin(now)
         self._started = True
         self.connected()
@@ -205,7 +208,7 @@ class Turn:
     def run(self) -> bool:
         """Handle one batch in one transaction. False when there was nothing to do.
 
-        Raises JournalError when the commit fails: the caller must end the process.
+        Raises JournalError when the commit fails, MemoryError: the caller must end the process.
         """
         batch = self._collect()
         if not batch:
@@ -225,10 +228,8 @@ class Turn:
             self._say(f"progress/{self.process}", self.progress())
 
     def _collect(self) -> list[Event]:
-        batch: list[Event] = []
-        if self._check_gate():
-            while self.inbox and len(batch) < BATCH_MAX:
-                batch.append(self.inbox.popleft())
+        count = min(len(self.inbox), BATCH_MAX) if self._check_gate() else 0
+        batch = [self.inbox.popleft() for _ in range(count)]
         # A core may change its mind about a stream with every message it handles, so it is asked before each.
         return batch + self.intake.collect(self.core.accepts, BATCH_MAX - len(batch))
 
@@ -247,6 +248,8 @@ class Turn:
             now = self._clock.now(event)
             try:
                 produced = self.core.handle(event, now)
+            except MemoryError:
+                raise  # nothing is wrong with the message: this ends the process
             except Exception as error:
                 raise _CoreFailed from error
             outputs += produced
@@ -293,6 +296,8 @@ class Turn:
         try:
             encoded = [(event, wire.encode(event)) for event in outputs]
             rows = self.core.changes()
+        except MemoryError:
+            raise
         except Exception as error:  # what cannot be written is undone like what raised
             raise _CoreFailed from error
         cursors = {event.stream: event.spot for event in batch if event.stream}

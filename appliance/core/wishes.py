@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -102,6 +103,10 @@ class Runner(Protocol):
         """When it next wants ``timer`` (ns UTC), or None."""
         ...
 
+    def skip(self, now: int) -> None:
+        """Forget what became due until ``now`` (ns UTC)."""
+        ...
+
     def feed(self, bar: Bar) -> None:
         """Let indicators see a bar and the author not: while paused, and of what came before the start."""
         ...
@@ -129,6 +134,86 @@ class Runner(Protocol):
     def adopt(self, data: dict[str, Any]) -> None:
         """Take over the snapshot of another version of the same strategy: what fits is kept, the rest begins anew."""
         ...
+
+
+class Silent:
+    """A runner that may hear everything, keeps nothing and wishes nothing: what others are made from."""
+
+    follows: tuple[str, ...] = ()
+
+    def __init__(self, name: str, symbols: tuple[str, ...]) -> None:
+        self.name = name
+        self.symbols = symbols
+        self.params: dict[str, str] = {}
+
+    def start(self, now: int) -> Wishes:
+        return ()
+
+    def bar(self, bar: Bar, now: int) -> Wishes:
+        return ()
+
+    def quote(self, quote: Quote, now: int) -> Wishes:
+        return ()
+
+    def trade(self, trade: Trade, now: int) -> Wishes:
+        return ()
+
+    def order(self, order: Order, now: int) -> Wishes:
+        return ()
+
+    def fill(self, fill: Fill, now: int) -> Wishes:
+        return ()
+
+    def signal(self, signal: Signal, now: int) -> Wishes:
+        return ()
+
+    def timer(self, due: int, now: int) -> Wishes:
+        return ()
+
+    def retune(self, values: dict[str, str], now: int) -> Wishes:
+        return ()
+
+    def stop(self, now: int) -> Wishes:
+        return ()
+
+    def due(self) -> int | None:
+        return None
+
+    def skip(self, now: int) -> None:
+        """Nothing is ever due."""
+
+    def feed(self, bar: Bar) -> None:
+        """There are no indicators."""
+
+    def set_position(self, symbol: str, quantity: Decimal) -> None:
+        """What it wishes does not depend on what it has."""
+
+    def set_cash(self, cash: Decimal) -> None:
+        """Nor on its money."""
+
+    def logs(self) -> tuple[str, ...]:
+        return ()
+
+    def snapshot(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """There is nothing to go on from."""
+
+    def adopt(self, data: dict[str, Any]) -> None:
+        self.restore(data)
+
+
+class Made:
+    """A maker for runners that are no files."""
+
+    def __init__(self, name: str, make: Callable[[], Runner], digest: str = "") -> None:
+        self.name = name
+        self.digest = digest
+        self._make = make
+
+    def __call__(self, code: Code | None = None) -> Runner:
+        return self._make()
 
 
 class Maker(Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -18,11 +17,12 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from appliance.errors import EnvironmentFault
+from appliance.shell.deaths import LAST_DEATH, cause_of, oom_kills
+from appliance.shell.output import BoundedLog, Copier
 
-LOG_BYTES_MAX = 4 << 20
-"""A log beyond this size (bytes) becomes ``.1``, and what was ``.1`` goes."""
-
-_TAIL_BYTES = 16_384
+START_SILENCE = 30_000_000_000
+"""How long (ns) a watched child may take to its first word: Python has to load, on a slow card."""
+_STACK_LINES = 200
 _CREDENTIALS = struct.Struct("3i")
 _NS_PER_US = 1_000
 _PR_SET_PDEATHSIG = 1
@@ -57,9 +57,11 @@ class Spec(Struct, frozen=True):
 
 
 class Child:
-    """A process that may die and come back under the same name. Times are the supervisor's ticks, ns."""
+    """A process that may die and come back under the same name. Times are the supervisor's ticks, ns.
 
-    def __init__(self, spec: Spec, log: Path) -> None:
+    ``last_death`` is why it died last by a cause of its own, or ""; its next start is told."""
+
+    def __init__(self, spec: Spec, log: Path, copier: Copier) -> None:
         self.spec = spec
         self.state = ChildState.STARTING
         self.restarts = 0
@@ -69,8 +71,13 @@ class Child:
         self.pidfd: int | None = None
         self.ready_at = self.heard_at = self.abort_at = self.start_at = 0
         self.socket = None if spec.socket is not None else _notify_socket()
-        self._log = log
-        self._log_from = 0
+        self.last_death = ""
+        self.has_spoken = False
+        self._log_path = log
+        self._log = BoundedLog(log)
+        self._copier = copier
+        self._output = -1
+        self._oom_kills = 0
         self._started = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -96,36 +103,45 @@ class Child:
     def spawn(self, now: int) -> None:
         """Start the process. Raises EnvironmentFault when the program cannot be executed."""
         self.ready_at = self.abort_at = 0
-        self.heard_at = now
+        self.heard_at, self.has_spoken, self._oom_kills = now, False, oom_kills()
         try:
-            self._rotate_log()
-            with self._log.open("ab") as log:
-                self._log_from = log.tell()
-                self._process = subprocess.Popen(
-                    self.spec.argv,
-                    env=self._environment(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    process_group=0,  # a terminal's Ctrl-C is for the supervisor, who keeps the stop order
-                    preexec_fn=_dies_with(os.getpid()),
-                )
+            self._log.begin()
+            self._process = self._popen()
         except OSError as error:
+            self._finish_output()
             raise EnvironmentFault(
-                f"{self.spec.name}: cannot be started: {error}", hint=f"check {self.spec.argv[0]} and {self._log}"
+                f"{self.spec.name}: cannot be started: {error}", hint=f"check {self.spec.argv[0]} and {self._log_path}"
             ) from error
         self._started = time.time_ns()
         with contextlib.suppress(AttributeError, OSError):  # no pidfd: next_look makes the supervisor look often
             self.pidfd = os.pidfd_open(self._process.pid)
         self.become(ChildState.STARTING)
 
+    def _popen(self) -> subprocess.Popen[bytes]:
+        self._output, theirs = self._copier.open(self._log)
+        try:
+            return subprocess.Popen(
+                self.spec.argv,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=theirs,
+                stderr=theirs,
+                process_group=0,  # a terminal's Ctrl-C is for the supervisor, who keeps the stop order
+                preexec_fn=_dies_with(os.getpid()),
+            )
+        finally:
+            os.close(theirs)
+
     def ended(self) -> int | None:
         """The exit code (negative: the signal) once the process has ended."""
         return self._process.poll() if self._process is not None else None
 
-    def bury(self) -> bool:
-        """Forget the dead process; whether it had been ready."""
+    def bury(self, code: int) -> bool:
+        """Forget the dead process, but not why it died; whether it had been ready."""
         came_up, self._process = bool(self.ready_at), None
+        self._finish_output()
+        oom = oom_kills() > self._oom_kills
+        self.last_death = cause_of(code, hung=bool(self.abort_at), oom=oom, lines=self.last_lines(_STACK_LINES))
         if self.pidfd is not None:
             os.close(self.pidfd)
             self.pidfd = None
@@ -143,6 +159,10 @@ class Child:
         """Send a signal, if the process is still there."""
         if self._process is not None:
             self._process.send_signal(number)
+
+    def hear(self, now: int) -> None:
+        """It has said a word: it is alive, and whom the kernel has killed until now was another."""
+        self.heard_at, self.has_spoken, self._oom_kills = now, True, oom_kills()
 
     def messages(self) -> Iterator[list[str]]:
         """What the process itself (nobody else who knows the socket) has told since the last call, line by line."""
@@ -166,8 +186,8 @@ class Child:
             return probe.connect_ex(os.fspath(self.spec.socket)) == 0
 
     def hangs(self, now: int) -> bool:
-        """Whether it has been ready and is silent beyond its watchdog."""
-        return self._watched and now - self.heard_at > self.spec.watchdog
+        """Whether it is silent beyond its watchdog, or has not said a word for too long since it was started."""
+        return self._watched and now - self.heard_at > self._patience
 
     def next_look(self, now: int, probe: int, grace: int) -> int | None:
         """When (ticks) the supervisor has to look again without being woken by a descriptor."""
@@ -179,25 +199,11 @@ class Child:
             return now + probe
         if self.abort_at:
             return self.abort_at + grace
-        return self.heard_at + self.spec.watchdog + 1 if self._watched else None
+        return self.heard_at + self._patience + 1 if self._watched else None
 
     def last_lines(self, count: int = 10) -> list[str]:
         """The last lines this start of it wrote."""
-        try:
-            with self._log.open("rb") as log:
-                end = log.seek(0, os.SEEK_END)
-                log.seek(max(min(self._log_from, end), end - _TAIL_BYTES))
-                return log.read().decode(errors="replace").splitlines()[-count:]
-        except OSError:
-            return []
-
-    def bound_log(self) -> None:
-        """Keep a running child's log bounded: copy it aside and cut it (being open for appending, it goes on at 0)."""
-        with contextlib.suppress(OSError):
-            if self._log.stat().st_size > LOG_BYTES_MAX:
-                shutil.copyfile(self._log, self._aside())
-                os.truncate(self._log, 0)
-                self._log_from = 0
+        return self._log.last_lines(count)
 
     def row(self) -> dict[str, object]:
         """The child as ``processes.json`` tells it; ``started`` is ns UTC."""
@@ -210,29 +216,34 @@ class Child:
         }
 
     def close(self) -> None:
-        """Close the notify socket."""
+        """Close the notify socket and the log."""
         if self.socket is not None:
             self.socket.close()
+        self._finish_output()
+        self._log.close()
 
     @property
     def _watched(self) -> bool:
-        return bool(self.spec.watchdog) and self.state is ChildState.READY
+        return bool(self.spec.watchdog) and self.state in (ChildState.STARTING, ChildState.READY)
+
+    @property
+    def _patience(self) -> int:
+        return self.spec.watchdog if self.has_spoken else max(START_SILENCE, self.spec.watchdog)
+
+    def _finish_output(self) -> None:
+        if self._output >= 0:
+            self._copier.finish(self._output)
+            self._output = -1
 
     def _environment(self) -> dict[str, str]:
-        own = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")  # those we were given ourselves
+        own = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", LAST_DEATH)  # those we were given ourselves
         env = {key: value for key, value in os.environ.items() if key not in own} | self.spec.env
+        env[LAST_DEATH] = self.last_death
         if self.socket is not None:
             env["NOTIFY_SOCKET"] = "@" + self.socket.getsockname()[1:].decode()
             if self.spec.watchdog:
                 env["WATCHDOG_USEC"] = str(self.spec.watchdog // _NS_PER_US)
         return env
-
-    def _rotate_log(self) -> None:
-        if self._log.exists() and self._log.stat().st_size > LOG_BYTES_MAX:
-            self._log.replace(self._aside())
-
-    def _aside(self) -> Path:
-        return self._log.with_name(self._log.name + ".1")
 
 
 def _notify_socket() -> socket.socket:

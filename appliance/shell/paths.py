@@ -46,6 +46,10 @@ class StatePaths:
         """A process's MQTT password."""
         return self.root / "credentials" / f"mqtt-{process}"
 
+    def marker(self, process: str) -> Path:
+        """Which strategy's hook a host is in; in memory, for it is written thousands of times a second."""
+        return self.volatile / f"{process}.hook"
+
     @property
     def mqtt_socket(self) -> Path:
         """Mosquitto's socket: in the run directory, or in the volatile one where that path would be too long."""

@@ -1,6 +1,7 @@
 """The stand-in for systemd where there is none: READY, WATCHDOG, restart with backoff, stop order; no more than that.
 
-One thread, one selector; ``poll`` does all the work, so that the caller can drive it beside a loop of its own.
+One selector; ``poll`` does all the work, so that the caller can drive it beside a loop of its own. Only what the
+children print is copied by a thread (``output.py``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from appliance.domain.market import SECOND
 from appliance.domain.topics import kind_of
 from appliance.errors import EnvironmentFault
 from appliance.shell.child import Child, ChildState, Spec
+from appliance.shell.output import Copier
 from appliance.shell.paths import StatePaths
 
 __all__ = ["Child", "ChildState", "Spec", "Supervisor"]
@@ -31,7 +33,6 @@ HEALTHY_AFTER = 10 * SECOND
 ABORT_GRACE = 2 * SECOND
 """From SIGABRT, which lets faulthandler write its stack, to SIGKILL."""
 STOP_WITHIN = 4_500 * MS
-_CHORES_EVERY = 10 * SECOND
 _PROBE_EVERY = 20 * MS
 
 
@@ -49,13 +50,13 @@ class Supervisor:
         self._children: dict[str, Child] = {}
         self._selector = selectors.DefaultSelector()
         self._stopping = False
-        self._chores_at = ticks() + _CHORES_EVERY
+        self._copier = Copier()
 
     def start(self, spec: Spec) -> None:
         """Start a child and keep it running. Raises EnvironmentFault when its program cannot be executed."""
         if spec.name in self._children:
             raise ValueError(f"{spec.name} is started already")
-        child = Child(spec, self._paths.log(spec.name))
+        child = Child(spec, self._paths.log(spec.name), self._copier)
         if child.socket is not None:
             self._selector.register(child.socket, selectors.EVENT_READ, child)
         self._children[spec.name] = child
@@ -70,7 +71,6 @@ class Supervisor:
                 self._listen(key.data)
         for child in self._children.values():
             self._judge(child)
-        self._chores()
         if any(child.changed for child in self._children.values()):
             self._write()
 
@@ -104,6 +104,7 @@ class Supervisor:
         self._write()
         for child in self._children.values():
             child.close()
+        self._copier.close()
         self._selector.close()
 
     def child(self, name: str) -> Child:
@@ -134,7 +135,7 @@ class Supervisor:
 
     def _listen(self, child: Child) -> None:
         for lines in child.messages():
-            child.heard_at = self._ticks()
+            child.hear(self._ticks())
             if "READY=1" in lines and child.state is ChildState.STARTING:
                 child.become_ready(self._ticks())
 
@@ -172,7 +173,7 @@ class Supervisor:
     def _bury(self, child: Child, code: int) -> None:
         if child.pidfd is not None:
             self._selector.unregister(child.pidfd)
-        came_up = child.bury()
+        came_up = child.bury(code)
         if self._stopping:
             child.become(ChildState.STOPPED)
         elif code in child.spec.fatal or (child.spec.must_start and not child.was_ready and code >= 0):
@@ -195,12 +196,6 @@ class Supervisor:
         due = [child.next_look(now, _PROBE_EVERY, ABORT_GRACE) for child in self._children.values()]
         soonest = min((at for at in due if at is not None), default=None)
         return timeout if soonest is None else max(0.0, min(timeout, (soonest - now) / SECOND))
-
-    def _chores(self) -> None:
-        if self._ticks() >= self._chores_at:
-            self._chores_at = self._ticks() + _CHORES_EVERY
-            for child in self._children.values():
-                child.bound_log()
 
     def _write(self) -> None:
         """Who runs, in a file: ``status`` must find the pids when Mosquitto is dead."""

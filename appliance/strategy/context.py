@@ -27,8 +27,8 @@ class Context:
     """The strategy's world: the runner writes it, the author sees it through ``self.now``, ``self.target``, …"""
 
     __slots__ = (
-        "calendar", "cash", "chance", "dropped", "indicators", "lines", "now", "orders", "positions", "prices", "schedule",
-        "starting", "state", "symbols", "tickets", "timeframe", "windows", "wishes",
+        "calendar", "cash", "chance", "dropped", "indicators", "lines", "now", "orders", "positions", "prices",
+        "schedule", "starting", "state", "symbols", "tickets", "timeframe", "windows", "wishes",
     )  # fmt: skip
 
     def __init__(self, seed: str = "", sessions: Sessions | None = None, before_close: int = BEFORE_CLOSE) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from types import ModuleType, TracebackType
 
+from appliance.domain.market import Sessions
 from appliance.errors import StrategyError
 from appliance.strategy.base import Strategy
 from appliance.strategy.params import Value, nearest
@@ -27,17 +28,19 @@ def load(
     name: str | None = None,
     class_name: str | None = None,
     params: Mapping[str, Value] | None = None,
+    sessions: Sessions | None = None,
 ) -> StrategyRunner:
     """A runner for the strategy in ``source``, the text of the file ``path`` (tracebacks name it; it is not read).
 
-    ``name`` defaults to the file's stem. ``class_name`` is needed when the file has several strategies. ``on_start``
-    is run once for trial. Raises StrategyError: does not compile, reaches for what a strategy may not have, raises on
-    import or in on_start, no strategy in it or several, wrong parameters.
+    ``name`` defaults to the file's stem. ``class_name`` is needed when the file has several strategies. ``sessions``
+    are the exchange's (None: always open). ``on_start`` is run once for trial. Raises StrategyError: does not compile,
+    reaches for what a strategy may not have, raises on import or in on_start, no strategy in it or several, wrong
+    parameters.
     """
     name = strategy_name(path) if name is None else check_name(name)
     module = _execute(source, path, f"strategy file {name}")
     strategy = _choose(module, path, class_name)
-    runner = StrategyRunner(strategy, name, strategy.configure(params or {}))
+    runner = StrategyRunner(strategy, name, strategy.configure(params or {}), sessions)
     _guarded(runner.rehearse, source, path, f"{strategy.__name__}.on_start raised")
     return runner
 

@@ -134,7 +134,7 @@ def _mutable_names(body: list[ast.stmt]) -> set[str]:
     """Names that a module or class body binds to what can be changed in place."""
     found = set()
     for node in body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if _is_declared(node) else []
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if _is_declared(node) else []  # type: ignore[attr-defined]
         if targets and _is_mutable(node.value):  # type: ignore[attr-defined]
             found |= {target.id for target in targets if isinstance(target, ast.Name)}
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from appliance.core.wishes import CancelWish, Wishes
+from appliance.core.wishes import Wishes
 from appliance.domain.market import Bar, Quote, Sessions, Trade, last_price
 from appliance.domain.orders import is_terminal
 from appliance.domain.trading import Fill, Order, Signal
@@ -162,6 +162,12 @@ class StrategyRunner:
         if due is None or stale is None:
             return due if stale is None else stale
         return min(due, stale)
+
+    def skip(self, now: int) -> None:
+        """Forget what became due until ``now`` (ns UTC)."""
+        self._context.schedule.begin(now)
+        if self._staleness is not None:
+            self._staleness.take(now)
 
     def timer(self, due: int, now: int) -> Wishes:
         """Tell the author of all that was due at ``due``: timers and session events, then symbols gone stale."""

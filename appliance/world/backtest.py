@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_DOWN, Decimal
 from itertools import groupby
 
 from appliance.core.base import Core
@@ -17,22 +17,23 @@ from appliance.core.lockstep import Staging, wake, within
 from appliance.core.market import MarketSimulator
 from appliance.core.record import OrderRecord
 from appliance.core.streams import Writers
-from appliance.core.wishes import Runner
+from appliance.core.wishes import Maker
 from appliance.domain import topics
 from appliance.domain.market import Bar, MarketEvent, Sessions, known_at, last_price
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage, Step, VenueLink, local
 from appliance.domain.trading import ZERO
 
 STEPS = "feed/steps"
+CENT = Decimal("0.01")
 
 
 class Backtest:
-    """One run. ``runners`` are made once each; ``cash`` is USD; ``rules`` are the guard's."""
+    """One run. ``makers`` are its strategies, ``cash`` USD in equal shares, ``rules`` the guard's."""
 
     def __init__(
         self,
         name: str,
-        runners: Sequence[Callable[[], Runner]],
+        makers: Sequence[Maker],
         rules: Sequence[Rule],
         cash: Decimal,
         commission: Commission,
@@ -50,10 +51,12 @@ class Backtest:
         self.paper = MarketSimulator("paper", _writers("paper"), cash, commission, sessions)
         self.gateway = GatewayCore("gateway", _writers("gateway"))
         self.guard = GuardCore("guard", _writers("guard"), rules)
-        self.host = HostCore(host, _writers(host), runners, keep=False)
+        allotments = {maker.name: (cash / len(makers)).quantize(CENT, ROUND_DOWN) for maker in makers}
+        self.host = HostCore(host, _writers(host), makers, keep=False, allotments=allotments)
         self._to: dict[str, tuple[Core, ...]] = {
             f"host/{name}/intents": (self.guard,),
             f"host/{name}/signals": (),
+            f"host/{name}/notices": (),
             "guard/decisions": (self.gateway, self.host),
             "gateway/orders": (self.guard, self.host),
             "venue/requests": (self.paper,),
@@ -76,9 +79,10 @@ class Backtest:
             self._timestamp(time, tuple(group))
 
     def _timestamp(self, time: int, events: tuple[MarketEvent, ...]) -> None:
-        guard, host = self.guard.deadline(), self.host.deadline()
-        if guard is not None or host is not None:
-            self._wake(min(at for at in (guard, host) if at is not None), time)
+        deadline = self.host.deadline()
+        while deadline is not None and deadline < time:
+            self._wake(deadline, time)
+            deadline = self.host.deadline()
         self._now = Now(time, DATA_BOOT, time)
         if self.paper.resting or not self._n:
             self._release(Step(Stage.VENUE, time, 0, events), self._stages[Stage.VENUE])
@@ -94,7 +98,7 @@ class Backtest:
 
     def _wake(self, deadline: int, time: int) -> None:
         """Let a deadline pass that lies before the next market time."""
-        step = wake(Staging(), deadline, time)
+        step = wake(Staging(time=self._now.time), deadline, time)
         if step is not None:
             self._now = Now(step.time, DATA_BOOT, step.time)
             self._release(step, self._stages[step.stage])

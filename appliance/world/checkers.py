@@ -167,7 +167,7 @@ class Checkers:
         for node in self._world.nodes.values():
             core = node.turn.core if node.turn is not None else None
             if isinstance(core, HostCore):
-                total += sum((q for key, q in core._positions.items() if key.endswith("/" + symbol)), ZERO)
+                total += sum((q for key, q in core.bookings.positions.items() if key.endswith("/" + symbol)), ZERO)
         return total
 
     def _exits_only_reduce(self) -> None:
@@ -194,7 +194,7 @@ class Checkers:
             core = node.turn.core if node.turn is not None else None
             if not isinstance(core, HostCore):
                 continue
-            for intent_id, booked in core._booked.items():
+            for intent_id, booked in core.bookings.booked.items():
                 order_ = gateway.ledger.orders.get(intent_id)
                 if not booked.ended and (order_ is None or is_terminal(order_.status)):
                     self._found(f"{name} still waits for {intent_id}")

@@ -19,6 +19,7 @@ from appliance.core.guard import GuardCore
 from appliance.core.host import HostCore
 from appliance.core.limits import LimitValues, rules
 from appliance.core.streams import Writers
+from appliance.core.wishes import Made
 from appliance.domain import topics, wire
 from appliance.domain.market import Bar, Quote
 from appliance.domain.messages import Event, EventType, Offer, local
@@ -96,7 +97,7 @@ class World:
         def trader() -> WorldTrader:
             return WorldTrader(host, symbol, salt)
 
-        return lambda writers: HostCore(f"host@{host}", writers, (trader,), VALID)
+        return lambda writers: HostCore(f"host@{host}", writers, (Made(host, trader),), VALID)
 
     def _node(self, name: str, build: Callable[[Writers], Core]) -> Node:
         reads = topics.streams_read_by(name, HOSTS)

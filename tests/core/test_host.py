@@ -10,8 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from appliance.core.host import HostCore
-from appliance.core.wishes import Wish
-from appliance.domain.market import Bar, Quote
+from appliance.core.wishes import Made, Silent, Wish
+from appliance.domain.market import Bar
 from appliance.domain.messages import DATA_BOOT, Stage, Step
 from appliance.domain.operations import Latch
 from appliance.domain.orders import OrderStatus
@@ -24,12 +24,11 @@ MINUTE = 60 * SECOND
 INTENTS, SIGNALS = "host/trend/intents", "host/trend/signals"
 
 
-class Puppet:
+class Puppet(Silent):
     """A strategy on strings: the close of a bar is the position it wants; 13 is bad luck."""
 
     def __init__(self, name: str = "trend", symbols: tuple[str, ...] = ("SPY",)) -> None:
-        self.name = name
-        self.symbols = symbols
+        super().__init__(name, symbols)
         self.heard: list[str] = []
         self.positions: dict[str, Decimal] = {}
         self.last = 0.0
@@ -45,9 +44,6 @@ class Puppet:
             raise ValueError("bad luck")
         return (Wish(bar.symbol, D(int(bar.close)), "said so"),)
 
-    def quote(self, quote: Quote, now: int) -> tuple[Wish, ...]:
-        return ()
-
     def order(self, order: Order, now: int) -> tuple[Wish, ...]:
         self.heard.append(f"order {order.status.value}")
         return ()
@@ -56,14 +52,8 @@ class Puppet:
         self.heard.append(f"fill {fill.quantity} of {self.positions[fill.symbol]}")
         return ()
 
-    def stop(self, now: int) -> tuple[Wish, ...]:
-        return ()
-
     def set_position(self, symbol: str, quantity: Decimal) -> None:
         self.positions[symbol] = quantity
-
-    def logs(self) -> tuple[str, ...]:
-        return ()
 
     def snapshot(self) -> dict[str, Any]:
         return {"last": self.last, "heard": list(self.heard)}
@@ -73,7 +63,8 @@ class Puppet:
 
 
 def host(*makers: Callable[[], Puppet], keep: bool = True) -> HostCore:
-    return HostCore("host@trend", writers("host@trend"), makers or (Puppet,), keep=keep)
+    made = [Made(make().name, make) for make in makers or (Puppet,)]
+    return HostCore("host@trend", writers("host@trend"), made, keep=keep)
 
 
 def live(*makers: Callable[[], Puppet]) -> Playbook:
@@ -105,7 +96,7 @@ def wants(side: Side, quantity: int, **fields: Any) -> Callable[[Any], bool]:
 
 def puppet(play: Playbook, name: str = "trend") -> Puppet:
     assert isinstance(play.core, HostCore)
-    found = play.core.runners[name]
+    found = play.core.roster.runners[name]
     assert isinstance(found, Puppet)
     return found
 
@@ -163,7 +154,7 @@ def test_what_came_to_nothing_is_no_longer_on_its_way(how: Any) -> None:
         play >> closes(play, 100)
         said = play.heard(Intent)[0]
         play >> (order(said, how) if isinstance(how, OrderStatus) else Denied(said, "X", "no"))
-        play >> closes(play, 100) << Signal << wants(Side.BUY, 100)
+        play >> closes(play, 120) << Signal << wants(Side.BUY, 120)
 
 
 def test_what_an_order_of_another_host_does_is_not_ours() -> None:

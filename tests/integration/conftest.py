@@ -27,7 +27,7 @@ class Steady(Strategy):
 
     def on_bar(self, bar):
         if not self.position(bar.symbol):
-            self.target(bar.symbol, quantity=100, reason="steady", stop=round(bar.close / 2, 2))
+            self.target(bar.symbol, quantity=100, reason="steady", stop_loss=round(bar.close / 2, 2))
 '''
 FLIP = '''
 from appliance.strategy import Strategy, param

@@ -83,7 +83,7 @@ def test_a_quantity_becomes_an_exact_number_of_shares(quantity, wanted):
 
 
 @pytest.mark.parametrize(
-    "quantity", [0.5, float("nan"), float("inf"), "nan", "Infinity", "ten", "", None, True, Decimal("NaN"), [1]]
+    "quantity", [0.5, float("nan"), float("inf"), "nan", "Infinity", "ten", "", True, Decimal("NaN"), [1]]
 )
 def test_a_quantity_that_is_unclear_is_refused(quantity):
     with pytest.raises(StrategyError, match="is not a number of shares"):
@@ -94,23 +94,23 @@ def test_a_quantity_that_is_unclear_is_refused(quantity):
     ("stop", "price"), [(99, "99"), (99.5, "99.5"), (99.123456789012, "99.12345679"), ("99.10", "99.10")]
 )
 def test_a_stop_becomes_a_decimal_price(stop, price):
-    (wish,) = asking(stop=stop).bar(bar(1.0), 1)
+    (wish,) = asking(stop_loss=stop).bar(bar(1.0), 1)
     assert str(wish.stop) == price
 
 
 @pytest.mark.parametrize("stop", [0, -1, float("nan"), float("inf"), "x", True, [1], 1e-12])
 def test_a_stop_that_is_no_price_is_refused(stop):
     with pytest.raises(StrategyError, match="is not a price"):
-        asking(stop=stop).bar(bar(1.0), 1)
+        asking(stop_loss=stop).bar(bar(1.0), 1)
 
 
 def test_a_stop_behind_nothing_is_refused():
     with pytest.raises(StrategyError, match="nothing left to protect"):
-        asking(quantity=0, stop=99).bar(bar(1.0), 1)
+        asking(quantity=0, stop_loss=99).bar(bar(1.0), 1)
 
 
 def test_a_target_on_a_symbol_of_somebody_else_is_refused():
-    with pytest.raises(StrategyError, match=r"target\('AAPL'\): not a symbol of this strategy; it has SPY"):
+    with pytest.raises(StrategyError, match=r"target\(.AAPL.\): .AAPL. is not a symbol of this strategy; it has SPY"):
         asking(symbol="AAPL").bar(bar(1.0), 1)
 
 
