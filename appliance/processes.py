@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from appliance.core.base import Core
 from appliance.core.commission import Commission
@@ -28,8 +29,9 @@ from appliance.core.streams import Writers
 from appliance.core.turn import Turn
 from appliance.core.wishes import Runner
 from appliance.data.options import FileOptions
+from appliance.data.warmup import Need, needs_of, warm_up
 from appliance.domain import topics
-from appliance.domain.market import Session, Sessions
+from appliance.domain.market import Bar, Session, Sessions
 from appliance.domain.messages import Event
 from appliance.errors import EnvironmentFault, StrategyError
 from appliance.shell import mosquitto
@@ -63,7 +65,8 @@ class RunSpec(Struct, frozen=True):
 
     ``files`` empty means the simulated market. ``speed`` is "max" or a multiple of real time. ``sessions`` is the
     exchange's table, or None for always open. Validities are ns. ``inputs`` are digests of the files a recorded run
-    was begun with, by path.
+    was begun with, by path. ``warm_up`` is how many bars before the first date a strategy is fed with, None: what it
+    asks for.
     """
 
     box: str
@@ -84,6 +87,7 @@ class RunSpec(Struct, frozen=True):
     build: str = ""
     settings: str = ""
     inputs: dict[str, str] = {}
+    warm_up: int | None = None
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -149,6 +153,23 @@ def runner_factory(strategy: StrategySpec) -> Callable[[], Runner]:
 
     make()
     return make
+
+
+def past_of(
+    files: Sequence[str], options: FileOptions, asked: Iterable[Need], symbols: Sequence[str], count: int | None
+) -> tuple[Bar, ...]:
+    """The bars before the first date of recorded data that a strategy of these symbols warms up with: what it ``asked``
+    for, or ``count`` of each. None where the run begins with the files. ``options`` are those the run is read with,
+    sessions included. Raises DataError."""
+    heard = [symbol for symbol in symbols if not options.symbols or symbol in options.symbols]
+    needs = [need for need in needs_of(asked, heard, count) if need[0] in heard]
+    if not needs or not options.start:
+        return ()
+
+    from appliance.data.history import FileHistory
+    from appliance.strategy.bars import BarBuilder
+
+    return warm_up(needs, FileHistory(files, replace(options, symbols=tuple(heard)), BarBuilder), options.span[0])
 
 
 def core_of(process: str, spec: RunSpec) -> Callable[[Writers], Core]:
@@ -246,6 +267,6 @@ def _feed(spec: RunSpec, clock: Clock) -> Hooks:
 
     if spec.files:
         options = spec.options or FileOptions()
-        options = msgspec.structs.replace(options, sessions=spec.calendar)
+        options = replace(options, sessions=spec.calendar)
         return FileFeed(FileSource(spec.files, options), spec.speed, clock.ticks)
     return SimulatedFeed(SimulatedMarket(spec.seed, clock.now(None).time, spec.symbols, spec.timeframe), clock)

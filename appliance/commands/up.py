@@ -125,6 +125,7 @@ def _recorded(base: RunSpec, options: RunOptions, settings: Settings, speed: str
         options=checked,
         sessions=sessions,
         speed=speed,
+        warm_up=options.warm_up,
         inputs={path: hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16] for path in read},
     )
     return spec, report.outside

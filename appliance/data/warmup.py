@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from appliance.data.history import History
 from appliance.domain.market import Bar
+
+if TYPE_CHECKING:
+    from appliance.data.history import History
 
 Need = tuple[str, str, int]
 """Symbol, timeframe ("" for the bars as they come), and how many bars of it."""
