@@ -7,7 +7,8 @@ from decimal import Decimal
 from appliance.domain.messages import Event, EventType, Now, VenueCancel, VenueLook, VenueSnapshot, VenueSubmit, local
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import Intent, Order, OrderType, Side
-from appliance.processes import core_of, read_spec
+from appliance.processes import core_of
+from appliance.runs import read_spec
 from appliance.shell.clock import DataClock, MachineClock
 from appliance.shell.journal import Journal
 from appliance.shell.locks import Lock

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from appliance.domain.messages import Event
 from appliance.domain.topics import WINDOWS, kind_of
 from appliance.errors import ApplianceError, DataError, EnvironmentFault, RefusedError, SettingsError, StrategyError
-from appliance.processes import RunSpec, read_spec, spec_path, write_spec
+from appliance.runs import RunSpec, read_spec, spec_path, write_spec
 from appliance.shell import latchfiles, mosquitto
 from appliance.shell.bus import EventBus
 from appliance.shell.collector import Collector

@@ -7,33 +7,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from decimal import ROUND_DOWN, Decimal
-from hashlib import sha256
 from pathlib import Path
 
-import msgspec
-from msgspec import Struct
 
 from appliance.core.base import Core
-from appliance.core.commission import Commission
 from appliance.core.feed import FeedCore
 from appliance.core.gateway import GatewayCore, VenueTraits
 from appliance.core.guard import GuardCore
 from appliance.core.host import HostCore
-from appliance.core.limits import LimitValues, rules
+from appliance.core.limits import rules
 from appliance.core.lockstep import Barrier
 from appliance.core.market import MarketSimulator
 from appliance.core.monitor import MonitorCore
 from appliance.core.ports import Clock
 from appliance.core.streams import Writers
 from appliance.core.turn import Turn
-from appliance.core.wishes import Code, Runner
-from appliance.data.options import FileOptions
 from appliance.domain import topics
-from appliance.domain.market import Session, Sessions
 from appliance.domain.messages import Event, local
 from appliance.domain.operations import Death
-from appliance.errors import EnvironmentFault, StrategyError
+from appliance.errors import StrategyError
+from appliance.making import LOAD, Mark, StrategyMaker, past_of_run, unmarked
+from appliance.runs import RunSpec, StrategySpec, read_spec
 from appliance.shell import deaths, marker, mosquitto
 from appliance.shell.bus import EventBus
 from appliance.shell.clock import DataClock, MachineClock
@@ -47,176 +41,11 @@ from appliance.shell.paths import StatePaths
 from appliance.venues.paper import PAPER, PaperVenue
 
 SECOND = 1_000_000_000
-CENT = Decimal("0.01")
-LOAD = "load"
-"""The mark of a strategy that is being loaded."""
 PAPER_TRAITS = VenueTraits(look_every=60 * SECOND)
 """The paper broker is in our own process: it answers at once and for good, and a look a minute is enough."""
 
 
-class StrategySpec(Struct, frozen=True):
-    """One strategy: its name, file, class in that file ("" for the only one), parameters and host.
-
-    ``cash`` is its allotment in USD (None: an equal share of what is left); ``follows`` are the strategies whose
-    signals it hears.
-    """
-
-    name: str
-    file: str
-    class_name: str = ""
-    params: dict[str, str] = {}
-    host: str = ""
-    cash: Decimal | None = None
-    follows: tuple[str, ...] = ()
-
-
-class RunSpec(Struct, frozen=True):
-    """Everything the processes of one run need to know; written by ``up``, read by all.
-
-    ``files`` empty means the simulated market. ``speed`` is "max" or a multiple of real time. ``sessions`` is the
-    exchange's table, or None for always open. Validities are ns. ``inputs`` are digests of the files a recorded run
-    was begun with, by path. ``host_memory`` is how many bytes a host may allocate beyond its start (0: no limit).
-    """
-
-    box: str
-    strategies: tuple[StrategySpec, ...]
-    cash: Decimal
-    limits: LimitValues = LimitValues()
-    commission: Commission = Commission()
-    files: tuple[str, ...] = ()
-    options: FileOptions | None = None
-    speed: str = "1"
-    sessions: tuple[Session, ...] | None = None
-    seed: int = 1
-    symbols: dict[str, float] = {}
-    timeframe: str = "5s"
-    intent_valid: int = 30 * SECOND
-    approval_valid: int = 5 * SECOND
-    retain: int = 100_000
-    build: str = ""
-    settings: str = ""
-    inputs: dict[str, str] = {}
-    host_memory: int = 0
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """Names of the hosts, in the order of their first strategy."""
-        return tuple(dict.fromkeys(strategy.host or strategy.name for strategy in self.strategies))
-
-    def allotment(self, strategy: StrategySpec) -> Decimal:
-        """USD a strategy starts with: its own, or an equal share of what the others leave."""
-        if strategy.cash is not None:
-            return strategy.cash
-        left = self.cash - sum((one.cash for one in self.strategies if one.cash is not None), Decimal(0))
-        sharing = sum(one.cash is None for one in self.strategies)
-        return max(Decimal(0), left / sharing).quantize(CENT, ROUND_DOWN)
-
-    def followed(self, host: str) -> tuple[str, ...]:
-        """The other hosts whose signals a host's strategies follow, in the order of ``hosts``."""
-        names = {name for one in self.strategies if (one.host or one.name) == host for name in one.follows}
-        found = {one.host or one.name for one in self.strategies if one.name in names}
-        return tuple(other for other in self.hosts if other in found and other != host)
-
-    @property
-    def processes(self) -> tuple[str, ...]:
-        """Every process, in start order."""
-        return ("monitor", "gateway", "guard", *(f"host@{host}" for host in self.hosts), "feed")
-
-    @property
-    def lockstep(self) -> bool:
-        """Whether recorded data drives the processes stage by stage."""
-        return bool(self.files)
-
-    @property
-    def calendar(self) -> Sessions | None:
-        """The sessions as a calendar, or None when the market is always open."""
-        return Sessions(self.sessions) if self.sessions is not None else None
-
-
-def spec_path(paths: StatePaths) -> Path:
-    """Where a run's specification lies."""
-    return paths.run / "spec.json"
-
-
-def read_spec(paths: StatePaths) -> RunSpec:
-    """The specification of the run in a state directory. Raises EnvironmentFault when there is none."""
-    try:
-        return msgspec.json.decode(spec_path(paths).read_bytes(), type=RunSpec)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise EnvironmentFault(
-            f"{spec_path(paths)} cannot be read: {error}", hint="start the box with `appliance up --state DIR` first"
-        ) from None
-
-
-def write_spec(paths: StatePaths, spec: RunSpec) -> None:
-    """Write the specification, whole or not at all."""
-    path = spec_path(paths)
-    aside = path.with_suffix(".new")
-    aside.write_bytes(msgspec.json.encode(spec))
-    os.replace(aside, path)
-
-
 # --- cores --------------------------------------------------------------------------------------------------------
-
-
-Mark = Callable[[str, str], None]
-"""Told of a strategy and its hook before the hook runs, and of "" and "" when it is over."""
-
-
-def unmarked(strategy: str, hook: str) -> None:
-    """Nobody asks which hook runs: its process cannot die of it alone."""
-
-
-class StrategyMaker:
-    """How to make one strategy anew (see ``appliance.core.wishes.Maker``): by its file, or by the code of a reload.
-
-    ``refusal`` is why it is not to be loaded at all: what has killed us would kill us again.
-    """
-
-    def __init__(
-        self,
-        strategy: StrategySpec,
-        sessions: Sessions | None = None,
-        mark: Mark = unmarked,
-        refusal: StrategyError | None = None,
-    ) -> None:
-        self.name = strategy.name
-        self._strategy = strategy
-        self._sessions = sessions
-        self._mark = mark
-        self._refusal = refusal
-        self._source = ""
-        try:
-            self._source = Path(strategy.file).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or error
-            hint = "name an existing strategy file"
-            self._refusal = refusal or StrategyError(f"{strategy.file}: {why}", hint=hint)
-        self.digest = sha256(repr((self._source, strategy.params)).encode()).hexdigest()[:12]
-
-    def __call__(self, code: Code | None = None) -> Runner:
-        """A runner that has not started. Raises StrategyError when its file cannot be read or does not load."""
-        from appliance.strategy import loader  # here: who runs no strategy pays for none
-
-        if self._refusal is not None and code is None:
-            raise self._refusal
-        spec = self._strategy
-        source, params = (code.source, code.params) if code is not None else (self._source, spec.params)
-        self._mark(self.name, LOAD)  # its file is run, and on_start for trial; what ends the process leaves the mark
-        try:
-            return loader.load(
-                source, spec.file, name=spec.name, class_name=spec.class_name or None, params=params,
-                sessions=self._sessions,
-            )  # fmt: skip
-        finally:
-            self._mark("", "")
-
-
-def runner_factory(strategy: StrategySpec, sessions: Sessions | None = None) -> StrategyMaker:
-    """How to make one strategy, tried once. Raises StrategyError when its file cannot be read or does not load."""
-    maker = StrategyMaker(strategy, sessions)
-    maker()
-    return maker
 
 
 def core_of(
@@ -244,11 +73,11 @@ def core_of(
 
 def _maker(strategy: StrategySpec, spec: RunSpec, mark: Mark, death: Death | None) -> StrategyMaker:
     """How to make a strategy. Raises StrategyError when the data is recorded and it does not load."""
+    why = None
     if death is not None and (death.strategy, death.hook) == (strategy.name, LOAD):
         why = StrategyError(f"{strategy.file}: ended its process while it was loaded: {death.cause}")
-        return StrategyMaker(strategy, spec.calendar, mark, why)
-    maker = StrategyMaker(strategy, spec.calendar, mark)
-    if spec.lockstep:
+    maker = StrategyMaker(strategy, spec.calendar, past_of_run(spec), mark, why)
+    if spec.lockstep and why is None:
         maker()
     return maker
 
@@ -351,7 +180,5 @@ def _feed(spec: RunSpec, clock: Clock) -> Hooks:
     from appliance.data.sources.simulated import SimulatedMarket
 
     if spec.files:
-        options = spec.options or FileOptions()
-        options = msgspec.structs.replace(options, sessions=spec.calendar)
-        return FileFeed(FileSource(spec.files, options), spec.speed, clock.ticks)
+        return FileFeed(FileSource(spec.files, spec.reading), spec.speed, clock.ticks)
     return SimulatedFeed(SimulatedMarket(spec.seed, clock.now(None).time, spec.symbols, spec.timeframe), clock)

@@ -19,7 +19,7 @@ from appliance.domain.messages import Event, EventType
 from appliance.domain.operations import Alert, ProcessState
 from appliance.errors import StrategyError
 from appliance.launch import WATCHDOG, Launch
-from appliance.processes import RunSpec
+from appliance.runs import RunSpec
 from appliance.shell.paths import StatePaths
 from appliance.summary import RunFigures
 

@@ -19,7 +19,8 @@ from appliance.core.record import plain
 from appliance.data.sources.files import FileReport, FileSource
 from appliance.domain.market import SECOND
 from appliance.errors import ApplianceError, StrategyError
-from appliance.processes import StrategySpec, runner_factory
+from appliance.making import runner_factory
+from appliance.runs import StrategySpec
 from appliance.settings import load_limits, load_settings
 from appliance.world.backtest import Backtest
 

@@ -22,13 +22,16 @@ from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileReport, FileSource
 from appliance.domain.market import SECOND, Session, Sessions
 from appliance.errors import DataError, EnvironmentFault, UsageError
-from appliance.processes import StrategySpec, runner_factory
+from appliance.making import runner_factory
+from appliance.runs import StrategySpec
 from appliance.settings import Limits, Settings, load_limits
 from appliance.strategy import loader
 
 
 class RunOptions(Struct, frozen=True):
-    """What the owner asked for, as given; paths are not checked yet. ``cash`` is USD, None: as in the settings."""
+    """What the owner asked for, as given; paths are not checked yet. ``cash`` is USD, None: as in the settings.
+    ``warm_up`` is how many bars before ``--start`` each strategy is fed with, None: what it asks for.
+    """
 
     data: tuple[str, ...] = ()
     files: FileOptions = FileOptions()
@@ -38,6 +41,7 @@ class RunOptions(Struct, frozen=True):
     orders_out: Path | None = None
     state: Path | None = None
     as_json: bool = False
+    warm_up: int | None = None
 
     def checked_files(self) -> tuple[FileOptions, FileReport, tuple[Session, ...] | None]:
         """The files' options without the table of sessions, what is in the files, and the table; see ``source``."""
@@ -182,6 +186,8 @@ _OPTIONS = (
                  help="regular hours of the exchange, or everything in the file"),
     click.option("--start", default="", metavar="DATE", help="first New York date, inclusive"),
     click.option("--end", default="", metavar="DATE", help="last New York date, inclusive"),
+    click.option("--warm-up", type=click.IntRange(0, 1_000_000), default=None, metavar="N",
+                 help="bars before --start to learn from without trading  [default: what the strategy asks for]"),
     click.option("--factors", default="", metavar="FILE", help="split and dividend factors: prices are adjusted"),
     click.option("--bad-rows", type=click.Choice(("refuse", "quarantine")), default="refuse", show_default=True,
                  help="what to do with rows that cannot be right"),
@@ -203,10 +209,14 @@ def _options(given: dict[str, Any]) -> RunOptions:
         end=given.pop("end"), factors=given.pop("factors"), bad_rows=given.pop("bad_rows"),
     )  # fmt: skip
     params = _params(given.pop("param"))
+    if given["warm_up"] and not files.start:
+        raise UsageError(
+            f"--warm-up {given['warm_up']} without --start", hint="bars before the first date are fed: name it"
+        )
     return RunOptions(
         data=given.pop("data"), files=files, strategies=strategy_specs(given.pop("strategy"), params),
         cash=_money(given.pop("cash")), limits=given.pop("limits"), orders_out=given.pop("orders_out"),
-        state=given.pop("state"), as_json=given.pop("as_json"),
+        state=given.pop("state"), as_json=given.pop("as_json"), warm_up=given.pop("warm_up"),
     )  # fmt: skip
 
 

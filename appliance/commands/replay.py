@@ -25,7 +25,8 @@ from appliance.data.sources.files import FileSource
 from appliance.domain import topics, wire
 from appliance.domain.messages import DATA_BOOT, Event, Now, local
 from appliance.errors import JournalError, RefusedError, UsageError
-from appliance.processes import RunSpec, core_of, read_spec
+from appliance.processes import core_of
+from appliance.runs import RunSpec, read_spec
 from appliance.shell import audit
 from appliance.shell.paths import StatePaths
 

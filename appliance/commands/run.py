@@ -28,7 +28,8 @@ def run(process: str, state: Path, log_level: str) -> None:
     """
     from appliance.domain.topics import kind_of
     from appliance.errors import UsageError
-    from appliance.processes import engine_of, read_spec
+    from appliance.processes import engine_of
+    from appliance.runs import read_spec
 
     faulthandler.enable()  # a watchdog's SIGABRT leaves the stack in the log
     logs.setup(process, log_level)

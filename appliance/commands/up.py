@@ -17,7 +17,8 @@ from appliance.core.limits import LimitValues
 from appliance.data.sources.simulated import SYMBOLS
 from appliance.domain.market import SECOND, TIMEFRAMES
 from appliance.errors import INTERRUPTED, StrategyError, UsageError
-from appliance.processes import RunSpec, StrategySpec, runner_factory
+from appliance.making import runner_factory
+from appliance.runs import RunSpec, StrategySpec
 from appliance.session import Session, progress_line
 from appliance.settings import Settings, build_hash, load_settings, settings_hash
 from appliance.shell.paths import StatePaths
@@ -146,6 +147,7 @@ def _recorded(base: RunSpec, options: RunOptions, settings: Settings, speed: str
         options=checked,
         sessions=sessions,
         speed=speed,
+        warm_up=options.warm_up,
         inputs={path: hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16] for path in read},
     )
     return spec, report.outside

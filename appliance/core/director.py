@@ -129,6 +129,6 @@ class Director:
         except (Exception, SystemExit) as error:
             self._host.wished(name, self._roster.revive(name, now), now, "start")
             return False, getattr(error, "text", "") or f"{name}: on_params raised {type(error).__name__}: {error}"
-        self._roster.save(name, runner)
+        self._roster.keep_params(name, runner)
         self._host.wished(name, wishes, now, command.id)
         return True, f"{name}: " + ", ".join(f"{key} = {value}" for key, value in command.params.items())

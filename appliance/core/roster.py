@@ -106,6 +106,8 @@ class Roster:
             runner.restore(self._saves.load(name))
             return NONE
         wishes = runner.start(now.time)
+        for bar in self.makers[name].past(runner):
+            runner.feed(bar)
         if self._keep:
             self.save(name, runner)  # what it wished at its start it does not wish again
         return wishes
@@ -168,6 +170,12 @@ class Roster:
     def save(self, name: str, runner: Runner) -> None:
         """Keep a strategy's state."""
         self._saves.keep(name, runner.snapshot())
+
+    def keep_params(self, name: str, runner: Runner) -> None:
+        """Keep what a strategy's parameters are now, for its next start."""
+        maker, code = self.makers[name], self.code.get(name)
+        self.code[name] = Code(code.source if code is not None else maker.source, runner.params, maker.digest)
+        self.save(name, runner)
 
     def _enter(self, name: str, hook: str) -> None:
         if self._keep:

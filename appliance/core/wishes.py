@@ -75,6 +75,11 @@ class Runner(Protocol):
         """Its parameters as text."""
         ...
 
+    @property
+    def needs(self) -> tuple[tuple[str, str, int], ...]:
+        """Symbol, timeframe ("" as they come) and number of the bars it warms up with."""
+        ...
+
     def start(self, now: int) -> Wishes: ...
 
     def bar(self, bar: Bar, now: int) -> Wishes: ...
@@ -140,6 +145,7 @@ class Silent:
     """A runner that may hear everything, keeps nothing and wishes nothing: what others are made from."""
 
     follows: tuple[str, ...] = ()
+    needs: tuple[tuple[str, str, int], ...] = ()
 
     def __init__(self, name: str, symbols: tuple[str, ...]) -> None:
         self.name = name
@@ -209,20 +215,31 @@ class Made:
 
     def __init__(self, name: str, make: Callable[[], Runner], digest: str = "") -> None:
         self.name = name
+        self.source = ""
         self.digest = digest
         self._make = make
 
     def __call__(self, code: Code | None = None) -> Runner:
         return self._make()
 
+    def past(self, runner: Runner) -> tuple[Bar, ...]:
+        """Nothing is known from before the start."""
+        return ()
+
 
 class Maker(Protocol):
     """How to make one strategy: as its file said when the run began, or by the ``code`` of a reload."""
 
     name: str
+    source: str
+    """The text of its file."""
     digest: str
-    """Names the text of the file; another one makes a saved ``Code`` void."""
+    """Names text and parameters; another one makes a saved ``Code`` void."""
 
     def __call__(self, code: Code | None = None) -> Runner:
         """A runner that has not started. Raises StrategyError."""
+        ...
+
+    def past(self, runner: Runner) -> tuple[Bar, ...]:
+        """Bars from before the start that a runner which has just started warms up with, in order."""
         ...

@@ -61,9 +61,10 @@ class StrategyRunner:
         return tuple(_listed(self._strategy.follows)) if self._strategy.follows else ()
 
     @property
-    def warmup(self) -> int:
-        """Bars before the first one that its indicators are to have seen."""
-        return self._strategy.warmup
+    def needs(self) -> tuple[tuple[str, str, int], ...]:
+        """Symbol, timeframe ("" as they come) and number of the bars it warms up with."""
+        strategy = self._strategy
+        return tuple((symbol, strategy.timeframe, strategy.warmup) for symbol in self.symbols if strategy.warmup)
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -223,7 +224,6 @@ class StrategyRunner:
             "now": context.now,
             "books": self._books(),
             "prices": dict(context.prices),
-            "values": {name: str(value) for name, value in self._values.items()},
             "state": plain(context.state),
             "chance": context.chance.position,
             "tickets": context.tickets,
@@ -242,7 +242,6 @@ class StrategyRunner:
         acted on then), which makes the indicators; then their values and ``self.state`` are put back.
         """
         self._check_version(data)
-        self._values |= self._class.configure(data["values"])
         self._begin_again(data)
         if data["started"] is not None:
             self._check_indicators([label for label, _ in data["indicators"]])

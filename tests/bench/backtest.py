@@ -16,7 +16,8 @@ from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues, rules
 from appliance.data.sources.random_walk import random_walk
 from appliance.domain.market import Bar
-from appliance.processes import StrategySpec, runner_factory
+from appliance.making import runner_factory
+from appliance.runs import StrategySpec
 from appliance.world.backtest import Backtest
 from tests.bench import box
 

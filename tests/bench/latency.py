@@ -28,7 +28,7 @@ from appliance.domain.messages import Event, EventType, Ticks, VenueReport, loca
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import Approved, Intent, Moment, Side
 from appliance.launch import Launch
-from appliance.processes import RunSpec, StrategySpec
+from appliance.runs import RunSpec, StrategySpec
 from appliance.shell import audit, mosquitto
 from appliance.shell.paths import StatePaths
 from appliance.shell.supervisor import Spec

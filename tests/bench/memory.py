@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from appliance.data.sources.simulated import SYMBOLS
 from appliance.launch import Launch
-from appliance.processes import RunSpec, StrategySpec
+from appliance.runs import RunSpec, StrategySpec
 from tests.bench import box
 
 DAY_S = 86_400

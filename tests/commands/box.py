@@ -15,7 +15,8 @@ from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileSource
 from appliance.domain import topics, wire
 from appliance.domain.messages import Event
-from appliance.processes import RunSpec, StrategySpec, core_of, reads_of, write_spec
+from appliance.processes import core_of, reads_of
+from appliance.runs import RunSpec, StrategySpec, write_spec
 from appliance.shell.clock import DataClock
 from appliance.shell.journal import Journal
 from appliance.shell.locks import Lock

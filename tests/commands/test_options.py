@@ -13,7 +13,7 @@ from appliance.commands.options import limit_values, sessions_cache, sessions_fo
 from appliance.core.limits import LimitValues
 from appliance.domain.market import SECOND
 from appliance.settings import Limits
-from tests.commands.conftest import ROOT, SMA
+from tests.commands.conftest import ROOT, SMA, Appliance
 
 
 def test_the_owners_limits_become_the_guards() -> None:
@@ -57,3 +57,16 @@ def test_where_the_cache_cannot_be_written_there_is_a_calendar_all_the_same(
     monkeypatch.setattr(subprocess, "run", lambda *args, **options: None)  # the child could not write it either
     (tmp_path / "file").write_text("in the way")
     assert len(sessions_for(tmp_path / "file" / "sessions.json")) > 7000
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [(("--warm-up", "5"), "--warm-up 5 without --start"), (("--warm-up", "-1"), "--warm-up"),
+     (("--warm-up", "x", "--start", "2013-10-08"), "--warm-up")],
+)  # fmt: skip
+def test_a_warm_up_is_a_number_of_bars_before_a_first_date(
+    appliance: Appliance, data: Path, given: tuple[str, ...], says: str
+) -> None:
+    said = appliance("backtest", SMA, "--data", data, *given)
+    assert said.code == 2
+    assert says in said.err

@@ -18,7 +18,8 @@ from appliance.core.streams import Writers
 from appliance.domain import topics, wire
 from appliance.domain.messages import Ask, Event, Now, local
 from appliance.domain.operations import Spot
-from appliance.processes import core_of, read_spec, write_spec
+from appliance.processes import core_of
+from appliance.runs import read_spec, write_spec
 from appliance.shell.journal import Journal
 from appliance.shell.locks import Lock
 from appliance.shell.paths import StatePaths

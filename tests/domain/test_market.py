@@ -88,8 +88,8 @@ def test_the_days_of_a_market_that_never_closes_follow_each_other() -> None:
 
 @pytest.mark.parametrize(
     ("text", "length"),
-    [("30s", 30 * SECOND), ("15m", 15 * MINUTE), ("90m", 90 * MINUTE), ("23h", 23 * HOUR), ("1d", DAY), ("2w", 14 * DAY),
-     ("1mo", 30 * DAY), *TIMEFRAMES.items()],
+    [("30s", 30 * SECOND), ("15m", 15 * MINUTE), ("90m", 90 * MINUTE), ("23h", 23 * HOUR), ("1d", DAY),
+     ("2w", 14 * DAY), ("1mo", 30 * DAY), *TIMEFRAMES.items()],
 )  # fmt: skip
 def test_a_timeframe_has_a_nominal_length(text: str, length: int) -> None:
     assert timeframe_ns(text) == length

@@ -13,7 +13,8 @@ from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues, rules
 from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileSource
-from appliance.processes import StrategySpec, runner_factory
+from appliance.making import runner_factory
+from appliance.runs import StrategySpec
 from appliance.world.backtest import Backtest
 from tests.integration.running import STRATEGIES, Box, appliance, orders_of, random_walk, until
 

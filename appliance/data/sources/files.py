@@ -10,7 +10,7 @@ from heapq import heapify, heappop, heapreplace
 from msgspec import Struct
 
 from appliance.data.factors import adjust, load_factors
-from appliance.data.layout import nearest
+from appliance.data.layout import BARS, nearest
 from appliance.data.load import Loaded, load, timeframe_of
 from appliance.data.options import FileOptions
 from appliance.data.rules import KEPT, SHOWN, Findings, Verdict
@@ -122,6 +122,10 @@ class FileSource:
     def step(self) -> Offer:
         """The events of the next timestamp alone."""
         return self.batch(1)
+
+    def bars(self) -> tuple[Track, ...]:
+        """The tracks of trade bars, by symbol, then in the order of the files."""
+        return tuple(track for track in self._tracks if track.kind is BARS and len(track))
 
     def _next(self) -> MarketEvent:
         index = self._heap[0][1]

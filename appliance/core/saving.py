@@ -1,0 +1,51 @@
+"""What strategies save: one row for what changes with every bar, and kept bars in rows of their own that do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appliance.core.base import Core
+
+WINDOWS = "windows"
+CHUNKS = "chunks"
+
+
+class Saves:
+    """Snapshots by strategy. A window's chunks go into a table of their own, so that a bar rewrites only the last."""
+
+    def __init__(self, core: Core) -> None:
+        self._states = core.table("strategy", dict[str, Any])
+        self._chunks = core.table("chunk", list[list[float]])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._states
+
+    def keep(self, name: str, snapshot: dict[str, Any]) -> None:
+        """Write what changed: most quotes change nothing."""
+        windows = snapshot.get(WINDOWS)
+        if windows:
+            snapshot = {**snapshot, WINDOWS: {key: self._window(name, key, one) for key, one in windows.items()}}
+        if self._states.get(name) != snapshot:
+            self._states[name] = snapshot
+
+    def _window(self, name: str, key: str, window: dict[str, Any]) -> dict[str, Any]:
+        """Write a window's chunks; its other state, and which chunks there are."""
+        chunks: dict[str, Any] = window[CHUNKS]
+        for number, rows in chunks.items():
+            row = f"{name}/{key}/{number}"
+            if self._chunks.get(row) is not rows:
+                self._chunks[row] = rows
+        before = self._states.get(name, {}).get(WINDOWS, {}).get(key, {}).get(CHUNKS, [])
+        for number in before:
+            if number not in chunks:
+                self._chunks.drop(f"{name}/{key}/{number}")
+        return {**window, CHUNKS: list(chunks)}
+
+    def load(self, name: str) -> dict[str, Any]:
+        """A strategy's snapshot, whole; empty when there is none."""
+        saved = self._states.get(name, {})
+        windows = {
+            key: {**window, CHUNKS: {number: self._chunks[f"{name}/{key}/{number}"] for number in window[CHUNKS]}}
+            for key, window in saved.get(WINDOWS, {}).items()
+        }
+        return {**saved, WINDOWS: windows} if windows else dict(saved)

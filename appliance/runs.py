@@ -1,0 +1,129 @@
+"""What one run of the box is: its strategies, money, limits and data, as ``run/spec.json`` tells every process."""
+
+from __future__ import annotations
+
+import os
+from decimal import ROUND_DOWN, Decimal
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from appliance.core.commission import Commission
+from appliance.core.limits import LimitValues
+from appliance.data.options import FileOptions
+from appliance.domain.market import SECOND, Session, Sessions
+from appliance.errors import EnvironmentFault
+from appliance.shell.paths import StatePaths
+
+CENT = Decimal("0.01")
+
+
+class StrategySpec(Struct, frozen=True):
+    """One strategy: its name, file, class in that file ("" for the only one), parameters and host.
+
+    ``cash`` is its allotment in USD (None: an equal share of what is left); ``follows`` are the strategies whose
+    signals it hears.
+    """
+
+    name: str
+    file: str
+    class_name: str = ""
+    params: dict[str, str] = {}
+    host: str = ""
+    cash: Decimal | None = None
+    follows: tuple[str, ...] = ()
+
+
+class RunSpec(Struct, frozen=True):
+    """Everything the processes of one run need to know; written by ``up``, read by all.
+
+    ``files`` empty means the simulated market. ``speed`` is "max" or a multiple of real time. ``sessions`` is the
+    exchange's table, or None for always open. Validities are ns. ``inputs`` are digests of the files a recorded run
+    was begun with, by path. ``warm_up`` is how many bars before the first date a strategy is fed with (None: what it
+    asks for), ``host_memory`` how many bytes a host may allocate beyond its start (0: no limit).
+    """
+
+    box: str
+    strategies: tuple[StrategySpec, ...]
+    cash: Decimal
+    limits: LimitValues = LimitValues()
+    commission: Commission = Commission()
+    files: tuple[str, ...] = ()
+    options: FileOptions | None = None
+    speed: str = "1"
+    sessions: tuple[Session, ...] | None = None
+    seed: int = 1
+    symbols: dict[str, float] = {}
+    timeframe: str = "5s"
+    intent_valid: int = 30 * SECOND
+    approval_valid: int = 5 * SECOND
+    retain: int = 100_000
+    build: str = ""
+    settings: str = ""
+    inputs: dict[str, str] = {}
+    warm_up: int | None = None
+    host_memory: int = 0
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names of the hosts, in the order of their first strategy."""
+        return tuple(dict.fromkeys(strategy.host or strategy.name for strategy in self.strategies))
+
+    def allotment(self, strategy: StrategySpec) -> Decimal:
+        """USD a strategy starts with: its own, or an equal share of what the others leave."""
+        if strategy.cash is not None:
+            return strategy.cash
+        left = self.cash - sum((one.cash for one in self.strategies if one.cash is not None), Decimal(0))
+        sharing = sum(one.cash is None for one in self.strategies)
+        return max(Decimal(0), left / sharing).quantize(CENT, ROUND_DOWN)
+
+    def followed(self, host: str) -> tuple[str, ...]:
+        """The other hosts whose signals a host's strategies follow, in the order of ``hosts``."""
+        names = {name for one in self.strategies if (one.host or one.name) == host for name in one.follows}
+        found = {one.host or one.name for one in self.strategies if one.name in names}
+        return tuple(other for other in self.hosts if other in found and other != host)
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """Every process, in start order."""
+        return ("monitor", "gateway", "guard", *(f"host@{host}" for host in self.hosts), "feed")
+
+    @property
+    def lockstep(self) -> bool:
+        """Whether recorded data drives the processes stage by stage."""
+        return bool(self.files)
+
+    @property
+    def calendar(self) -> Sessions | None:
+        """The sessions as a calendar, or None when the market is always open."""
+        return Sessions(self.sessions) if self.sessions is not None else None
+
+    @property
+    def reading(self) -> FileOptions:
+        """How recorded data is read, sessions included."""
+        return replace(self.options or FileOptions(), sessions=self.calendar)
+
+
+def spec_path(paths: StatePaths) -> Path:
+    """Where a run's specification lies."""
+    return paths.run / "spec.json"
+
+
+def read_spec(paths: StatePaths) -> RunSpec:
+    """The specification of the run in a state directory. Raises EnvironmentFault when there is none."""
+    try:
+        return msgspec.json.decode(spec_path(paths).read_bytes(), type=RunSpec)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise EnvironmentFault(
+            f"{spec_path(paths)} cannot be read: {error}", hint="start the box with `appliance up --state DIR` first"
+        ) from None
+
+
+def write_spec(paths: StatePaths, spec: RunSpec) -> None:
+    """Write the specification, whole or not at all."""
+    path = spec_path(paths)
+    aside = path.with_suffix(".new")
+    aside.write_bytes(msgspec.json.encode(spec))
+    os.replace(aside, path)
