@@ -153,10 +153,11 @@ def differences(
     symbols = sorted({*positions, *(symbol for portfolio in everyone for symbol in portfolio.holdings)})
     found = [line for symbol in symbols if (line := _position_line(everyone, symbol, positions.get(symbol, ZERO)))]
     flow = sum((portfolio.flow for portfolio in everyone), ZERO)
-    if not abs(cash - flow) < tolerance:
+    apart = cash - flow
+    if not apart.is_finite() or not abs(apart) < tolerance:
         each = ", ".join(f"{portfolio.strategy} {portfolio.flow:+.2f}" for portfolio in everyone) or "none"
         found.append(
-            f"cash: the account changed by {cash:+.2f} USD, the strategies by {flow:+.2f} ({each}): {cash - flow:+.2f} "
+            f"cash: the account changed by {cash:+.2f} USD, the strategies by {flow:+.2f} ({each}): {apart:+.2f} "
             "USD are of no strategy; look for fees, dividends, transfers and orders that were placed by hand"
         )
     return found
