@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from appliance.domain import market, operations, trading
+from appliance.domain import market, operations, performance, trading
 from appliance.domain.operations import Head, Spot
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import Moment, Side
@@ -201,6 +201,7 @@ class EventType(Enum):
     FILL = "fill"
     POSITION = "position"
     ACCOUNT = "account"
+    PERFORMANCE = "performance"
     LATCH = "latch"
     NOTICE = "notice"
     ALERT = "alert"
@@ -244,6 +245,7 @@ BODIES: dict[EventType, type[Struct]] = {
     EventType.FILL: trading.Fill,
     EventType.POSITION: trading.Position,
     EventType.ACCOUNT: trading.Account,
+    EventType.PERFORMANCE: performance.PerformanceReport,
     EventType.LATCH: operations.Latch,
     EventType.NOTICE: operations.Notice,
     EventType.ALERT: operations.Alert,

@@ -1,6 +1,7 @@
 """ONE table of topics: message, publisher, QoS, retained, stream, synced, bound. All else is derived from it.
 
-Names are relative to the root ``appliance/1/<box>/``; ``<process>``, ``<name>``, ``<symbol>`` stand for one level.
+Names are relative to the root ``appliance/1/<box>/``; ``<process>``, ``<name>`` (of a host), ``<symbol>`` and
+``<strategy>`` stand for one level. A host writes the views of strategies whatever its own name is: a group has several.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("view/account", (_T.ACCOUNT,), ("gateway",), WINDOWS, retained=True),
     Topic("view/position/<symbol>", (_T.POSITION,), ("gateway",), WINDOWS, retained=True),
     Topic("view/bar/<symbol>", (_T.BAR,), ("feed",), WINDOWS, qos=0, retained=True),
+    Topic("view/strategy/<strategy>", (_T.PERFORMANCE,), ("host",), WINDOWS, qos=0, retained=True),
 )
 
 PAYLOAD_MAX = 131_072
@@ -106,7 +108,7 @@ def pattern_of(name: str) -> str:
     if parts[0] in ("heartbeat", "progress", "ask", "replay") and len(parts) == 2:
         return f"{parts[0]}/<process>"
     if parts[0] == "view" and len(parts) == 3:
-        return f"view/{parts[1]}/<symbol>"
+        return f"view/{parts[1]}/{'<strategy>' if parts[1] == 'strategy' else '<symbol>'}"
     return name
 
 
@@ -158,9 +160,7 @@ def filters_for(process: str) -> tuple[tuple[str, int], ...]:
         name = row.name
         if name in ("ask/<process>", "replay/<process>"):
             name = name.replace("<process>", process)
-        for mark in ("<name>", "<process>", "<symbol>"):
-            name = name.replace(mark, "+")
-        found.append((name, row.qos))
+        found.append((_wild(name), row.qos))
     return tuple(found)
 
 
@@ -191,4 +191,6 @@ def _acl_rows(process: str, root: str) -> list[str]:
 
 
 def _wild(name: str) -> str:
-    return name.replace("<process>", "+").replace("<symbol>", "+").replace("<name>", "+")
+    for mark in ("<name>", "<process>", "<symbol>", "<strategy>"):
+        name = name.replace(mark, "+")
+    return name

@@ -73,6 +73,7 @@ def test_per_symbol_views_are_read_by_windows_alone() -> None:
         ("progress/gateway", {"gateway"}),
         ("view/latch", {"gateway"}),
         ("view/position/SPY", {"gateway"}),
+        ("view/strategy/sma_cross", {"host@trend", "host@mean"}),
         ("result", {user for user in BOX if user not in WINDOWS}),
         ("nothing/of/this", set()),
     ],
@@ -103,7 +104,7 @@ def test_the_acl_lets_read_who_consumes(topic: str, readers: set[str]) -> None:
         ("heartbeat/guard", "heartbeat/<process>"), ("progress/host@a", "progress/<process>"),
         ("ask/feed", "ask/<process>"), ("replay/web", "replay/<process>"), ("view/bar/SPY", "view/bar/<symbol>"),
         ("view/position/SPY", "view/position/<symbol>"), ("view/latch", "view/latch"),
-        ("gateway/orders", "gateway/orders"), ("command", "command"),
+        ("gateway/orders", "gateway/orders"), ("command", "command"), ("view/strategy/a", "view/strategy/<strategy>"),
     ],
 )  # fmt: skip
 def test_a_concrete_name_finds_its_row(name: str, pattern: str) -> None:
