@@ -1,4 +1,4 @@
-"""``python -m tests.bench latency|backtest|memory|indicators [--json] [--keep]``: figures of this machine, never assertions.
+"""``python -m tests.bench latency|backtest|memory|indicators [--json] [--keep]``: figures of this machine.
 
 What happens is told on standard error; the last line of standard output is one JSON object.
 """

@@ -1,4 +1,4 @@
-"""What each indicator costs: ns a bar as a stream and over whole arrays, and SMA beside a bare deque and sum."""
+"""What each indicator costs, ns a bar, fed and over whole arrays; and SMA beside a bare deque and running sum."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def _array(indicator: Indicator, columns: tuple[Columns, Columns]) -> int:
     return round(_best(over, first))
 
 
-def _bare(bars: Iterable[Bar]) -> list[float]:
-    """What an author would write himself: floats, a window, and its sum every time."""
-    window: deque[float] = deque(maxlen=PERIOD)
-    found = []
+def _bare(bars: Iterable[Bar]) -> float:
+    """The least an average can do: a window of floats and their running sum, which drifts."""
+    window, total, value = deque([0.0] * PERIOD, maxlen=PERIOD), 0.0, 0.0
     for bar in bars:
+        total += bar.close - window[0]
         window.append(bar.close)
-        found.append(sum(window) / PERIOD)
-    return found
+        value = total / PERIOD
+    return value
 
 
 def _best(work: Callable[[], object], bars: Any) -> float:

@@ -31,6 +31,7 @@ from appliance.strategy.indicators import (
     Indicator,
     Keltner,
     Lowest,
+    RatioZScore,
     SessionVWAP,
     StDev,
     Stochastic,
@@ -67,6 +68,7 @@ SINGLE: dict[str, Make] = {
 PAIRS: dict[str, Make] = {
     "correlation": lambda n: Correlation("SPY", "QQQ", n),
     "beta": lambda n: Beta("SPY", "QQQ", n),
+    "zscore of a ratio": lambda n: RatioZScore("SPY", "QQQ", n),
 }
 
 cents = st.integers(1, 500_00).map(lambda price: price / 100)

@@ -37,6 +37,7 @@ from appliance.strategy.indicators import (
     Indicator,
     Keltner,
     Lowest,
+    RatioZScore,
     SessionVWAP,
     StDev,
     Stochastic,
@@ -175,6 +176,14 @@ def lively(bars: Sequence[Bar]) -> list[Bar]:
 def returns(columns: Columns) -> Any:
     """From bar to bar, the first one NaN."""
     return np.concatenate(([np.nan], np.diff(columns.close) / columns.close[:-1]))
+
+
+def test_the_zscore_of_a_ratio_is_that_of_numpy() -> None:
+    first, second = Columns.of(walk(3_000, seed=7)), Columns.of(walk(3_000, seed=8))
+    ratio = first.close / second.close
+    theirs = zscore(Columns(ratio, ratio, ratio, ratio, ratio))[0]
+    ours = RatioZScore("A", "B", 20).over(first, second)
+    np.testing.assert_allclose(ours, theirs, atol=1e-6, equal_nan=True)
 
 
 @pytest.mark.parametrize("period", [5, 60])

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.domain.market import MINUTE, Bar
 from appliance.errors import StrategyError
-from appliance.strategy.indicators import Beta, Correlation
+from appliance.strategy.indicators import Beta, Correlation, RatioZScore
 from appliance.strategy.indicators.arrays import Columns
 from tests.strategy.indicator_table import bits, streamed, together, walk
 
@@ -40,10 +40,10 @@ def test_bars_of_equal_end_are_a_pair_and_the_others_are_left_out(bars: str, pai
     assert found == pairs.split()
 
 
-@pytest.mark.parametrize("kind", [Correlation, Beta])
+@pytest.mark.parametrize("kind", [Correlation, Beta, RatioZScore])
 @pytest.mark.parametrize("missing", [(5,), (0, 1), (7, 8, 20), range(10, 30)])
 def test_a_missing_bar_gives_what_the_pairs_alone_give(
-    kind: type[Correlation | Beta], missing: tuple[int, ...]
+    kind: type[Correlation | Beta | RatioZScore], missing: tuple[int, ...]
 ) -> None:
     first, second = walk(60, seed=1, symbol="A"), walk(60, seed=2, symbol="B")
     gappy = [bar for index, bar in enumerate(second) if index not in missing]
