@@ -23,6 +23,7 @@ from appliance.strategy.indicators import (
     Indicator,
     Keltner,
     Lowest,
+    RatioZScore,
     SessionVWAP,
     StDev,
     Stochastic,
@@ -127,8 +128,10 @@ class Indicators:
         """Standard deviation of the last ``period`` closes (population), USD."""
         return self._follow(StDev(symbol, period, timeframe=timeframe))
 
-    def zscore(self, symbol: str, period: int, *, timeframe: str = "") -> ZScore:
-        """Standard deviations from the mean of the last ``period`` closes to the last one."""
+    def zscore(self, symbol: str, period: int, *, other: str = "", timeframe: str = "") -> ZScore | RatioZScore:
+        """Standard deviations from the mean of the last ``period`` closes, or of their ratio to those of ``other``."""
+        if other:
+            return self._follow(RatioZScore(symbol, other, period, timeframe=timeframe))
         return self._follow(ZScore(symbol, period, timeframe=timeframe))
 
     def correlation(self, symbol: str, other: str, period: int, *, timeframe: str = "") -> Correlation:

@@ -15,7 +15,7 @@ from appliance.strategy.indicators.base import PERIOD_MAX, Indicator, Line
 from appliance.strategy.indicators.dispersion import Bollinger, StDev, ZScore
 from appliance.strategy.indicators.extremes import Donchian, Highest, Lowest, Stochastic
 from appliance.strategy.indicators.momentum import ADX, ROC, RSI
-from appliance.strategy.indicators.pairs import Beta, Correlation, Pair
+from appliance.strategy.indicators.pairs import Beta, Correlation, Pair, RatioZScore
 from appliance.strategy.indicators.ranges import ATR, Keltner, SuperTrend
 from appliance.strategy.indicators.units import UNITS
 from appliance.strategy.indicators.volume import OBV, VWAP, SessionVWAP
@@ -43,6 +43,7 @@ __all__ = [
     "Line",
     "Lowest",
     "Pair",
+    "RatioZScore",
     "SessionVWAP",
     "StDev",
     "Stochastic",

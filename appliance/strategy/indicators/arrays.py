@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from math import gcd, sqrt
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -157,6 +159,13 @@ def roots(squares: Ints, step: int = 1) -> Floats:
     return floats([sqrt(step * step * square) for square in squares.tolist()])
 
 
+def scores(whole: Ints, period: int, step: int = 1) -> Floats:
+    """Standard deviations from the mean of each window to its last number; 0 where all are equal."""
+    sums, squares = moments(whole, period)
+    above = quotients(period * whole[period - 1 :].astype(sums.dtype) - sums, 1, step)
+    return shares(above, roots(squares, step), 0.0)
+
+
 def warm(values: Floats, length: int) -> Floats:
     """``length`` values: NaN first, for as long as there are too few bars."""
     return np.concatenate((np.full(length - len(values), np.nan), values))
@@ -194,3 +203,44 @@ def changes(prices: Floats, scale: float) -> Ints:
     """Each price's return from the one before it, in whole numbers of ``1 / scale``; 0 where that was 0."""
     whole = units(prices)
     return units(ratios(np.diff(whole), whole[:-1], 0.0), scale)
+
+
+def smoothed(values: list[float], start: float, weight: float) -> list[float]:
+    """``start``, then moved towards each value in turn by ``weight`` of the way: the recursion of EMA."""
+    found = [start]
+    for value in values:
+        start += weight * (value - start)
+        found.append(start)
+    return found
+
+
+def wilder(values: Sequence[float], period: int) -> Floats:
+    """The sum of the first ``period`` values over ``period``, then moved towards each by a ``period``-th of the way."""
+    if len(values) < period:
+        return floats([])
+    average = reduce(add, values[:period], 0) / period
+    found = [average]
+    for value in values[period:]:
+        average += (value - average) / period
+        found.append(average)
+    return floats(found)
+
+
+def rises(whole: Ints) -> tuple[Ints, Ints]:
+    """How far each number is above the one before it, and how far below; 0 where it is not."""
+    change = np.diff(whole)
+    return np.maximum(change, 0), np.maximum(-change, 0)
+
+
+def true_ranges(columns: Columns) -> tuple[Ints, Ints, Ints]:
+    """Highs and lows in units, and true ranges (the first one is high - low alone)."""
+    high, low, close = units(columns.high), units(columns.low), units(columns.close)
+    last = close[:-1]
+    later = np.maximum(high[1:], last) - np.minimum(low[1:], last)
+    return high, low, np.concatenate(((high - low)[:1], later))
+
+
+def movements(high: Ints, low: Ints) -> tuple[Ints, Ints]:
+    """Directional movement up and down from the bar before: the larger one counts alone."""
+    up, down = np.diff(high), -np.diff(low)
+    return np.where((up > down) & (up > 0), up, 0), np.where((down > up) & (down > 0), down, 0)

@@ -86,9 +86,8 @@ class EMA(Indicator):
         from appliance.strategy.indicators import arrays
 
         period, weight, closes = self.period, self._weight, columns.close
-        found = arrays.quotients(arrays.price_sums(arrays.units(closes[:period]), period), period * UNITS).tolist()
-        for close in closes[period:].tolist():
-            found.append(found[-1] + weight * (close - found[-1]))
+        starts = arrays.quotients(arrays.price_sums(arrays.units(closes[:period]), period), period * UNITS).tolist()
+        found = [value for start in starts for value in arrays.smoothed(closes[period:].tolist(), start, weight)]
         return [arrays.warm(arrays.floats(found), len(columns))]
 
 
@@ -168,6 +167,16 @@ class MACD(Indicator):
             return last + self._weight * (self.value - last)
         self._seeds.append(self.value)
         return fsum(self._seeds) / length if len(self._seeds) == length else nan
+
+    def _over(self, columns: Columns) -> Sequence[Floats]:
+        from appliance.strategy.indicators import arrays
+
+        value, length = self._fast.over(columns) - self._slow.over(columns), self.parameters[2]
+        known = value[self.period - 1 :].tolist()
+        starts = [fsum(known[:length]) / length] if len(known) >= length else []
+        found = [one for start in starts for one in arrays.smoothed(known[length:], start, self._weight)]
+        signal = arrays.warm(arrays.floats(found), len(columns))
+        return [value, signal, value - signal]
 
     def _save(self) -> dict[str, Any]:
         return {"fast": self._fast.snapshot(), "slow": self._slow.snapshot(), "seeds": list(self._seeds)}

@@ -91,10 +91,7 @@ class ZScore(_Moments):
         from appliance.strategy.indicators import arrays
 
         whole, step = arrays.coarse(arrays.units(columns.close))
-        sums, squares = arrays.moments(whole, self.period)
-        spreads = arrays.roots(squares, step)
-        above = arrays.quotients(self.period * whole[self.period - 1 :].astype(sums.dtype) - sums, 1, step)
-        return [arrays.warm(arrays.shares(above, spreads, 0.0), len(columns))]
+        return [arrays.warm(arrays.scores(whole, self.period, step), len(columns))]
 
 
 class Bollinger(_Moments):

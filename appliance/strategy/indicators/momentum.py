@@ -55,6 +55,13 @@ class RSI(Indicator):
         moved = self._gain + self._loss
         return 100.0 * self._gain / moved if moved else 50.0
 
+    def _over(self, columns: Columns) -> Sequence[Floats]:
+        from appliance.strategy.indicators import arrays
+
+        ups, downs = arrays.rises(arrays.units(columns.close))
+        gains, losses = arrays.wilder(ups.tolist(), self.period), arrays.wilder(downs.tolist(), self.period)
+        return [arrays.warm(arrays.shares(100.0 * gains, gains + losses, 50.0), len(columns))]
+
     def _save(self) -> dict[str, Any]:
         return {"last": self._last, "gain": self._gain, "loss": self._loss}
 
@@ -111,7 +118,7 @@ class ADX(Indicator):
         super().__init__(symbol, period, timeframe=timeframe)
         self._needs(2 * period)
         self._last: tuple[int, int, int] | None = None  # high, low, close, in units
-        self._averages: list[float] = [0, 0, 0]  # up, down, true range: exact sums while warming up, averages after
+        self._averages: tuple[float, float, float] = (0, 0, 0)  # up, down, true range: exact sums at first
         self._changes = 0
         self._strength = 0.0
         self.plus, self.minus = Line(), Line()
@@ -127,19 +134,21 @@ class ADX(Indicator):
         warming = self._warming()
         if last is None:
             return
-        self._smooth(_movements(last, prices))
+        self._smooth(*_movements(last, prices))
         if self._changes >= self.period:
             self._index(warming)
 
-    def _smooth(self, movements: tuple[int, int, int]) -> None:
-        averages, period = self._averages, self.period
+    def _smooth(self, up: int, down: int, true_range: int) -> None:
+        ups, downs, ranges = self._averages
+        period = self.period
         if self._changes >= period:
-            self._averages = [one + (new - one) / period for one, new in zip(averages, movements, strict=True)]
+            ups, downs = ups + (up - ups) / period, downs + (down - downs) / period
+            self._averages = ups, downs, ranges + (true_range - ranges) / period
             return
         self._changes += 1
-        self._averages = [one + new for one, new in zip(averages, movements, strict=True)]
-        if self._changes == period:
-            self._averages = [total / period for total in self._averages]
+        ups, downs, ranges = ups + up, downs + down, ranges + true_range
+        ended = self._changes == period
+        self._averages = (ups / period, downs / period, ranges / period) if ended else (ups, downs, ranges)
 
     def _index(self, warming: bool) -> None:
         up, down, true_range = self._averages
@@ -163,7 +172,22 @@ class ADX(Indicator):
 
     def _load(self, data: dict[str, Any]) -> None:
         self._last = None if data["last"] is None else (data["last"][0], data["last"][1], data["last"][2])
-        self._averages, self._changes, self._strength = list(data["averages"]), data["changes"], data["strength"]
+        self._averages = (data["averages"][0], data["averages"][1], data["averages"][2])
+        self._changes, self._strength = data["changes"], data["strength"]
+
+    def _over(self, columns: Columns) -> Sequence[Floats]:
+        from appliance.strategy.indicators import arrays
+
+        high, low, ranges = arrays.true_ranges(columns)
+        changes = (*arrays.movements(high, low), ranges[1:])
+        up, down, true_range = (arrays.wilder(one.tolist(), self.period) for one in changes)
+        index = arrays.shares(100.0 * abs(up - down), up + down, 0.0)
+        found = (
+            arrays.wilder(index.tolist(), self.period),
+            arrays.shares(100.0 * up, true_range, 0.0),
+            arrays.shares(100.0 * down, true_range, 0.0),
+        )
+        return [arrays.warm(line, len(columns)) for line in found]
 
 
 def _movements(last: tuple[int, int, int], bar: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -92,6 +92,45 @@ class Pair(Indicator):
         raise NotImplementedError
 
 
+class RatioZScore(Pair):
+    """How many standard deviations the ratio of two closes is above the mean of its last ``period``, itself included.
+
+    The ratio is that of ``symbol`` to ``other``, in whole numbers of 1e-12; 0 when it did not move at all. Ready after
+    ``period`` pairs of bars.
+    """
+
+    __slots__ = ("_squares", "_sum", "_window")
+
+    def __init__(self, symbol: str, other: str, period: int, *, timeframe: str = "") -> None:
+        super().__init__(symbol, other, period, timeframe=timeframe)
+        self._window = deque([0] * period, maxlen=period)
+        self._sum = self._squares = 0
+
+    def _pair(self, closes: tuple[int, int]) -> None:
+        ratio, oldest = round(closes[0] / closes[1] * RETURN_SCALE) if closes[1] else 0, self._window[0]
+        self._window.append(ratio)
+        self._sum += ratio - oldest
+        self._squares += ratio * ratio - oldest * oldest
+        if not self._warming():
+            spread = sqrt(self.period * self._squares - self._sum * self._sum)
+            self.value = (self.period * ratio - self._sum) / spread if spread else 0.0
+
+    def _save(self) -> dict[str, Any]:
+        return super()._save() | {"window": list(self._window)}
+
+    def _load(self, data: dict[str, Any]) -> None:
+        super()._load(data)
+        self._window = deque(data["window"], maxlen=self.period)
+        self._sum = sum(self._window)
+        self._squares = sum(ratio * ratio for ratio in self._window)
+
+    def _over_pairs(self, first: Floats, second: Floats) -> Floats:
+        from appliance.strategy.indicators import arrays
+
+        ratios = arrays.units(arrays.ratios(arrays.units(first), arrays.units(second), 0.0), RETURN_SCALE)
+        return arrays.warm(arrays.scores(ratios, self.period), len(first))
+
+
 class _Returns(Pair):
     """Sums of the last ``period`` pairs of returns, of their squares and products."""
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from appliance.domain.market import Bar
 from appliance.strategy.indicators.averages import EMA
 from appliance.strategy.indicators.base import Indicator, Line
 from appliance.strategy.indicators.units import SCALE, UNITS
+
+if TYPE_CHECKING:
+    from appliance.strategy.indicators.arrays import Columns, Floats
 
 
 class ATR(Indicator):
@@ -39,6 +43,12 @@ class ATR(Indicator):
         if not self._warming():
             self._average /= self.period
             self.value = self._average / UNITS
+
+    def _over(self, columns: Columns) -> Sequence[Floats]:
+        from appliance.strategy.indicators import arrays
+
+        _, _, true_ranges = arrays.true_ranges(columns)
+        return [arrays.warm(arrays.wilder(true_ranges.tolist(), self.period) / UNITS, len(columns))]
 
     def _save(self) -> dict[str, Any]:
         return {"last": self._last, "average": self._average}
@@ -81,6 +91,10 @@ class Keltner(Indicator):
         reach = self.parameters[1] * self._atr.value
         self.upper.step(middle + reach)
         self.lower.step(middle - reach)
+
+    def _over(self, columns: Columns) -> Sequence[Floats]:
+        middle, reach = self._ema.over(columns), self.parameters[1] * self._atr.over(columns)
+        return [middle, middle + reach, middle - reach]
 
     def _save(self) -> dict[str, Any]:
         return {"ema": self._ema.snapshot(), "atr": self._atr.snapshot()}
