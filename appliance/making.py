@@ -79,9 +79,7 @@ class StrategyMaker:
             self._mark("", "")
 
 
-def runner_factory(
-    strategy: StrategySpec, sessions: Sessions | None = None, past: Past = no_past
-) -> StrategyMaker:
+def runner_factory(strategy: StrategySpec, sessions: Sessions | None = None, past: Past = no_past) -> StrategyMaker:
     """How to make one strategy, tried once. Raises StrategyError when its file cannot be read or does not load."""
     maker = StrategyMaker(strategy, sessions, past)
     maker()

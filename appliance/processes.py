@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
-
 
 from appliance.core.base import Core
 from appliance.core.feed import FeedCore
