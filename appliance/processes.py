@@ -58,7 +58,9 @@ def core_of(
     if kind == "host":
         makers = [_maker(s, spec, mark, death) for s in spec.strategies if (s.host or s.name) == name]
         allotments = {strategy.name: spec.allotment(strategy) for strategy in spec.strategies}
-        return lambda writers: HostCore(process, writers, makers, spec.intent_valid, allotments=allotments, mark=mark)
+        return lambda writers: HostCore(
+            process, writers, makers, spec.intent_valid, allotments=allotments, sessions=spec.calendar, mark=mark
+        )
     built: dict[str, Callable[[Writers], Core]] = {
         "feed": lambda writers: FeedCore(process, writers, _barrier(spec)),
         "guard": lambda writers: GuardCore(process, writers, rules(spec.limits), spec.approval_valid),

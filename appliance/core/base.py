@@ -121,6 +121,10 @@ class Core:
         """What people see of us, whole: said on every connect, for Mosquitto may have lost what it kept."""
         return []
 
+    def reports(self, now: Now) -> list[Event]:
+        """What people see of us each second; it is not journalled."""
+        return []
+
     def figures(self) -> dict[str, int]:
         """Counts of ours for the heartbeat."""
         return {}

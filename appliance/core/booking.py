@@ -20,6 +20,7 @@ from appliance.domain.trading import (
     Denied,
     Fill,
     Intent,
+    Moment,
     Order,
     OrderType,
     Side,
@@ -39,7 +40,8 @@ class Booked(Struct, frozen=True):
     """An intent of ours on its way: ``left`` shares may still trade; ``ended`` when nothing more is expected.
 
     ``target`` is the wished position it leads to (None: an order of the strategy's own, called ``ticket``); ``price``
-    (USD, 0 unknown) and ``decided`` (ns UTC) are those of its decision; ``canceled`` when we have asked for its end.
+    (USD) and ``decided`` are those of its decision; ``sent`` when it is known to be at the venue, ``canceled`` when we
+    have asked for its end.
     """
 
     strategy: str
@@ -52,8 +54,9 @@ class Booked(Struct, frozen=True):
     terms: Terms = AT_MARKET
     ticket: str = ""
     canceled: bool = False
-    price: float = 0.0
-    decided: int = 0
+    price: Decimal | None = None
+    decided: Moment | None = None
+    sent: bool = False
 
     @property
     def rests(self) -> bool:
@@ -135,7 +138,7 @@ class Bookings:
         target = signal.quantity if signal.side is None else None
         booked = Booked(
             signal.strategy, signal.symbol, leg.side, leg.quantity, exit=leg.exit, target=target, terms=terms,
-            ticket=signal.ticket, price=self._host.price(signal.symbol), decided=now.time,
+            ticket=signal.ticket, price=self._host.tracker.decision_price(signal.symbol), decided=now.moment,
         )  # fmt: skip
         self._book(intent.id, booked)
         self._host.emit(self.intents, intent, now, signal.cause)
@@ -185,11 +188,15 @@ class Bookings:
 
     # --- what became of it ----------------------------------------------------------------------------------------
 
-    def heard(self, order: Order) -> None:
+    def heard(self, order: Order, now: Now) -> None:
         """An order of ours stands differently."""
         if order.id not in self.booked:
             self._adopt(order)
         booked = self.booked[order.id]
+        if order.attempt and not booked.sent and booked.decided is not None:
+            self._host.tracker.ordered(booked.strategy, booked.decided, now.moment)
+            booked = replace(booked, sent=True)
+            self._book(order.id, booked)
         if not booked.ended and booked.left != order.remaining:
             self._book(order.id, replace(booked, left=order.remaining))
 
@@ -199,7 +206,7 @@ class Bookings:
         terms = Terms(intent.type, intent.limit_price, intent.stop_price, intent.trail, intent.time_in_force)
         booked = Booked(
             intent.strategy, intent.symbol, intent.side, order.remaining, is_terminal(order.status), intent.exit,
-            terms=terms, ticket=intent.ticket, decided=intent.decided.time,
+            terms=terms, ticket=intent.ticket, sent=True,
         )  # fmt: skip
         self._book(order.id, booked)
         wished = _key(intent.strategy, intent.symbol, intent.ticket)
@@ -207,12 +214,14 @@ class Bookings:
             if wished in table and table[wished].counter <= intent.counter:
                 del table[wished]
 
-    def filled(self, fill: Fill) -> Decimal:
+    def filled(self, fill: Fill, now: Now) -> Decimal:
         """A fill of one of our strategies; its position (shares) after it."""
         key = f"{fill.strategy}/{fill.symbol}"
         position = self.positions.get(key, ZERO) + fill.signed
         self.positions[key] = position
         booked = self.booked.get(fill.order_id)
+        price, decided = (booked.price, booked.decided) if booked is not None else (None, None)
+        self._host.tracker.fill(fill, now.moment, price, decided)
         if booked is not None and not booked.ended:
             self._book(fill.order_id, replace(booked, left=booked.left - fill.quantity))
         return position

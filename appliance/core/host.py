@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec.structs import replace
 
 from appliance.core.base import Core
 from appliance.core.booking import Bookings, missed_key
 from appliance.core.director import Director
+from appliance.core.metrics.performance import Performance
+from appliance.core.portfolio import Portfolio
 from appliance.core.roster import Roster
 from appliance.core.streams import Writers
+from appliance.core.telling import Telling, Told, spot_of
+from appliance.core.tracking import Tracker
 from appliance.core.wishes import CancelWish, Maker, Wish, Wishes
-from appliance.domain.market import Bar, MarketEvent, Quote, Trade, last_price
-from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage
+from appliance.domain.market import AlwaysOpen, Bar, MarketEvent, Quote, Sessions, Trade, known_at, last_price
+from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage, local
 from appliance.domain.operations import LatchState, Spot, StrategyState
 from appliance.domain.orders import OrderStatus, is_terminal
 from appliance.domain.trading import ZERO, Denied, Fill, Order, Signal
@@ -22,17 +26,10 @@ from appliance.domain.trading import ZERO, Denied, Fill, Order, Signal
 VALID = 5_000_000_000
 GRACE = 1_000_000_000
 """Live, a timer is due so long (ns) after its time: the bar that ends with it is to come first, as in a replay."""
+SAVE_EVERY = 60_000_000_000
+"""How often (ns) performance is written that only prices have changed."""
 HOOKS: dict[type, str] = {Bar: "bar", Quote: "quote", Trade: "trade"}
 """Which of a runner's calls hears of which market event."""
-
-
-class Told(Struct, frozen=True):
-    """An order event, a fill or another strategy's signal that waits for its lockstep stage."""
-
-    position: str
-    order: Order | None = None
-    fill: Fill | None = None
-    signal: Signal | None = None
 
 
 def _unmarked(strategy: str, hook: str) -> None:
@@ -42,7 +39,7 @@ def _unmarked(strategy: str, hook: str) -> None:
 class HostCore(Core):
     """Runs a group of strategies. ``keep`` saves their state after every message; ``mark`` is told whose code runs.
 
-    ``allotments`` are USD by strategy: what each starts with.
+    ``allotments`` are USD by strategy: what each starts with. ``sessions`` None: a market that never closes.
     """
 
     watches = ("gateway", "guard", "feed")
@@ -55,6 +52,7 @@ class HostCore(Core):
         validity: int = VALID,
         keep: bool = True,
         allotments: dict[str, Decimal] | None = None,
+        sessions: Sessions | None = None,
         mark: Callable[[str, str], None] = _unmarked,
     ) -> None:
         super().__init__(process, writers)
@@ -66,13 +64,14 @@ class HostCore(Core):
         self._allotments = allotments or {}
         self._keep = keep
         self.bookings = Bookings(self)
-        self._cash = self.table("cash", Decimal)
+        self.tracker = Tracker(
+            self.table("portfolio", Portfolio), self.table("performance", Performance), sessions or AlwaysOpen()
+        )
         self.roster = Roster(self, makers, keep, mark)
         self.director = Director(self)
         self._through = self.table("through", Spot)
-        self._told = self.table("told", Told)
-        self._prices: dict[str, float] = {}
-        self._hearers: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.telling = Telling(self)
+        self._saved_at = 0
         self._offset = 0
         self._begun = False
         self._past = False
@@ -116,6 +115,22 @@ class HostCore(Core):
             "strategies_paused": sum(s.state in (StrategyState.PAUSED, StrategyState.FAILED) for s in standings),
         }
 
+    def reports(self, now: Now) -> list[Event]:
+        if not self._begun:
+            return []
+        standing = self.roster.standing
+        return [
+            local(
+                replace(
+                    self.tracker.report(name, now.time), state=self.roster.state(name).value, why=standing[name].why,
+                    params=self.roster.runners[name].params if name in self.roster.runners else {},
+                ),
+                now.time,
+                f"view/strategy/{name}",
+            )
+            for name in self.roster.makers
+        ]  # fmt: skip
+
     def released(self, now: Now) -> list[Event]:
         """The gateway's stream is consumed to its head: what was wished meanwhile is netted against what is known."""
         self._out = []
@@ -138,13 +153,9 @@ class HostCore(Core):
         """The number of a strategy's last signal."""
         return self.roster.counter(strategy)
 
-    def price(self, symbol: str) -> float:
-        """The last price of a symbol in USD; 0 while there is none."""
-        return self._prices.get(symbol, 0.0)
-
     def cash(self, strategy: str) -> Decimal:
         """USD of a strategy's allotment that are not in positions."""
-        return self._cash.get(strategy, self._allotments.get(strategy, ZERO))
+        return self.tracker.portfolios[strategy].cash
 
     # --- what happens ---------------------------------------------------------------------------------------------
 
@@ -159,6 +170,8 @@ class HostCore(Core):
     def _begin(self, now: Now) -> None:
         """Load strategies with the first message, when time is known."""
         self._begun = True
+        for name in self.roster.makers:
+            self.tracker.open(name, self._allotments.get(name, ZERO), now.time)
         for name, wishes in self.roster.begin(now):
             self.wished(name, wishes, now, "start")
         for notice in self.roster.notices:
@@ -173,8 +186,9 @@ class HostCore(Core):
             self._timers(now.time, now)
         if step.stage is not Stage.HOSTS:
             return
-        if self._told or self.bookings.deferred:
-            self._tell_all(now)
+        self.telling.tell_all(now)
+        for signal in list(self.bookings.deferred.values()):
+            self.bookings.net(signal, now)
         for happened in step.events:
             self._market(happened, now, event.stream, spot)
         self._timers(now.time, now)
@@ -189,23 +203,33 @@ class HostCore(Core):
         self._market(event.body, now, event.stream, event.spot)
         if self.bookings.missed and not self._past:
             self._catch_up(now)
+        if now.time - self._saved_at >= SAVE_EVERY:
+            self._saved_at = now.time
+            self.tracker.save()
 
     def _wakeup(self, event: Event, now: Now) -> None:
         self._offset = now.ticks - now.time
         self._timers(now.time - GRACE, now)
 
     def _market(self, happened: MarketEvent, now: Now, cause: str, spot: Spot) -> None:
-        self._prices[happened.symbol] = last_price(happened)
+        self._note_price(happened)
         hook = HOOKS.get(type(happened))
         if hook is None:
             return
         for name in self._hearing(happened.symbol):
-            self._call(name, hook, happened, now, cause, spot)
+            self.call(name, hook, happened, now, cause, spot)
+
+    def _note_price(self, happened: MarketEvent) -> None:
+        """Marks cost more than the price: they are for what is kept."""
+        if self._keep:
+            self.tracker.price(happened.symbol, last_price(happened), known_at(happened))
+        else:
+            self.tracker.prices[happened.symbol] = last_price(happened)
 
     def _hearing(self, symbol: str) -> tuple[str, ...]:
         return tuple(name for name, runner in self.roster.runners.items() if symbol in runner.symbols)
 
-    def _call(self, name: str, hook: str, what: object, now: Now, cause: str, spot: Spot) -> None:
+    def call(self, name: str, hook: str, what: object, now: Now, cause: str, spot: Spot) -> None:
         """Let one strategy hear of something, and do what it wishes unless it has been decided before."""
         wishes = self.roster.call(name, hook, what, now)
         if wishes:
@@ -254,7 +278,7 @@ class HostCore(Core):
         while (due := self._next_due()) is not None and due <= upto:
             self._past = now.boot != DATA_BOOT and now.time - due > self.validity
             for name in [name for name, at in self._dues() if at == due]:
-                self._call(name, "timer", due, now, "timer", Spot(0, due))
+                self.call(name, "timer", due, now, "timer", Spot(0, due))
 
     # --- wishes to signals and intents ----------------------------------------------------------------------------
 
@@ -286,8 +310,8 @@ class HostCore(Core):
     def _spread(self, event: Event, now: Now) -> None:
         """Let those who follow a strategy hear of its signal: at their next stage in lockstep, at once live."""
         signal: Signal = event.body
-        if any(signal.strategy in runner.follows for runner in self.roster.runners.values()):
-            self._hear(Told(event.position, signal=signal), now)
+        if self.telling.followers(signal.strategy):
+            self.telling.hear(Told(event.position, signal=signal), now)
 
     # --- what became of it ----------------------------------------------------------------------------------------
 
@@ -301,7 +325,7 @@ class HostCore(Core):
             side=intent.side, quantity=intent.quantity, type=intent.type, limit_price=intent.limit_price,
             stop_price=intent.stop_price, time_in_force=intent.time_in_force, code=denied.code, text=denied.text,
         )  # fmt: skip
-        self._hear(Told(event.position, order=order), now)
+        self.telling.hear(Told(event.position, order=order), now)
         self.bookings.denied(denied, now)
 
     def _order(self, event: Event, now: Now) -> None:
@@ -311,8 +335,8 @@ class HostCore(Core):
         if order.id.startswith(f"{self.name}-") and not order.protects:
             if order.id not in self.bookings.booked:
                 self._decided_before(order)
-            self.bookings.heard(order)
-        self._hear(Told(event.position, order=order), now)
+            self.bookings.heard(order, now)
+        self.telling.hear(Told(event.position, order=order), now)
         if is_terminal(order.status) and order.id in self.bookings.booked:
             self.bookings.ended(order.id, order.status, now)
 
@@ -322,54 +346,16 @@ class HostCore(Core):
         stream, _, spot = intent.cause.partition(":")
         if spot:
             key = f"{intent.strategy}/{stream}"
-            self._through[key] = max(self._through.get(key, Spot()), _spot(spot))
+            self._through[key] = max(self._through.get(key, Spot()), spot_of(spot))
         self.roster.count(intent.strategy, at_least=intent.counter)
 
     def _fill(self, event: Event, now: Now) -> None:
         fill: Fill = event.body
         if fill.strategy not in self.roster.makers:
             return
-        position = self.bookings.filled(fill)
-        cash = self.cash(fill.strategy) - fill.signed * fill.price - fill.commission
-        self._cash[fill.strategy] = cash
+        position, cash = self.bookings.filled(fill, now), self.cash(fill.strategy)
         runner = self.roster.runners.get(fill.strategy)
         if runner is not None:
             runner.set_position(fill.symbol, position)
             runner.set_cash(cash)
-        self._hear(Told(event.position, fill=fill), now)
-
-    def _hear(self, told: Told, now: Now) -> None:
-        """Let strategies hear of it: at once live, at their stage in lockstep."""
-        if now.boot == DATA_BOOT:
-            self._told[told.position] = told
-        else:
-            self._tell(told, now)
-
-    def _tell_all(self, now: Now) -> None:
-        # Signals of several hosts come in any order; all else comes in the order of one stream.
-        waiting = sorted(self._told.values(), key=lambda told: _rank(told.signal))
-        for told in waiting:
-            del self._told[told.position]
-            self._tell(told, now)
-        for signal in list(self.bookings.deferred.values()):
-            self.bookings.net(signal, now)
-
-    def _tell(self, told: Told, now: Now) -> None:
-        cause, _, spot = told.position.partition(":")
-        if told.order is not None:
-            self._call(told.order.intent.strategy, "order", told.order, now, cause, _spot(spot))
-        elif told.fill is not None:
-            self._call(told.fill.strategy, "fill", told.fill, now, cause, _spot(spot))
-        elif told.signal is not None:
-            for name, runner in list(self.roster.runners.items()):
-                if told.signal.strategy in runner.follows:
-                    self._call(name, "signal", told.signal, now, cause, _spot(spot))
-
-
-def _spot(text: str) -> Spot:
-    epoch, _, seq = text.partition(":")
-    return Spot(int(epoch), int(seq))
-
-
-def _rank(signal: Signal | None) -> tuple[bool, str, int]:
-    return (signal is not None, signal.strategy if signal is not None else "", signal.counter if signal else 0)
+        self.telling.hear(Told(event.position, fill=fill), now)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from appliance.core.base import Core
 from appliance.core.streams import Writers
 from appliance.domain.messages import Event, EventType, Now
-from appliance.domain.operations import Alert, Latch, LatchState, Peer, Severity
+from appliance.domain.operations import Alert, Latch, LatchState, Notice, Peer, Severity
 
 ALERTS = "monitor/alerts"
 
@@ -23,6 +23,7 @@ class MonitorCore(Core):
         self._alerts = self.table("alert", Alert)
         self.on(EventType.PEER, self._peer)
         self.on(EventType.LATCH, self._latch)
+        self.on(EventType.NOTICE, self._notice)
         self.on(EventType.ORDER, self._ignore)
         self.on(EventType.FILL, self._ignore)
         self.on(EventType.ACCOUNT, self._ignore)
@@ -54,6 +55,10 @@ class MonitorCore(Core):
         self._hold("LATCH", lowered, Severity.CRITICAL, text, now)
         symbols = "; ".join(f"{symbol}: {why}" for symbol, why in latch.blocked.items())
         self._hold("SYMBOL_HALTED", bool(symbols), Severity.CRITICAL, f"no new risk on {symbols}", now)
+
+    def _notice(self, event: Event, now: Now) -> None:
+        notice: Notice = event.body
+        self._hold(notice.code, notice.holds, notice.severity, notice.text, now)
 
     def _hold(self, code: str, holds: bool, severity: Severity, text: str, now: Now) -> None:
         """Raise, repeat or resolve one alert; nothing is said when nothing changed."""

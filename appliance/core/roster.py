@@ -41,7 +41,7 @@ class Trial(Struct, frozen=True):
 
 
 class Roster:
-    """Runs the runners. ``keep`` saves their state after every call; without it (a backtest) they may raise.
+    """Runs the runners. ``keep`` saves their state after every call; without it what they raise comes out.
 
     ``mark`` is told before a strategy's code runs and after ("", ""), so that a death in it can be laid at its door.
     """

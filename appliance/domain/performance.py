@@ -86,7 +86,8 @@ class Figures(Struct, frozen=True):
 
 class PerformanceReport(Struct, frozen=True):
     """One strategy's own account and figures ``at`` ns UTC. ``equity`` and ``unrealised`` are None while something it
-    holds has no price; ``positions`` are shares by symbol, signed; ``realised`` is before ``fees``."""
+    holds has no price; ``positions`` are shares by symbol, signed; ``realised`` is before ``fees``. ``state`` is where
+    it is in its life and ``why``; ``params`` are its parameters as text."""
 
     name: str
     at: int
@@ -98,6 +99,9 @@ class PerformanceReport(Struct, frozen=True):
     fees: Decimal
     positions: dict[str, Decimal] = {}
     figures: Figures = Figures()
+    state: str = ""
+    why: str = ""
+    params: dict[str, str] = {}
 
 
 def rounded(value: T) -> T:

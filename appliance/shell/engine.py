@@ -347,6 +347,8 @@ class CoreEngine:
         self._worked = False
         self._notify.alive()
         self._tell()
+        for report in self.turn.core.reports(self.clock.now(None)) if self.bus.up else ():
+            self._say(report)
 
     def _tell(self) -> None:
         if self.bus.up:

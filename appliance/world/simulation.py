@@ -391,9 +391,7 @@ def _brief(event: Event) -> str:
         return f"intent {body.id} {body.side.value} {body.quantity} exit={body.exit} because {body.cause}"
     if event.type in (EventType.FILL, EventType.VENUE_FILL):
         return f"fill {body.fill_key} {body.side.value} {body.quantity}"
-    if event.type is EventType.VENUE_REPORT:
-        return f"report {body.order_id} {body.event.value}"
-    return str(event.type.value)
+    return f"report {body.order_id} {body.event.value}" if event.type is EventType.VENUE_REPORT else event.type.value
 
 
 def simulate(seed: int, trace: Callable[[str], None] | None = None) -> Result:

@@ -13,7 +13,7 @@ from appliance.core.host import HostCore
 from appliance.core.wishes import Made, Silent, Wish
 from appliance.domain.market import Bar
 from appliance.domain.messages import DATA_BOOT, Stage, Step
-from appliance.domain.operations import Latch
+from appliance.domain.operations import Latch, Notice
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import Denied, Fill, Intent, Order, Side, Signal
 from tests.core.make import again, bar, fill, intent, moment, order, writers
@@ -91,6 +91,14 @@ def wants(side: Side, quantity: int, **fields: Any) -> Callable[[Any], bool]:
         return same and all(getattr(said, name) == value for name, value in fields.items())
 
     fits.__name__ = f"Intent {side.value} {quantity} {fields or ''}"
+    return fits
+
+
+def failed_notice(name: str, words: str) -> Callable[[Any], bool]:
+    def fits(said: Any) -> bool:
+        return isinstance(said, Notice) and said.code == f"STRATEGY_{name}" and said.holds and words in said.text
+
+    fits.__name__ = f"Notice that {name} failed: {words}"
     return fits
 
 
@@ -192,8 +200,7 @@ class Mild(Puppet):
 
 def test_the_third_failure_in_ten_minutes_pauses_a_strategy() -> None:
     with live() as play:
-        for _ in range(3):
-            play >> closes(play, 13)
+        play >> closes(play, 13) >> closes(play, 13) >> closes(play, 13) << failed_notice("trend", "bad luck")
         play >> closes(play, 100)
     assert "bar 100" not in puppet(play).heard
 
@@ -219,6 +226,7 @@ def test_a_strategy_that_cannot_start_is_paused_and_the_others_run() -> None:
             raise RuntimeError("no")
 
     with live(lambda: Broken("broken"), Puppet) as play:
+        play << failed_notice("broken", "cannot start: RuntimeError: no")
         play >> closes(play, 5) << (lambda said: said.strategy == "trend") << Intent
 
 

@@ -107,7 +107,7 @@ def test_many_prices_in_a_second_are_one_mark() -> None:
     for n in range(500):
         price(host, 100.0 + n, 1 + n / 1_000)
     price(host, 100.0, 3)
-    assert host.tracker.performances["trend"].drawdown.moments == 1
+    assert host.tracker.performance("trend").drawdown.moments == 1
 
 
 def test_fills_latency_and_slippage_reach_the_report() -> None:

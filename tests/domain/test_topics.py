@@ -126,9 +126,11 @@ def test_streams_are_read_and_written_by_the_processes_of_the_design() -> None:
     assert read["gateway"] == ("feed/bars", "feed/steps", "guard/decisions")
     assert read["guard"] == ("feed/bars", "feed/steps", "host/mean/intents", "host/trend/intents", "gateway/orders")
     assert read["host@trend"] == ("feed/bars", "feed/steps", "guard/decisions", "gateway/orders")
-    assert read["monitor"] == ("gateway/orders",)
+    assert read["monitor"] == ("host/mean/notices", "host/trend/notices", "gateway/orders")
     assert read["feed"] == ()
-    assert topics.streams_written_by("host@trend") == ("host/trend/intents", "host/trend/signals")
+    following = topics.streams_read_by("host@trend", hosts, ("mean",))
+    assert following == ("feed/bars", "feed/steps", "host/mean/signals", "guard/decisions", "gateway/orders")
+    assert topics.streams_written_by("host@trend") == ("host/trend/intents", "host/trend/signals", "host/trend/notices")
     assert topics.streams_written_by("gateway") == ("gateway/orders",)
 
 
