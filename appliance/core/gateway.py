@@ -9,10 +9,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from appliance.core.base import Core
 from appliance.core.latching import EmergencyStop
-from appliance.core.ledger import Ledger
+from appliance.core.ledger import Ledger, Protection
 from appliance.core.operator import Operator
 from appliance.core.plans import Plans
 from appliance.core.reconcile import Reconciler
@@ -29,20 +30,24 @@ from appliance.domain.messages import (
 )
 from appliance.domain.operations import LatchState, Peer
 from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus, is_terminal
-from appliance.domain.trading import Approved, Intent, Order, OrderType, Side, TimeInForce
+from appliance.domain.trading import ZERO, Approved, Cancel, Intent, Order, OrderType, Side, TimeInForce
 
 ORDERS = "gateway/orders"
 REQUESTS = "venue/requests"
+NO_OCO = "the venue has no orders of which one cancels the other"
 
 
 class VenueTraits(Struct, frozen=True):
     """What the gateway must know of a venue: does it refuse a second order with an id, is one "absent" final, does
-    it take an entry in the other direction while an exit still works (Alpaca does not), how
-    far apart (ns) two of them must otherwise be, and how often (ns) to look at everything."""
+    it take an entry in the other direction while an exit still works (Alpaca does not), does it know groups of
+    which one order cancels the others (``oco``; without them only the stop of a bracket rests, the take-profit is left
+    out and the stop's text says so), how far apart (ns) two "absent" must otherwise be, and how often (ns) to look at
+    everything."""
 
     refuses_duplicates: bool = True
     absent_is_final: bool = True
     flips_at_once: bool = True
+    oco: bool = True
     ask_every: int = 2_000_000_000
     look_every: int = 30_000_000_000
 
@@ -71,6 +76,7 @@ class GatewayCore(Core):
         self.inhibits: dict[str, str] = {}
         self.on(EventType.APPROVED, self._approved)
         self.on(EventType.DENIED, self._denied)
+        self.on(EventType.CANCEL, self._withdraw)
         self.on(EventType.VENUE_REPORT, self._report)
         self.on(EventType.VENUE_FILL, self._told_fill)
         self.on(EventType.VENUE_SNAPSHOT, self.reconciler.snapshot)
@@ -144,6 +150,18 @@ class GatewayCore(Core):
             return
         self.block(intent.symbol, f"order id {intent.id} came again with other content", now)
 
+    def _withdraw(self, event: Event, now: Now) -> None:
+        """A strategy wants an order of its own gone: it is cancelled until it has ended; what waits is denied."""
+        wanted: Cancel = event.body
+        order = self.ledger.orders.get(wanted.order_id)
+        if order is None or is_terminal(order.status) or order.intent.strategy != wanted.strategy:
+            return
+        if order.status is OrderStatus.WAITING:
+            self.plans.withdraw(order, now)
+            return
+        self.plans.forgo(order)
+        self.reconciler.unwant(order, now)
+
     def refusal(self, order: Order, now: Now) -> tuple[str, str] | None:
         """The last-hop checks, for an order that has waited."""
         return self._last_hop(order.approval, now) if order.approval is not None else ("NO_APPROVAL", "not approved")
@@ -184,6 +202,7 @@ class GatewayCore(Core):
         if position * intent.side.sign >= 0:
             return False
         others = self.ledger.working_exits(intent.symbol, intent.side.sign)
+        others -= sum((order.remaining for order in self.plans.giving_way(intent)), ZERO)
         return intent.quantity + others <= abs(position)
 
     # --- sending --------------------------------------------------------------------------------------------------
@@ -237,13 +256,17 @@ class GatewayCore(Core):
         if report.event is OrderEvent.ACCEPT and order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
             return
         try:
-            moved = self.ledger.move(order, report.event, venue_id=report.venue_id, text=report.text)
+            stop = order.stop_price if report.stop is None else report.stop
+            moved = self.ledger.move(
+                order, report.event, venue_id=report.venue_id, text=report.text or order.text, stop_price=stop
+            )
         except ImpossibleTransition as error:
             self.block(order.symbol, str(error), now)
             return
         self.tell(moved, now)
         if order.status is OrderStatus.NOT_PLACED:
             self.block(order.symbol, f"{order.id} appeared after the venue said it never had it", now)
+            self.plans.trim(moved, now)
         if is_terminal(moved.status):
             self.plans.ended(moved, now)
 
@@ -272,15 +295,44 @@ class GatewayCore(Core):
         if is_terminal(moved.status):
             self.plans.ended(moved, now)
 
-    def protect(self, entry: Order, order_id: str, quantity: Decimal, stop: Decimal, now: Now) -> None:
-        """Let a protective stop rest at the venue; intent and approval are those of the order it comes from."""
-        side = Side.SELL if self.ledger.holding(entry.intent.strategy, entry.symbol) > 0 else Side.BUY
+    def protect(self, behind: Order, quantity: Decimal, wanted: Protection, now: Now) -> None:
+        """Let protective orders rest at the venue, a stop and a take-profit as one group; intent and approval are those
+        of the order they come from."""
+        stop_id, profit_id = (self._unused(f"{behind.id}-{leg}{behind.filled}") for leg in "st")
+        both = wanted.stops and wanted.take_profit is not None
+        side = Side.SELL if self.ledger.holding(behind.intent.strategy, behind.symbol) > 0 else Side.BUY
         order = Order(
-            id=order_id, intent=entry.intent, approval=entry.approval, status=OrderStatus.SENDING, symbol=entry.symbol,
-            side=side, quantity=quantity, type=OrderType.STOP,
-            stop_price=stop, time_in_force=TimeInForce.GTC, protects=entry.id,
+            id=stop_id, intent=behind.intent, approval=behind.approval, status=OrderStatus.SENDING,
+            symbol=behind.symbol, side=side, quantity=quantity, type=OrderType.STOP, time_in_force=TimeInForce.GTC,
+            protects=behind.id, oco=stop_id if both and self.traits.oco else "",
         )  # fmt: skip
-        self.dispatch(self.ledger.open(order, OrderEvent.SEND, attempt=1), now, entry.id)
+        if wanted.stops:
+            kind = OrderType.STOP if wanted.trailing is None else OrderType.TRAILING_STOP
+            text = "" if self.traits.oco or not both else f"take-profit {wanted.take_profit} left out: {NO_OCO}"
+            self._rest(
+                replace(order, type=kind, stop_price=wanted.stop, trail=wanted.trailing, text=text), now, behind.id
+            )
+        if wanted.take_profit is not None and (self.traits.oco or not wanted.stops):
+            profit = replace(order, id=profit_id, type=OrderType.LIMIT, limit_price=wanted.take_profit)
+            self._rest(profit, now, behind.id)
+
+    def protect_again(self, lost: Order, now: Now) -> None:
+        """A protective order the venue never had is placed anew, in its group, under an id of its own."""
+        again = replace(
+            lost, id=self._unused(f"{lost.id}-r"), quantity=lost.remaining, filled=ZERO, average_price=ZERO,
+            venue_id="", text="",
+        )  # fmt: skip
+        self._rest(again, now, lost.id)
+
+    def _rest(self, order: Order, now: Now, cause: str) -> None:
+        self.dispatch(self.ledger.open(order, OrderEvent.SEND, attempt=1), now, cause)
+
+    def _unused(self, wanted: str) -> str:
+        """An order id that starts with ``wanted`` and has not been used."""
+        found, n = wanted, 1
+        while found in self.ledger.orders:
+            found, n = f"{wanted}-{n}", n + 1
+        return found
 
     # --- surroundings ---------------------------------------------------------------------------------------------
 
@@ -314,7 +366,7 @@ def _order(approval: Approved) -> Order:
     return Order(
         id=intent.id, intent=intent, approval=approval, status=OrderStatus.SENDING, symbol=intent.symbol,
         side=intent.side, quantity=intent.quantity, type=intent.type, limit_price=intent.limit_price,
-        stop_price=intent.stop_price, time_in_force=intent.time_in_force,
+        stop_price=intent.stop_price, time_in_force=intent.time_in_force, trail=intent.trail,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The risk guard's core: every intent is answered, and what it does not know it denies.
 
-It also watches protective stops itself: the one resting at the broker is the first net, this is the second.
+It also watches protective stops itself (core/stops.py), and lets every cancel pass.
 """
 
 from __future__ import annotations
@@ -13,27 +13,19 @@ from msgspec import Struct
 from appliance.core.base import Core
 from appliance.core.gateway import expired
 from appliance.core.limits import Rule
-from appliance.core.limits.base import Case, Price
+from appliance.core.limits.base import Case, Price, priced
+from appliance.core.stops import SecondNet
 from appliance.core.streams import Writers
-from appliance.domain.market import MarketEvent, Quote, QuoteBar, Trade, known_at, last_price
+from appliance.domain.market import MarketEvent, known_at, last_price
 from appliance.domain.messages import Event, EventType, Now, Stage
 from appliance.domain.operations import Latch, LatchState, Verb
 from appliance.domain.orders import is_terminal
-from appliance.domain.trading import ZERO, Account, Approved, Denied, Fill, Intent, Order, Side
+from appliance.domain.trading import ZERO, Account, Approved, Cancel, Denied, Fill, Intent, Order, OrderType, Side
 
 DECISIONS = "guard/decisions"
 APPROVAL_VALID = 3_000_000_000
 KNOWN_MAX = 5_000
 INFINITE = float("inf")
-
-
-class Stop(Struct, frozen=True):
-    """A protective stop of one strategy's position: price (USD), and since when (ns UTC) it is active."""
-
-    strategy: str
-    symbol: str
-    price: Decimal
-    active: int
 
 
 class Mark(Struct, frozen=True):
@@ -56,15 +48,17 @@ class GuardCore(Core):
         self._approved = self.table("approved", Intent)
         self._known = self.table("known", Mark)
         self._waiting = self.table("waiting", Intent)
+        self._canceling = self.table("canceling", Cancel)
         self._positions = self.table("position", Decimal)
         self._holdings = self.table("holding", Decimal)
-        self._stops = self.table("stop", Stop)
+        self._net = SecondNet(self)
         self._exits = self.table("exit", str)
         self._account = self.table("account", Account)
         self._latch = self.table("latch", Latch)
         self._flattened = self.table("flattened", Mark)
         self._gateway_alive = True
         self.on(EventType.INTENT, self._intent)
+        self.on(EventType.CANCEL, self._cancel)
         self.on(EventType.STEP, self._step)
         self.on(EventType.BAR, self._bar)
         self.on(EventType.QUOTE_BAR, self._bar)
@@ -77,7 +71,7 @@ class GuardCore(Core):
         self.on(EventType.PEER, self._peer)
 
     def held(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._canceling)
 
     # --- intents --------------------------------------------------------------------------------------------------
 
@@ -88,11 +82,37 @@ class GuardCore(Core):
         else:
             self._decide(intent, now)
 
+    def _cancel(self, event: Event, now: Now) -> None:
+        cancel: Cancel = event.body
+        if cancel.staged:
+            self._canceling[cancel.id] = cancel
+        else:
+            self._pass_on(cancel, now)
+
     def _take(self, now: Now) -> None:
         """A lockstep round: every host has reported, so the order no longer depends on who was faster."""
-        for intent in sorted(self._waiting.values(), key=lambda intent: (intent.strategy, intent.counter)):
-            del self._waiting[intent.id]
-            self._decide(intent, now)
+        held: list[Intent | Cancel] = [*self._waiting.values(), *self._canceling.values()]
+        for each in sorted(held, key=lambda each: (each.strategy, each.counter, isinstance(each, Cancel))):
+            if isinstance(each, Intent):
+                del self._waiting[each.id]
+                self._decide(each, now)
+            else:
+                del self._canceling[each.id]
+                self._pass_on(each, now)
+
+    def _pass_on(self, cancel: Cancel, now: Now) -> None:
+        """A cancel only takes risk away: it passes whatever the state, however old, and needs no price."""
+        self._forgo(cancel)
+        self.emit(DECISIONS, cancel, now, cancel.id)
+
+    def _forgo(self, cancel: Cancel) -> None:
+        """A stop its strategy gives up is watched no longer, unless another of the position still rests."""
+        order = self._orders.get(cancel.order_id)
+        if order is None or not _is_stop(order) or order.intent.strategy != cancel.strategy:
+            return
+        others = [other for other in self._protective(cancel.strategy, order.symbol) if other.id != order.id]
+        if not any(_is_stop(other) for other in others):
+            self._net.fold(f"{cancel.strategy}/{order.symbol}")
 
     def _decide(self, intent: Intent, now: Now) -> None:
         if intent.id in self._known:
@@ -157,19 +177,16 @@ class GuardCore(Core):
         return found
 
     def _priced(self, intent: Intent) -> Decimal:
-        if intent.limit_price is not None:
-            return intent.limit_price
-        price = self._prices.get(intent.symbol)
-        return Decimal(repr(price.value)) if price is not None else ZERO
+        return priced(intent, self._prices.get(intent.symbol)) or ZERO
 
     def _reduces(self, intent: Intent) -> bool:
-        """Opposite to the confirmed position, with all other exits not larger than it. Unknown position: no."""
+        """An exit opposite to the confirmed position, with all other exits not larger than it. Unknown position: no."""
         position = self._positions.get(intent.symbol, ZERO)
-        if not intent.quantity.is_finite() or position * intent.side.sign >= 0:
+        if not intent.exit or not intent.quantity.is_finite() or position * intent.side.sign >= 0:
             return False
         others = ZERO
-        for symbol, side, left, _, _ in self._working():
-            if symbol == intent.symbol and side is intent.side:
+        for symbol, side, left, _, exits in self._working():
+            if exits and symbol == intent.symbol and side is intent.side:
                 others += left
         return intent.quantity + others <= abs(position)
 
@@ -196,29 +213,28 @@ class GuardCore(Core):
     def _market(self, happened: MarketEvent, now: Now, event: Event) -> None:
         if _good(price := last_price(happened)):
             self._prices[happened.symbol] = Price(price, known_at(happened))
-        if self._stops:
+        if self._net:
             self._watch(happened, now, event.position)
 
     def _watch(self, happened: MarketEvent, now: Now, cause: str) -> None:
-        for key, stop in list(self._stops.items()):
-            if stop.symbol == happened.symbol and key not in self._exits:
-                holding = self._holdings.get(key, ZERO)
-                if holding and _crossed(stop, holding, happened):
-                    self._exit(stop.strategy, stop.symbol, holding, f"stop {stop.price} crossed", now, cause)
+        for stop, holding in self._net.crossed(happened, self._holdings, self._exits):
+            self._exit(stop.strategy, stop.symbol, holding, f"stop {stop.price} crossed", now, cause)
+
+    def _protective(self, strategy: str, symbol: str) -> list[Order]:
+        return [
+            order
+            for order in self._orders.values()
+            if order.protects and order.symbol == symbol and order.intent.strategy == strategy
+        ]
 
     def _exit(self, strategy: str, symbol: str, holding: Decimal, reason: str, now: Now, cause: str) -> None:
         """Write an exit of our own, whatever the strategy thinks: the gateway replaces the resting stop by it."""
         spot = self.writers[DECISIONS].next()
         side = Side.SELL if holding > 0 else Side.BUY
-        protective = [
-            order.id
-            for order in self._orders.values()
-            if order.protects and order.symbol == symbol and order.intent.strategy == strategy
-        ]
         intent = Intent(
             id=f"guard-{spot.epoch}-{spot.seq}", strategy=strategy, counter=0, symbol=symbol, side=side,
             quantity=abs(holding), decided=now.moment, valid=self._validity, cause=cause, reason=reason,
-            replaces=tuple(protective), exit=True,
+            replaces=tuple(order.id for order in self._protective(strategy, symbol)), exit=True,
         )  # fmt: skip
         self._exits[f"{strategy}/{symbol}"] = intent.id
         self._know(intent.id, now)
@@ -246,10 +262,10 @@ class GuardCore(Core):
         self._holdings[key] = self._holdings.get(key, ZERO) + fill.signed
         order = self._orders.get(fill.order_id)
         if not self._holdings[key]:
-            self._stops.drop(key)
+            self._net.fold(key)
             self._holdings.drop(key)
-        elif order is not None and order.intent.stop is not None and not order.intent.exit and not order.protects:
-            self._stops[key] = Stop(fill.strategy, fill.symbol, order.intent.stop, now.time)
+        elif order is not None and not order.intent.exit and not order.protects:
+            self._net.spread(order.intent, now.time)
 
     def _accounted(self, event: Event, now: Now) -> None:
         self._account[""] = event.body
@@ -278,21 +294,5 @@ def _good(price: float) -> bool:
     return 0.0 < price < INFINITE
 
 
-def _crossed(stop: Stop, holding: Decimal, happened: MarketEvent) -> bool:
-    """Whether an event's prices reached the stop; extremes from before it was active do not count."""
-    price = float(stop.price)
-    low, high = _extremes(happened, stop.active)
-    return low <= price if holding > 0 else high >= price
-
-
-def _extremes(happened: MarketEvent, active: int) -> tuple[float, float]:
-    if isinstance(happened, Quote):
-        low = happened.low if happened.low_time and happened.low_time > active else happened.bid
-        high = happened.high if happened.high_time and happened.high_time > active else happened.ask
-        return low, high
-    last = last_price(happened)
-    if isinstance(happened, Trade) or happened.start < active:
-        return last, last
-    if isinstance(happened, QuoteBar):
-        return happened.bid_low, happened.ask_high
-    return happened.low, happened.high
+def _is_stop(order: Order) -> bool:
+    return bool(order.protects) and order.type is not OrderType.LIMIT

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from appliance.core.base import Core
 from appliance.domain.messages import VenueFill
 from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus, is_terminal, next_status
-from appliance.domain.trading import ZERO, Account, Fill, Order, Position
+from appliance.domain.trading import ZERO, Account, Fill, Intent, Order, Position, Trail
 
 ENDED_KEPT = 1_000
 """Ended orders the gateway remembers at least, to answer who asks again and to know a late fill."""
@@ -23,6 +23,28 @@ class Blocked(Struct, frozen=True):
     since: int
 
 
+class Protection(Struct, frozen=True):
+    """What shall rest behind a position: a stop and a take-profit (USD), and how the stop trails; None: not wished."""
+
+    stop: Decimal | None = None
+    take_profit: Decimal | None = None
+    trailing: Trail | None = None
+
+    @property
+    def stops(self) -> bool:
+        """Whether a stop of some kind is wished."""
+        return self.stop is not None or self.trailing is not None
+
+    @property
+    def wished(self) -> bool:
+        return self.stops or self.take_profit is not None
+
+
+def protection(intent: Intent) -> Protection:
+    """What an intent wishes for what it buys or sells short."""
+    return Protection(intent.stop, intent.take_profit, intent.trailing)
+
+
 class Ledger:
     """State rows of the gateway, and the only code that changes orders, fills and positions."""
 
@@ -31,7 +53,7 @@ class Ledger:
         self.fills = core.table("fill", Fill)
         self.positions = core.table("position", Position)
         self.holdings = core.table("holding", Decimal)
-        self.stops = core.table("stop", Decimal)
+        self.protections = core.table("protection", Protection)
         self.account = core.table("account", Account)
         self.blocked = core.table("blocked", Blocked)
         self._live: dict[str, None] | None = None
@@ -54,19 +76,40 @@ class Ledger:
         return [self.orders[order_id] for order_id in self._live]
 
     def protective(self, strategy: str, symbol: str) -> list[Order]:
-        """Live protective stops of one strategy's position."""
-        return [
-            order
-            for order in self.live()
-            if order.protects and order.intent.strategy == strategy and order.symbol == symbol
-        ]
+        """Live protective orders of one strategy's position: stops and take-profits."""
+        return [order for order in self._of(strategy, symbol) if order.protects]
+
+    def covered(self, strategy: str, symbol: str) -> Decimal:
+        """Shares (signed) that the protective orders may trade at most: of a group only one does, so it counts once."""
+        most: dict[str, Decimal] = {}
+        for order in self.protective(strategy, symbol):
+            group = order.oco or order.id
+            most[group] = max(most.get(group, ZERO), order.remaining * order.side.sign, key=abs)
+        return sum(most.values(), ZERO)
+
+    def exits(self, strategy: str, symbol: str) -> list[Order]:
+        """Live exits of one strategy's position, waiting ones included."""
+        return [order for order in self._of(strategy, symbol) if order.intent.exit and not order.protects]
+
+    def entries(self, strategy: str, symbol: str) -> list[Order]:
+        """Live entries of one strategy in one symbol, waiting ones included."""
+        return [order for order in self._of(strategy, symbol) if not order.intent.exit and not order.protects]
+
+    def _of(self, strategy: str, symbol: str) -> list[Order]:
+        return [order for order in self.live() if order.symbol == symbol and order.intent.strategy == strategy]
+
+    def group(self, order: Order) -> list[Order]:
+        """The live others of an order's group."""
+        if not order.oco:
+            return []
+        return [other for other in self.live() if other.oco == order.oco and other.id != order.id]
 
     def working_exits(self, symbol: str, sign: int) -> Decimal:
         """Shares that other working or UNKNOWN exits of ``symbol`` on one side (+1 buy, -1 sell) may still trade."""
         exits = [
             order.remaining
             for order in self.live()
-            if order.symbol == symbol and order.side.sign == sign and not order.protects
+            if order.symbol == symbol and order.side.sign == sign and order.intent.exit and not order.protects
         ]
         return sum(exits, ZERO)
 
@@ -87,6 +130,15 @@ class Ledger:
         moved = replace(order, status=next_status(order.status, event), **changes)
         self._keep(moved)
         return moved
+
+    def lessen(self, order: Order, quantity: Decimal) -> Order:
+        """Take from an order what another of its group filled; it is FILLED when it had filled the rest."""
+        left = max(order.filled, order.quantity - quantity)
+        if order.filled and left == order.filled:
+            return self.move(order, OrderEvent.FILL, quantity=left)
+        lessened = replace(order, quantity=left)
+        self._keep(lessened)
+        return lessened
 
     def _keep(self, order: Order) -> None:
         self.orders[order.id] = order

@@ -1,6 +1,7 @@
-"""Exits and the protective stops they take the place of: cancel, await their end, send what is left. One plan.
+"""Exits and the protective orders they take the place of: cancel, await their end, send what is left. One plan.
 
-A position is never sold twice: neither by a stop that rests beside an exit, nor by an exit larger than what is held.
+A position is never sold twice: neither by a protective order that rests beside an exit, nor by an exit larger than what
+is held, nor by both orders of a group. The guard's own exits also take the place of exits that rest in the market.
 """
 
 from __future__ import annotations
@@ -8,32 +9,93 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from appliance.core.ledger import protection
 from appliance.domain.messages import Now
 from appliance.domain.operations import LatchState
 from appliance.domain.orders import OrderEvent, OrderStatus, is_terminal
-from appliance.domain.trading import ZERO, Fill, Order
+from appliance.domain.trading import ZERO, Fill, Intent, Order, OrderType, Side
 
 if TYPE_CHECKING:
     from appliance.core.gateway import GatewayCore
 
 
 class Plans:
-    """Keeps protective stops in step with positions and exits; all it knows is in the orders themselves."""
+    """Keeps protective orders in step with positions and exits; all it knows is in the orders themselves."""
 
     def __init__(self, gateway: GatewayCore) -> None:
         self._gateway = gateway
         self._ledger = gateway.ledger
         self._trims = gateway.table("trim", bool)
 
+    # --- exits ----------------------------------------------------------------------------------------------------
+
     def begin(self, order: Order, now: Now, cause: str) -> None:
-        """Start an exit: at once, or after the protective stops it replaces have ended."""
-        stops = self._ledger.protective(order.intent.strategy, order.symbol)
-        if not stops:
+        """Start an exit: at once, or after the orders it replaces have ended."""
+        before = self._before(order)
+        if not before:
             self._go(order, now, cause, new=True)
             return
         self._gateway.tell(self._ledger.open(order, OrderEvent.WAIT), now, cause)
-        for stop in stops:
-            self._cancel(stop, now)
+        for other in before:
+            self._cancel(other, now)
+
+    def _before(self, order: Order) -> list[Order]:
+        """What must have ended before an exit goes."""
+        resting = [other for other in self.giving_way(order.intent) if other.status is not OrderStatus.WAITING]
+        return [*self._ledger.protective(order.intent.strategy, order.symbol), *resting]
+
+    def giving_way(self, intent: Intent) -> list[Order]:
+        """The exits that wait for a price while ``intent`` is the guard's own and will not: stop or flatten."""
+        if not _own(intent.id):
+            return []
+        return [order for order in self._ledger.exits(intent.strategy, intent.symbol) if _rests(order)]
+
+    def proceed(self, order: Order, now: Now) -> None:
+        """Go on with a waiting order after a restart; what it waits for is cancelled where it is found."""
+        if not order.intent.exit:
+            self._admit(order.intent.strategy, order.symbol, now)
+        elif not self._before(order):
+            self._go(order, now, "", new=False)
+
+    def _go(self, order: Order, now: Now, cause: str, new: bool) -> None:
+        quantity = min(order.quantity, self._left(order))
+        change = self._ledger.open if new else self._ledger.move
+        halted = not new and self._gateway.stop.state is LatchState.HALTED and not _own(order.id)
+        if halted or quantity <= 0:
+            refusal = ("HALTED", "halted while it waited") if halted else ("NOTHING_LEFT", "nothing is left to exit")
+            self._gateway.tell(change(order, OrderEvent.DENY, code=refusal[0], text=refusal[1]), now, cause)
+            self._protect_rest(order, now)
+        else:
+            self._gateway.dispatch(change(order, OrderEvent.SEND, quantity=quantity, attempt=1), now, cause)
+            if _rests(order):
+                self._protect_rest(order, now)  # it may take days; what it leaves is protected meanwhile
+        self._admit(order.intent.strategy, order.symbol, now)
+
+    def _left(self, order: Order) -> Decimal:
+        """Shares of the strategy's holding that no exit of it may already trade."""
+        holding = self._ledger.holding(order.intent.strategy, order.symbol)
+        if holding * order.side.sign >= 0:
+            return ZERO  # there is nothing on that side to leave
+        sent = [
+            exit.remaining
+            for exit in self._ledger.exits(order.intent.strategy, order.symbol)
+            if exit.status is not OrderStatus.WAITING
+        ]
+        return abs(holding) - sum(sent, ZERO)
+
+    def withdraw(self, order: Order, now: Now) -> None:
+        """A waiting order is taken back by its strategy; what an exit wanted gone is protected again."""
+        text = "cancelled while it waited"
+        denied = self._ledger.move(order, OrderEvent.DENY, code="CANCELED", text=text)
+        self._gateway.tell(denied, now)
+        if order.intent.exit:
+            if self._ledger.protective(order.intent.strategy, order.symbol):
+                self._trims[_key(order)] = True  # they are on their way out
+            self.ended(denied, now)
+
+    # --- entries --------------------------------------------------------------------------------------------------
 
     def enter(self, order: Order, now: Now, cause: str) -> None:
         """Start an entry: at once, or after the exit before it (a flip is two orders: out, then in)."""
@@ -42,25 +104,29 @@ class Plans:
         elif self._against_holding(order):
             text = "the position in the other direction is not closed"
             self._gateway.tell(self._ledger.open(order, OrderEvent.DENY, code="EXIT_FIRST", text=text), now, cause)
+        elif opposed := self._opposed(order):
+            text = f"{opposed} works in the other direction: cancel it first"
+            self._gateway.tell(self._ledger.open(order, OrderEvent.DENY, code="OPPOSED", text=text), now, cause)
         else:
             self._gateway.dispatch(self._ledger.open(order, OrderEvent.SEND, attempt=1), now, cause)
 
     def _behind_exit(self, order: Order) -> bool:
         at_once = self._gateway.traits.flips_at_once
-        return any(
-            other.intent.exit and not other.protects and (other.status is OrderStatus.WAITING or not at_once)
-            for other in self._ledger.live()
-            if other.intent.strategy == order.intent.strategy and other.symbol == order.symbol
-        )
+        exits = self._ledger.exits(order.intent.strategy, order.symbol)
+        return any(other.status is OrderStatus.WAITING or not at_once for other in exits)
 
     def _against_holding(self, order: Order) -> bool:
-        """Whether an entry would trade against what the strategy holds beyond its exits under way."""
+        """Whether an entry would trade against what the strategy holds beyond its exits that are sure to fill."""
         left = self._ledger.holding(order.intent.strategy, order.symbol)
-        for other in self._ledger.live():
-            same = other.intent.strategy == order.intent.strategy and other.symbol == order.symbol
-            if same and other.intent.exit and not other.protects and other.status is not OrderStatus.WAITING:
+        for other in self._ledger.exits(order.intent.strategy, order.symbol):
+            if other.status is not OrderStatus.WAITING and not _rests(other):
                 left += other.remaining * other.side.sign
         return left * order.side.sign < 0
+
+    def _opposed(self, order: Order) -> str:
+        """The id of an entry of the strategy that works in the other direction, or ""."""
+        entries = self._ledger.entries(order.intent.strategy, order.symbol)
+        return next((other.id for other in entries if other.side is not order.side), "")
 
     def _admit(self, strategy: str, symbol: str, now: Now) -> None:
         """Let waiting entries go once no exit is before them; they are judged again, for they have waited."""
@@ -77,115 +143,144 @@ class Plans:
                 denied = self._ledger.move(order, OrderEvent.DENY, code=refusal[0], text=refusal[1])
                 self._gateway.tell(denied, now)
 
-    def _cancel(self, stop: Order, now: Now) -> None:
-        self._gateway.cancel(stop, now)
-        self._gateway.reconciler.watch(stop, now)
+    # --- protective orders ----------------------------------------------------------------------------------------
 
-    def proceed(self, order: Order, now: Now) -> None:
-        """Go on with a waiting order after a restart: cancel what still rests, or send."""
-        if not order.intent.exit:
-            self._admit(order.intent.strategy, order.symbol, now)
-            return
-        stops = self._ledger.protective(order.intent.strategy, order.symbol)
-        for stop in stops:
-            self._cancel(stop, now)
-        if not stops:
-            self._go(order, now, "", new=False)
-
-    def _go(self, order: Order, now: Now, cause: str, new: bool) -> None:
-        quantity = min(order.quantity, self._left(order))
-        change = self._ledger.open if new else self._ledger.move
-        halted = not new and self._gateway.stop.state is LatchState.HALTED and not order.id.startswith("guard-")
-        if halted or quantity <= 0:
-            refusal = ("HALTED", "halted while it waited") if halted else ("NOTHING_LEFT", "nothing is left to exit")
-            self._gateway.tell(change(order, OrderEvent.DENY, code=refusal[0], text=refusal[1]), now, cause)
-            self._protect_rest(order, now)
-        else:
-            self._gateway.dispatch(change(order, OrderEvent.SEND, quantity=quantity, attempt=1), now, cause)
-        self._admit(order.intent.strategy, order.symbol, now)
-
-    def _left(self, order: Order) -> Decimal:
-        """Shares of the strategy's holding that no other exit of it may already trade."""
-        holding = self._ledger.holding(order.intent.strategy, order.symbol)
-        if holding * order.side.sign >= 0:
-            return ZERO  # there is nothing on that side to leave
-        others = [
-            other.remaining
-            for other in self._ledger.live()
-            if other.id != order.id
-            and other.intent.exit
-            and not other.protects
-            and other.status is not OrderStatus.WAITING
-            and other.intent.strategy == order.intent.strategy
-            and other.symbol == order.symbol
-        ]
-        return abs(holding) - sum(others, ZERO)
+    def _cancel(self, order: Order, now: Now) -> None:
+        self._gateway.cancel(order, now)
+        self._gateway.reconciler.watch(order, now)
 
     def canceling(self, order: Order) -> bool:
-        """Whether a waiting exit wants this protective stop gone."""
-        trimmed = f"{order.intent.strategy}/{order.symbol}" in self._trims
-        return bool(order.protects) and not is_terminal(order.status) and (trimmed or self._exit_waits(order))
+        """Whether a waiting exit, or a position that has shrunk, wants this order gone."""
+        if is_terminal(order.status):
+            return False
+        waiting = [exit for exit in self._waiting(order) if exit.id != order.id]
+        if order.protects:
+            return _key(order) in self._trims or bool(waiting)
+        return order.intent.exit and _rests(order) and any(_own(exit.id) for exit in waiting)
 
-    def _exit_waits(self, order: Order) -> bool:
-        return any(
-            other.status is OrderStatus.WAITING
-            and other.intent.exit
-            and other.symbol == order.symbol
-            and other.intent.strategy == order.intent.strategy
-            for other in self._ledger.live()
-        )
+    def _waiting(self, order: Order) -> list[Order]:
+        """Exits that wait on the position of ``order``, the guard's own first."""
+        exits = self._ledger.exits(order.intent.strategy, order.symbol)
+        waiting = [exit for exit in exits if exit.status is OrderStatus.WAITING]
+        return sorted(waiting, key=lambda exit: not _own(exit.id))
 
     def filled(self, order: Order, fill: Fill, now: Now) -> None:
-        """An entry with a stop was filled: the stop rests for these shares from now on."""
-        self._trim(order, now)
-        stop = order.intent.stop
-        if stop is None or order.protects or order.intent.exit:
+        """A fill is shared by its group, shrinks what protects, and what an entry bought is protected from now on."""
+        self._share(order, fill, now)
+        self.trim(order, now)
+        if not self._ledger.holding(order.intent.strategy, order.symbol):
+            self._ledger.protections.drop(_key(order))  # the next entry brings its own
+        wanted = protection(order.intent)
+        if not wanted.wished or order.protects or order.intent.exit:
             return
-        self._ledger.stops[f"{fill.strategy}/{fill.symbol}"] = stop
-        if not self._exit_waits(order):
-            self._gateway.protect(order, f"{order.id}-s{order.filled}", fill.quantity, stop, now)
+        self._ledger.protections[_key(order)] = wanted
+        if not self._waiting(order) and _key(order) not in self._trims:
+            self._gateway.protect(order, fill.quantity, wanted, now)
 
-    def _trim(self, order: Order, now: Now) -> None:
-        """Stops that together would sell more than is held must go; what is held is protected anew when they have."""
+    def _share(self, order: Order, fill: Fill, now: Now) -> None:
+        """What one order of a group filled, the others lose at the venue; we see to it that they end."""
+        for other in self._ledger.group(order):
+            lessened = self._ledger.lessen(other, fill.quantity)
+            self._gateway.tell(lessened, now)
+            if is_terminal(lessened.status):
+                self.ended(lessened, now)
+            elif not lessened.remaining:
+                self._gateway.reconciler.unwant(lessened, now)
+
+    def trim(self, order: Order, now: Now) -> None:
+        """Protective orders that together would trade more than is held must go; what is held is protected anew."""
         strategy, symbol = order.intent.strategy, order.symbol
         holding = self._ledger.holding(strategy, symbol)
-        stops = self._ledger.protective(strategy, symbol)
-        resting = sum((stop.remaining * stop.side.sign for stop in stops), ZERO)
-        if stops and (holding * resting >= 0 or abs(resting) > abs(holding)):
-            self._trims[f"{strategy}/{symbol}"] = True
-            for stop in stops:
-                self._cancel(stop, now)
+        covered = self._ledger.covered(strategy, symbol)
+        resting = [each for each in self._ledger.protective(strategy, symbol) if each.remaining]
+        left = self._left(resting[0]) if resting else ZERO
+        if resting and (holding * covered >= 0 or abs(covered) > left):
+            self._trims[_key(order)] = True
+            for each in resting:
+                self._cancel(each, now)
 
     def ended(self, order: Order, now: Now) -> None:
         """An order is over: a waiting exit may go, a position left unprotected is protected again."""
         if order.protects:
+            self._note_trail(order)
+            if self._lost(order):
+                self._gateway.protect_again(order, now)
+                self.trim(order, now)
             self._release(order, now)
         elif order.intent.exit:
             self._protect_rest(order, now)
+            self._release(order, now)
             self._admit(order.intent.strategy, order.symbol, now)
 
-    def _release(self, order: Order, now: Now) -> None:
-        strategy, symbol = order.intent.strategy, order.symbol
-        if self._ledger.protective(strategy, symbol):
+    def _lost(self, order: Order) -> bool:
+        """Whether a protective order that nobody wanted gone was never there."""
+        wanted = not self._gateway.reconciler.unwanted(order) and not self._waiting(order)
+        return (
+            order.status is OrderStatus.NOT_PLACED and wanted and _key(order) not in self._trims and self._needed(order)
+        )
+
+    def _needed(self, order: Order) -> bool:
+        return order.remaining > 0 and self._left(order) > 0
+
+    def _note_trail(self, order: Order) -> None:
+        """Where a trailing stop stood is where the one after it begins: it never loosens."""
+        wanted = self._ledger.protections.get(_key(order))
+        stopped = order.trail is not None and order.stop_price is not None
+        if wanted is None or wanted.trailing is None or not stopped or not self._needed(order):
             return
-        if not self._ledger.holding(strategy, symbol):
-            self._ledger.stops.drop(f"{strategy}/{symbol}")  # the stop did its work: the next entry brings its own
-        if f"{strategy}/{symbol}" in self._trims:
-            del self._trims[f"{strategy}/{symbol}"]
+        stops = [price for price in (order.stop_price, wanted.stop) if price is not None]
+        stop = max(stops) if order.side is Side.SELL else min(stops)
+        self._ledger.protections[_key(order)] = replace(wanted, stop=stop)
+
+    def forgo(self, order: Order) -> None:
+        """Its strategy wants a protective order gone: not placed again, unless another of its kind still rests."""
+        wanted = self._ledger.protections.get(_key(order))
+        if not order.protects or wanted is None:
+            return
+        takes_profit = order.type is OrderType.LIMIT
+        protective = self._ledger.protective(order.intent.strategy, order.symbol)
+        others = [
+            other for other in protective if other.id != order.id and not self._gateway.reconciler.unwanted(other)
+        ]
+        if any((other.type is OrderType.LIMIT) is takes_profit for other in others):
+            return
+        left = replace(wanted, take_profit=None) if takes_profit else replace(wanted, stop=None, trailing=None)
+        self._ledger.protections[_key(order)] = left
+
+    def _release(self, order: Order, now: Now) -> None:
+        if self._ledger.protective(order.intent.strategy, order.symbol):
+            return
+        if not self._ledger.holding(order.intent.strategy, order.symbol):
+            self._ledger.protections.drop(_key(order))  # the stop did its work: the next entry brings its own
+        if _key(order) in self._trims:
+            del self._trims[_key(order)]
             self._protect_rest(order, now)
-        for waiting in self._ledger.live():
-            same = waiting.symbol == symbol and waiting.intent.strategy == strategy
-            if same and waiting.intent.exit and waiting.status is OrderStatus.WAITING:
+        for waiting in self._waiting(order):
+            if not self._before(waiting):
                 self._go(waiting, now, order.id, new=False)
 
     def _protect_rest(self, order: Order, now: Now) -> None:
-        key = f"{order.intent.strategy}/{order.symbol}"
-        holding = self._ledger.holding(order.intent.strategy, order.symbol)
-        if not holding:
-            self._ledger.stops.drop(key)
+        """Protect what is held beyond exits under way and what already protects it, as it was wished."""
+        strategy, symbol = order.intent.strategy, order.symbol
+        if not self._ledger.holding(strategy, symbol):
+            self._ledger.protections.drop(_key(order))
             return
-        stop = self._ledger.stops.get(key)
-        covered = self._ledger.protective(order.intent.strategy, order.symbol) or self._exit_waits(order)
-        left = self._left(order)
-        if stop is not None and not covered and left > 0:
-            self._gateway.protect(order, f"{order.id}-s{order.filled}", left, stop, now)
+        wanted = self._ledger.protections.get(_key(order))
+        bare = self._left(order) - abs(self._ledger.covered(strategy, symbol))
+        if wanted is None or bare <= 0 or self._waiting(order) or _key(order) in self._trims:
+            return
+        self._gateway.protect(order, bare, wanted, now)
+
+
+def _key(order: Order) -> str:
+    return f"{order.intent.strategy}/{order.symbol}"
+
+
+def _own(order_id: str) -> bool:
+    """Whether it is the guard's own exit."""
+    return order_id.startswith("guard-")
+
+
+def _rests(order: Order) -> bool:
+    """Whether an exit may wait in the market for its price."""
+    return order.type is not OrderType.MARKET and not _own(order.id)

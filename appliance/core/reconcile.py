@@ -124,13 +124,17 @@ class Reconciler:
         self._asked.setdefault(order.id, now.ticks)
 
     def unwant(self, order: Order, now: Now) -> None:
-        """The owner wants an order gone: it is cancelled until it has ended, and never sent again."""
+        """The owner or its strategy wants an order gone: it is cancelled until it has ended, and never sent again."""
         self._unwanted[order.id] = True
         self._gateway.cancel(order, now)
         self.watch(order, now)
 
+    def unwanted(self, order: Order) -> bool:
+        """Whether the owner or its strategy wants an order gone."""
+        return order.id in self._unwanted
+
     def _going(self, order: Order) -> bool:
-        return order.id in self._unwanted or self._gateway.plans.canceling(order)
+        return self.unwanted(order) or self._gateway.plans.canceling(order)
 
     # --- the snapshot ---------------------------------------------------------------------------------------------
 
@@ -166,15 +170,18 @@ class Reconciler:
             moved = self._gateway.ledger.move(order, OrderEvent.ACCEPT)
             self._gateway.tell(moved, now)
             self._asked.pop(order.id, None)
-        if order.id in self._unwanted:
-            self.unwant(order, now)
+        if self._going(order):
+            self._gateway.cancel(order, now)
+            self.watch(order, now)
 
     def _adopt(self, order_id: str, now: Now) -> None:
         """An order is open that the venue said it never had."""
         order = self._gateway.ledger.orders.get(order_id)
         if order is not None and order.status is OrderStatus.NOT_PLACED:
-            self._gateway.tell(self._gateway.ledger.move(order, OrderEvent.ACCEPT), now)
+            found = self._gateway.ledger.move(order, OrderEvent.ACCEPT)
+            self._gateway.tell(found, now)
             self._gateway.block(order.symbol, f"{order_id} is open after the venue said it never had it", now)
+            self._gateway.plans.trim(found, now)
 
     def _compare_positions(self, told: VenueSnapshot, now: Now) -> None:
         ledger = self._gateway.ledger

@@ -15,7 +15,7 @@ from appliance.domain.market import Bar, Quote
 from appliance.domain.messages import VenueFill, VenueReport, VenueSnapshot
 from appliance.domain.operations import Command, Verb
 from appliance.domain.orders import OrderEvent, OrderStatus
-from appliance.domain.trading import Approved, Fill, Intent, Moment, Order, Side
+from appliance.domain.trading import Approved, Cancel, Fill, Intent, Moment, Order, Side
 from tests.playbook import BEGIN, SECOND
 
 D = Decimal
@@ -42,6 +42,15 @@ def intent(**given: Any) -> Intent:
 
 def approved(wanted: Intent | None = None, at: Moment | None = None, valid: int = 3_600 * SECOND) -> Approved:
     return Approved(wanted if wanted is not None else intent(), at or moment(), valid)
+
+
+def cancel(order_id: str = "trend-1-1", **given: Any) -> Cancel:
+    """Strategy ``trend`` wants its order gone."""
+    fields: dict[str, Any] = {
+        "id": "trend-1-50", "strategy": "trend", "counter": 1, "symbol": "SPY", "order_id": order_id,
+        "decided": moment(), "valid": 3_600 * SECOND, "cause": "feed/bars:1:2",
+    }  # fmt: skip
+    return Cancel(**{**fields, **given})
 
 
 def order(wanted: Intent | None = None, status: OrderStatus = OrderStatus.ACCEPTED, **given: Any) -> Order:

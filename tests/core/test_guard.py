@@ -16,7 +16,7 @@ from appliance.domain.market import Bar, MarketEvent, Quote
 from appliance.domain.messages import Stage, Step, Ticks
 from appliance.domain.operations import Latch, LatchState, Peer, Verb
 from appliance.domain.orders import OrderStatus
-from appliance.domain.trading import Account, Approved, Denied, Intent, Order, OrderType, Side
+from appliance.domain.trading import Account, Approved, Denied, Intent, Order, OrderType, Side, Trail
 from tests.core.make import again, bar, command, fill, intent, moment, order, quote, writers
 from tests.playbook import BEGIN, SECOND, Playbook
 
@@ -138,6 +138,69 @@ def test_a_silent_gateway_denies_new_risk_and_passes_reductions() -> None:
         play >> sell(40) << Approved >> Peer("gateway", True) >> intent(id="trend-1-3", quantity=D(1)) << Approved
 
 
+# --- brackets and trails --------------------------------------------------------------------------
+
+
+LIMIT, STOP = OrderType.LIMIT, OrderType.STOP
+
+
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        (intent(stop=D(100)), ("stop 100", "below", "100.0")),
+        (intent(stop=D(101)), ("stop 101", "below", "100.0")),
+        (intent(take_profit=D(100)), ("take_profit 100", "above", "100.0")),
+        (intent(side=Side.SELL, stop=D(99)), ("stop 99", "above", "100.0")),
+        (intent(side=Side.SELL, take_profit=D(101)), ("take_profit 101", "below", "100.0")),
+        (intent(type=LIMIT, limit_price=D(98), stop=D(98)), ("stop 98", "below", "98")),
+        (intent(type=LIMIT, limit_price=D(102), stop=D(101)), ("stop 101", "below", "100.0")),  # it fills at once
+        (intent(type=STOP, stop_price=D(103), stop=D(103)), ("stop 103", "below", "103")),
+        (intent(type=OrderType.TRAILING_STOP), ("trailing_stop", "needs", "trail")),
+        (intent(trailing=Trail(D(0))), ("trailing 0", "USD", "more than 0")),
+        (intent(trailing=Trail(D(100), percent=True)), ("trailing 100", "percent", "less than 100")),
+        (intent(trailing=Trail(D("NaN"), percent=True)), ("trailing NaN", "percent", "less than 100")),
+        (intent(take_profit=D(-1)), ("take_profit -1", "not a", "positive price")),
+    ],
+)
+def test_a_bracket_on_the_wrong_side_and_a_trail_that_is_none_are_refused_with_their_numbers(
+    wanted: Intent, numbers: tuple[str, ...]
+) -> None:
+    with ready() as play:
+        play >> wanted
+        said = play.heard(Denied)[0]
+        assert said.code == "MALFORMED"
+        assert all(number in said.text for number in numbers), said.text
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        intent(stop=D("99.99"), take_profit=D("100.01")),
+        intent(side=Side.SELL, stop=D(101), take_profit=D(99)),
+        intent(type=STOP, stop_price=D(103), stop=D(101), take_profit=D(104)),
+        intent(type=LIMIT, limit_price=D(98), stop=D(97), take_profit=D(99)),
+        intent(trailing=Trail(D("99.99"), percent=True)),
+    ],
+)
+def test_a_bracket_on_the_right_sides_is_approved(wanted: Intent) -> None:
+    with ready() as play:
+        play >> wanted << Approved
+
+
+def test_a_stop_entry_needs_the_cash_it_may_cost() -> None:
+    with ready(LimitValues()) as play:
+        play >> Account(D(10_400)) >> intent(type=STOP, stop_price=D(105)) << denied("INSUFFICIENT_CASH")
+        play >> intent(id="trend-1-2", type=STOP, stop_price=D(104)) << Approved
+
+
+def test_an_entry_that_rests_counts_as_long_as_it_works() -> None:
+    rests = order(intent(type=LIMIT, limit_price=D(98)), OrderStatus.ACCEPTED)
+    with ready() as play:
+        play >> rests.intent << Approved >> rests >> bar()
+        play >> intent(id="trend-1-2", quantity=D(51)) << denied("MAX_POSITION")
+        play >> replace(rests, status=OrderStatus.CANCELED) >> intent(id="trend-1-3", quantity=D(51)) << Approved
+
+
 # --- reductions -----------------------------------------------------------------------------------
 
 
@@ -168,6 +231,14 @@ def test_exits_together_never_exceed_what_is_held() -> None:
         play >> Latch(LatchState.REDUCING, 1) >> sell(60) << Approved
         play >> replace(sell(41), id="trend-1-10") << denied("REDUCING")
         play >> replace(sell(40), id="trend-1-11") << Approved
+
+
+def test_a_resting_entry_of_another_strategy_does_not_hold_up_an_exit_and_is_no_reduction() -> None:
+    with ready() as play:
+        entered(play)
+        short = intent(id="mean-1-1", strategy="mean", side=Side.SELL, quantity=D(50), type=LIMIT, limit_price=D(101))
+        play >> short << (lambda said: isinstance(said, Approved) and not said.reduces)
+        play >> sell(100) << (lambda said: isinstance(said, Approved) and said.reduces)
 
 
 def test_an_order_that_crosses_zero_is_new_risk() -> None:
@@ -258,6 +329,40 @@ def test_a_crossed_stop_is_one_exit_even_when_halted_and_not_twice() -> None:
         play >> bar(70, AFTER + 60 * SECOND) >> Ticks(1, (quote(60, 61, AFTER),))
 
 
+@pytest.mark.parametrize(
+    ("side", "wished", "events", "crossed"),
+    [
+        (Side.BUY, {"trailing": Trail(D(5))}, [bar(100, AFTER), bar(95, AFTER + 60 * SECOND)], "95.0"),
+        (Side.BUY, {"trailing": Trail(D(5))}, [bar(100, AFTER), bar(96, AFTER + 60 * SECOND)], None),
+        (Side.BUY, {"trailing": Trail(D(5))}, [bar(100, AFTER, high=110.0), bar(105, AFTER + 60 * SECOND)], "105.0"),
+        (Side.BUY, {"trailing": Trail(D(5))}, [bar(108, AFTER, open=100, low=96.0, high=110.0)], None),
+        (Side.BUY, {"trailing": Trail(D(5)), "stop": D(98)}, [bar(100, AFTER), bar(98, AFTER + 60 * SECOND)], "98.0"),
+        (Side.BUY, {"trailing": Trail(D(1), True)}, [bar(200, AFTER), bar(198, AFTER + 60 * SECOND)], "198.0"),
+        (Side.SELL, {"trailing": Trail(D(5))}, [bar(100, AFTER, low=90.0), bar(95, AFTER + 60 * SECOND)], "95.0"),
+        (Side.BUY, {"trailing": Trail(D(5))}, [quote(110, 110.1, AFTER + 1), quote(105, 105.1, AFTER + 2)], "105.0"),
+        (Side.BUY, {"trailing": Trail(D(5))}, [bar(100, AFTER - SECOND, low=50.0), bar(96, AFTER)], None),
+        (Side.BUY, {"take_profit": D(120)}, [bar(130, AFTER)], None),
+    ],
+)
+def test_the_second_net_follows_a_trailing_stop_and_leaves_take_profits_alone(
+    side: Side, wished: dict[str, Any], events: list[MarketEvent], crossed: str | None
+) -> None:
+    with ready() as play:
+        entered(play, side=side, **wished)
+        for event in events:
+            play >> (Ticks(1, (event,)) if isinstance(event, Quote) else event)
+        if crossed is not None:
+            play << (lambda said: said.intent.reason == f"stop {crossed} crossed")
+
+
+def test_where_bars_have_taken_a_trailing_stop_outlives_a_restart() -> None:
+    play = ready()
+    entered(play, trailing=Trail(D(5)))
+    play >> bar(100, AFTER, high=110.0)
+    with Playbook(again(play.core, guard())).later(60) as after:
+        after >> bar(105, AFTER + 60 * SECOND) << exits(Side.SELL, 100)
+
+
 def test_an_exit_that_came_to_nothing_is_tried_again_at_the_next_price() -> None:
     with ready() as play:
         stopped(play)
@@ -312,7 +417,9 @@ def test_a_guard_that_restarts_goes_on_where_it_was() -> None:
 
 ODD = st.one_of(st.just(D("NaN")), st.just(D("Infinity")), st.just(D("-Infinity")), st.just(D(0)), st.just(D(-1)))
 ODD_PRICE = st.sampled_from([float("nan"), float("inf"), float("-inf"), 0.0, -1.0])
-WHAT = ("quantity", "limit_price", "stop_price", "stop", "cash", "price", "no price", "no cash", "boot", "late")
+PRICES = ("quantity", "limit_price", "stop_price", "stop", "take_profit")
+TRAILS = ("trail", "trailing")
+WHAT = (*PRICES, *TRAILS, "cash", "price", "no price", "no cash", "boot", "late")
 
 
 @given(
@@ -323,8 +430,11 @@ def test_nothing_is_approved_while_any_input_is_missing_or_no_number(
 ) -> None:
     play = Playbook(guard(LimitValues(D(1_000), D(1_000), D(1_000_000), D(50), 60 * SECOND))).later(60)
     fields: dict[str, Any] = {"type": kind, "side": side, "limit_price": D(100), "stop_price": D(100), "quantity": D(1)}
-    if what in ("quantity", "limit_price", "stop_price", "stop"):
+    fields["trail"] = Trail(D(5))
+    if what in PRICES:
         fields[what] = odd
+    if what in TRAILS:
+        fields[what] = Trail(odd, percent=price > 0)
     if what != "no price":
         happened: Bar = bar(price) if what == "price" else bar()
         play >> happened
@@ -340,5 +450,9 @@ def test_nothing_is_approved_while_any_input_is_missing_or_no_number(
 @given(kind=st.sampled_from(OrderType), side=st.sampled_from(Side))
 def test_the_same_with_every_input_in_order_is_approved(kind: OrderType, side: Side) -> None:
     with ready(LimitValues(D(1_000), D(1_000), D(1_000_000), D(50), 60 * SECOND)) as play:
-        wanted = intent(type=kind, side=side, limit_price=D(100), stop_price=D(100), quantity=D(1))
+        wanted = intent(
+            type=kind, side=side, limit_price=D(100), stop_price=D(100), quantity=D(1), trail=Trail(D(5)),
+            stop=D(99) if side is Side.BUY else D(101), take_profit=D(101) if side is Side.BUY else D(99),
+            trailing=Trail(D("99.9"), percent=True),
+        )  # fmt: skip
         play >> wanted << Approved

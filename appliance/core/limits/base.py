@@ -44,11 +44,20 @@ class Case(NamedTuple):
 
     @property
     def reference(self) -> Decimal | None:
-        """The USD price this order is judged at: its own limit, else the last price; None unless it is positive."""
-        price = self.intent.limit_price
-        if price is None and self.price is not None:
-            price = Decimal(repr(self.price.value))
+        """The USD price this order is judged at, as ``priced`` says; None unless it is positive."""
+        price = priced(self.intent, self.price)
         return price if positive(price) else None
+
+
+def priced(intent: Intent, last: Price | None) -> Decimal | None:
+    """What a share may cost (USD): the limit; else the last price, or the stop price where that is higher."""
+    if intent.limit_price is not None:
+        return intent.limit_price
+    if last is None:
+        return None
+    price = Decimal(repr(last.value))
+    stop = intent.stop_price
+    return max(price, stop) if stop is not None and stop.is_finite() else price
 
 
 def positive(value: Decimal | None) -> bool:
