@@ -46,8 +46,8 @@ class Scene(Struct, frozen=True):
 
     def changed_after(self, time: int) -> Scene:
         """The same until ``time`` (ns UTC), and another market after it: the bars rise where they fell."""
-        turned = {}
-        events = []
+        turned: dict[str, float] = {}
+        events: list[MarketEvent] = []
         for event in self.events:
             if known_at(event) > time and isinstance(event, Bar):
                 turned.setdefault(event.symbol, event.open)

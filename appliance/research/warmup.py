@@ -103,7 +103,7 @@ def _warmed(make: Callable[[], Runner], bars: list[tuple[Bar, int]]) -> dict[str
 
 def _off(old: list[Any], young: list[Any]) -> dict[str, float]:
     """By how much the young values differ from the old, in percent; only where they do."""
-    found = {}
+    found: dict[str, float] = {}
     for (label, ours), (_, theirs) in zip(old, young, strict=True):
         a, b = ours["value"], theirs["value"]
         if a is None or b is None:
