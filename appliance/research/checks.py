@@ -128,10 +128,11 @@ def _played(subject: Subject, budget: Budget, symbols: Sequence[str], first: Sce
 def _enough(subject: Subject, budget: Budget, symbols: Sequence[str], first: Scene) -> tuple[int, int]:
     """So many bars of each symbol that the slowest indicator is ready long before the end, and how many it needs."""
     bars = budget.bars
-    needed = warmup.declared(subject, first)
+    needed = warmup.ready_after(subject.on(first), first)
     while not needed and _has_indicators(subject) and bars < BARS_MAX:
         bars *= 4
-        needed = warmup.declared(subject, scenes.minutes(symbols, bars, budget.seeds[0]))
+        wider = scenes.minutes(symbols, bars, budget.seeds[0])
+        needed = warmup.ready_after(subject.on(wider), wider)
     return min(max(budget.bars, budget.history * needed // len(symbols)), BARS_MAX), needed
 
 
@@ -143,7 +144,11 @@ def _has_indicators(make: Callable[[], Runner]) -> bool:
 
 
 def _play(subject: Subject, scene: Scene, needed: int | None = None) -> _Played:
-    return _Played(scene, decide(subject, scene), warmup.declared(subject, scene) if needed is None else needed)
+    return _Played(
+        scene,
+        decide(subject.on(scene), scene),
+        warmup.ready_after(subject.on(scene), scene) if needed is None else needed,
+    )
 
 
 def _run(played: Sequence[_Played]) -> Verdict:
@@ -164,18 +169,20 @@ def _judged(
     subject: Subject, budget: Budget, played: list[_Played], elsewhere: list[tuple[str, list[Decision]]]
 ) -> Iterator[Verdict]:
     def again(scene: Scene) -> list[Decision]:
-        return decide(subject, scene)
+        return decide(subject.on(scene), scene)
 
     first = played[0]
     if not any(one.whole for one in played):
         names = (lookahead.CHECK, warmup.CHECK, determinism.CHECK)
         yield from (skipped(name, "it decided nothing that could be compared") for name in names)
-        yield surviving.survives(subject, first.scene, first.whole, budget.restarts)
+        yield surviving.survives(subject.on(first.scene), first.scene, first.whole, budget.restarts)
         return
     yield _first_failure(lookahead.look_ahead(again, one.scene, one.whole, budget.cuts) for one in played)
-    yield _first_failure(warmup.warm_up(subject, one.scene, one.whole, one.needed) for one in played)
+    yield _first_failure(warmup.warm_up(subject.on(one.scene), one.scene, one.whole, one.needed) for one in played)
     yield determinism.deterministic(again, elsewhere, first.scene, first.whole)
-    yield _first_failure(surviving.survives(subject, one.scene, one.whole, budget.restarts) for one in played)
+    yield _first_failure(
+        surviving.survives(subject.on(one.scene), one.scene, one.whole, budget.restarts) for one in played
+    )
 
 
 def _first_failure(verdicts: Iterator[Verdict]) -> Verdict:

@@ -17,7 +17,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     subject, scene = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[Subject, Scene])
-    out.write(msgspec.json.encode(decide(subject, scene)))
+    out.write(msgspec.json.encode(decide(subject.on(scene), scene)))
     out.flush()
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues, rules
-from appliance.core.wishes import Runner
+from appliance.core.wishes import Made, Runner
 from appliance.domain.market import SECOND, Bar
 from appliance.errors import ApplianceError
 from appliance.research.scenes import Scene
@@ -74,23 +74,11 @@ class Recorder:
         return call
 
 
-class Recording:
-    """How a host makes the recorded runner; ``make`` is how the one inside is made."""
-
-    def __init__(self, make: Callable[[], Runner], heard: list[Decision], meddle: Meddle | None) -> None:
-        self._make, self._heard, self._meddle = make, heard, meddle
-        self.name = make().name
-        self.digest = ""
-
-    def __call__(self, code: Any = None) -> Any:
-        return Recorder(self._make(), self._heard, self._meddle)
-
-
 def decide(make: Callable[[], Runner], scene: Scene, meddle: Meddle | None = None) -> list[Decision]:
     """Run a backtest on a scene; the decisions. What the strategy raises ends the run and is the last of them."""
     heard: list[Decision] = []
-    recording = Recording(make, heard, meddle)
-    run = Backtest("check", (recording,), rules(LimitValues()), CASH, Commission(), scene.calendar)
+    maker = Made(make().name, lambda: Recorder(make(), heard, meddle))
+    run = Backtest("check", (maker,), rules(LimitValues()), CASH, Commission(), scene.calendar)
     try:
         run.run(scene.events)
     except (Exception, SystemExit) as error:

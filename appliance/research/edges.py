@@ -49,5 +49,5 @@ def _broken(subject: Subject, scene: Scene) -> str:
         subject()
     except StrategyError as error:
         return f"it does not load: {error.text}"
-    last = decide(subject, scene)[-1:]
+    last = decide(subject.on(scene), scene)[-1:]
     return f"at {when(last[0].time)} it {last[0]}" if last and last[0].hook == RAISED else ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from appliance.domain.market import Sessions
+from appliance.research.scenes import Scene
 from appliance.strategy import loader
 from appliance.strategy.runner import StrategyRunner
 
@@ -22,21 +23,17 @@ class Subject(Struct, frozen=True):
     class_name: str = ""
     params: dict[str, str] = {}
 
-    @property
-    def digest(self) -> str:
-        """The same for the same text."""
-        return hashlib.sha256(self.source.encode()).hexdigest()[:16]
-
     def with_params(self, params: Mapping[str, str]) -> Subject:
         """The same strategy with some parameters changed."""
         return replace(self, params={**self.params, **params})
 
-    def __call__(self, code: Any = None) -> StrategyRunner:
-        """A runner that has not started, from a module of its own. Raises StrategyError when it does not load.
-
-        ``code`` is what a host would give for a reload; nothing is reloaded here.
-        """
-        assert code is None
+    def __call__(self, sessions: Sessions | None = None) -> StrategyRunner:
+        """A runner that has not started, from a module of its own. Raises StrategyError when it does not load."""
         return loader.load(
-            self.source, self.file, name=self.name, class_name=self.class_name or None, params=self.params
-        )
+            self.source, self.file, name=self.name, class_name=self.class_name or None, params=self.params,
+            sessions=sessions,
+        )  # fmt: skip
+
+    def on(self, scene: Scene) -> Callable[[], StrategyRunner]:
+        """How to make it for a scene, whose sessions it knows."""
+        return partial(self, scene.calendar)

@@ -1,8 +1,8 @@
 """Warm-up: how much history the indicators must have seen, so that it does not matter where the data begins.
 
 In the middle of a run, the indicators are replaced by ones that have seen only the last bars; positions and self.state
-stay. That is what a start with so much history would give. Recursive indicators (EMA, RSI, ATR, …) remember for ever,
-so they differ a little; what counts is whether a decision does.
+stay. That is what a start with so much history (the strategy's ``warmup``) would give. Recursive indicators (EMA, RSI,
+ATR, …) remember for ever, so they differ a little; what counts is whether a decision does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from appliance.core.wishes import Runner
-from appliance.domain.market import Bar
+from appliance.domain.market import Bar, timeframe_ns
 from appliance.research.decisions import Decisions, Difference, carried_over, decide, difference
 from appliance.research.scenes import Scene
 from appliance.research.verdict import Verdict, failed, passed, skipped
@@ -34,21 +34,34 @@ class Trial(Struct, frozen=True):
     found: Difference | None
 
 
-def warm_up(make: Callable[[], Runner], scene: Scene, whole: Decisions, needed: int, points: int = 2) -> Verdict:
-    """``needed`` is how many bars make every indicator ready (see ``declared``)."""
-    if not needed:
+class Asked(Struct, frozen=True):
+    """The ``warmup`` a strategy declares, in ``bars`` of its own; ``unit`` bars of the scene, of all symbols, are one."""
+
+    bars: int
+    unit: int
+
+    def own(self, heard: int) -> int:
+        """So many bars of the scene, as a ``warmup`` of the strategy."""
+        return -(-heard // self.unit)
+
+
+def warm_up(make: Callable[[], Runner], scene: Scene, whole: Decisions, ready: int, points: int = 2) -> Verdict:
+    """``ready`` is after how many bars every indicator has a value (see ``ready_after``)."""
+    asked = asked_for(make, scene)
+    first = asked.bars * asked.unit or ready
+    if not first:
         return passed(CHECK, "it has no indicators")
     bars = sum(isinstance(event, Bar) for event in scene.events)
-    lengths = [needed * times for times in TIMES if needed * times < bars * 3 // 4]
+    lengths = [first * times for times in TIMES if first * times < bars * 3 // 4]
     if not lengths:
-        return skipped(CHECK, f"its indicators need {needed} bars, the data has {bars}", "give it more --data")
+        return skipped(CHECK, f"it needs {first} bars to warm up, the data has {bars}", "give it more --data")
     starts = [max(lengths[-1], bars * (index + 1) // (points + 2)) for index in range(points)]
     trials = [_worst([_trial(make, scene, whole, length, start) for start in starts]) for length in lengths]
-    return _judged(trials, needed)
+    return _judged(trials, asked, ready)
 
 
-def declared(make: Callable[[], Runner], scene: Scene) -> int:
-    """Bars until every indicator of the strategy has a value; 0 without indicators, or when they never have."""
+def ready_after(make: Callable[[], Runner], scene: Scene) -> int:
+    """Bars, of all symbols, until every indicator has a value; 0 without indicators, or when they never have."""
     heard = needed = 0
 
     def look(runner: Runner, bar: Bar, now: int) -> Runner:
@@ -62,6 +75,19 @@ def declared(make: Callable[[], Runner], scene: Scene) -> int:
 
     decide(make, scene, look)
     return needed
+
+
+def asked_for(make: Callable[[], Runner], scene: Scene) -> Asked:
+    """What a strategy declares that it warms up with."""
+    bar = next((event for event in scene.events if isinstance(event, Bar)), None)
+    if bar is None:
+        return Asked(0, 1)
+    runner = make()
+    runner.start(bar.start)
+    needs = [(count, timeframe_ns(timeframe or bar.timeframe)) for _, timeframe, count in runner.needs]
+    longest = max((length for _, length in needs), default=0)
+    unit = max(1, longest // max(1, bar.end - bar.start)) * len(runner.symbols)
+    return Asked(max((count for count, _ in needs), default=0), unit)
 
 
 def _ready(saved: dict[str, Any]) -> bool:
@@ -96,8 +122,8 @@ def _warmed(make: Callable[[], Runner], bars: list[tuple[Bar, int]]) -> dict[str
     """The snapshot of a strategy that has heard nothing but these bars."""
     runner = make()
     runner.start(bars[0][0].start)
-    for bar, now in bars:
-        runner.bar(bar, now)
+    for bar, _ in bars:
+        runner.feed(bar)
     return runner.snapshot()
 
 
@@ -120,23 +146,33 @@ def _worst(trials: list[Trial]) -> Trial:
     return Trial(trials[0].bars, off, next((trial.found for trial in trials if trial.found is not None), None))
 
 
-def _judged(trials: list[Trial], needed: int) -> Verdict:
+def _judged(trials: list[Trial], asked: Asked, ready: int) -> Verdict:
+    """What the trials say: with a declared ``warmup`` its own length must do, without one any."""
     first, last = trials[0], trials[-1]
+    settled = next((t.bars for t in trials if all(o.found is None for o in trials if o.bars >= t.bars)), 0)
     recursive = ", ".join(f"{label} is off by {percent:.2g} %" for label, percent in first.off.items())
-    if last.found is not None and last.bars < needed * TIMES[-1]:
-        why = f"after {needed} bars {recursive}, and after {last.bars} the decisions still differ"
-        return skipped(CHECK, why, f"to tell whether they settle, give it more --data: {30 * needed} bars")
-    if last.found is not None:
-        told = last.found.told("with all the history", f"with {last.bars} bars of it")
-        return failed(
-            CHECK,
-            f"where the data begins decides; after {needed} bars {recursive or 'all indicators agree'}; {told}",
-            "compare recursive indicators with each other or with the price, not with a fixed number, or use one with "
-            "a window (sma, highest)",
+    found = first.found if asked.bars else last.found
+    start = f"after {first.bars} bars {recursive or 'all indicators agree'}"
+    if found is None and not recursive:
+        return passed(CHECK, f"no indicator depends on where the data begins, once {first.bars} bars are in")
+    if found is None and asked.bars:
+        return passed(CHECK, f"the declared warmup = {asked.bars} is enough: {start}, and the decisions are the same")
+    if found is None:
+        text = f"recursive: {start}; the decisions are the same from {settled} bars on"
+        return passed(
+            CHECK, text, f"write warmup = {asked.own(settled)} in the class, so that a start has that history"
         )
-    if not recursive:
-        return passed(CHECK, f"no indicator depends on where the data begins, once {needed} bars are in")
-    settled = next(trial.bars for trial in trials if all(t.found is None for t in trials if t.bars >= trial.bars))
-    text = f"recursive: after the first {needed} bars {recursive}; the decisions are the same from {settled} bars on"
-    hint = "" if settled == needed else f"let it see at least {settled} bars before it trades"
-    return passed(CHECK, text, hint)
+    told = found.told("with all the history", f"with {first.bars if asked.bars else last.bars} bars of it")
+    if settled:
+        text = f"the declared warmup = {asked.bars} is too short: {start}; {told}"
+        return failed(CHECK, text, f"write warmup = {asked.own(settled)}, with which the decisions are the same")
+    if not asked.bars and last.bars < ready * TIMES[-1]:
+        return skipped(
+            CHECK, f"{start}, and after {last.bars} the decisions still differ", "to tell, give it more --data"
+        )
+    return failed(
+        CHECK,
+        f"where the data begins decides, however long the warm-up: {start}; {told}",
+        "compare recursive indicators with each other or with the price, not with a fixed number, or use one with a "
+        "window (sma, highest)",
+    )

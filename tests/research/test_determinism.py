@@ -28,16 +28,16 @@ def test_the_seeds_bring_the_symbols_in_different_orders() -> None:
 
 
 def test_other_processes_decide_the_same_to_the_byte() -> None:
-    whole = decide(TRADES, SCENE)
+    whole = decide(TRADES.on(SCENE), SCENE)
     elsewhere = run_elsewhere(TRADES, SCENE, 60)
     assert [run for _, run in elsewhere] == [whole, whole]
-    assert deterministic(lambda scene: decide(TRADES, scene), elsewhere, SCENE, whole).verdict == "pass"
+    assert deterministic(lambda scene: decide(TRADES.on(scene), scene), elsewhere, SCENE, whole).verdict == "pass"
 
 
 def test_a_second_run_that_differs_is_told_with_both_decisions() -> None:
-    whole = decide(TRADES, SCENE)
+    whole = decide(TRADES.on(SCENE), SCENE)
     other = written("self.target(bar.symbol, quantity=round(bar.close) + 1)")
-    found = deterministic(lambda scene: decide(other, scene), (), SCENE, whole)
+    found = deterministic(lambda scene: decide(other.on(scene), scene), (), SCENE, whole)
     assert found.verdict == "fail"
     assert "the first run SPY 100; a second run SPY 101" in found.text
 

@@ -20,7 +20,7 @@ self.target(bar.symbol, quantity=100 if later and later[0] > bar.close else 0)""
 def leaky(scene: Scene) -> list[Decision]:
     """What a strategy decides to which its source of data has given the whole of it."""
     closes = tuple((bar.end, bar.close) for bar in scene.events if isinstance(bar, Bar))
-    return decide(written(LEAKY, top=f"CLOSES = {closes}"), scene)
+    return decide(written(LEAKY, top=f"CLOSES = {closes}").on(scene), scene)
 
 
 def test_a_source_that_leaks_the_next_bar_is_found_and_the_decisions_told() -> None:
@@ -45,8 +45,8 @@ def test_a_leak_of_data_that_is_there_in_every_cut_is_found_by_other_data() -> N
 
 def test_what_only_remembers_passes() -> None:
     scene = minutes(("SPY",), 200, seed=1)
-    whole = decide(written(HONEST), scene)
-    found = look_ahead(lambda cut: decide(written(HONEST), cut), scene, whole)
+    whole = decide(written(HONEST).on(scene), scene)
+    found = look_ahead(lambda cut: decide(written(HONEST).on(cut), cut), scene, whole)
     assert len(whole) == 200
     assert found.verdict == "pass"
 
