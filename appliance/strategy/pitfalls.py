@@ -134,14 +134,10 @@ def _mutable_names(body: list[ast.stmt]) -> set[str]:
     """Names that a module or class body binds to what can be changed in place."""
     found = set()
     for node in body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if _is_declared(node) else []  # type: ignore[attr-defined]
-        if targets and _is_mutable(node.value):  # type: ignore[attr-defined]
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and _is_mutable(node.value):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             found |= {target.id for target in targets if isinstance(target, ast.Name)}
     return found
-
-
-def _is_declared(node: ast.stmt) -> bool:
-    return isinstance(node, ast.AnnAssign) and node.value is not None
 
 
 def _is_mutable(value: ast.expr) -> bool:

@@ -17,7 +17,7 @@ from appliance.strategy.bars import KEPT_MAX, BarWindow, length_of
 from appliance.strategy.base import Strategy
 from appliance.strategy.context import Context, plain
 from appliance.strategy.feeding import Feeding
-from appliance.strategy.params import Value, retune
+from appliance.strategy.params import Param, Value, retune
 from appliance.strategy.staleness import Staleness
 
 SNAPSHOT_VERSION = 2
@@ -49,6 +49,11 @@ class StrategyRunner:
         self._on_bar = self._strategy.on_bar
         self._started: int | None = None
         self._held_at_start: dict[str, Any] = {}
+
+    @property
+    def declared(self) -> Mapping[str, Param]:
+        """The parameters its class declares, by name."""
+        return self._class.params
 
     @property
     def params(self) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""What is done with strategies before and beside trading: checks against self-deception."""
