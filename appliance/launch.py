@@ -84,8 +84,10 @@ class Launch:
 
     def _child(self, process: str) -> Spec:
         command = (sys.executable, "-m", "appliance", "run", process, "--state", str(self.paths.root))
-        fatal = Spec.fatal if kind_of(process) != "host" else (StrategyError.exit_code,) if self._strict else ()
-        return Spec(process, command, env=_environment(), watchdog=self._watchdog, fatal=fatal)
+        child = Spec(process, command, env=_environment(), watchdog=self._watchdog)
+        if kind_of(process) != "host":
+            return child
+        return replace(child, fatal=(StrategyError.exit_code,) if self._strict else ())
 
     def _open_window(self) -> None:
         self.bus = EventBus("cli", self.spec.box, self.paths.mqtt_socket, mosquitto.password(self.paths, "cli"))
