@@ -40,15 +40,15 @@ class {title}(Strategy):
         held = self.position(bar.symbol)
         if bar.close > self.average.value and held == 0:
             self.state["entries"] += 1
-            # target says what to hold, not what to order; stop is a protective stop price in USD.
-            stop = round(bar.close * 0.95, 2)
-            self.target(bar.symbol, quantity=self.shares, reason=f"entry {{self.state['entries']}}", stop=stop)
+            # target says what to hold, not what to order; stop_loss is a protective stop price in USD.
+            loss = round(bar.close * 0.95, 2)
+            self.target(bar.symbol, quantity=self.shares, reason=f"entry {{self.state['entries']}}", stop_loss=loss)
         elif bar.close < self.average.value and held > 0:
             self.target(bar.symbol, quantity=0, reason="below the average")
 '''
 
 TEST = '''\
-"""{title} does what it says, and does not deceive itself. Run it with: python -m pytest {path}"""
+"""{title} does what it says, and does not deceive itself. Run it with `python -m pytest` and the path of this file."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -113,7 +113,7 @@ def new(name: str, folder: Path) -> None:
         if path.exists():
             raise UsageError(f"{path} is there already", hint="choose another name, or remove it first")
     _write(file, STRATEGY.format(title=title, name=name))
-    _write(test, TEST.format(title=title, name=name, path=test))
+    _write(test, TEST.format(title=title, name=name))
     click.echo(f"wrote {file} and {test}\nnext: appliance strategy check {file}")
 
 

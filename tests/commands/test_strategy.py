@@ -318,3 +318,11 @@ def test_what_has_passed_is_not_checked_again_until_it_changes(paths: StatePaths
 def test_what_does_not_load_is_left_to_its_host(paths: StatePaths, tmp_path: Path) -> None:
     run = run_of(tmp_path / "gone.py", Path(SMA))
     assert going_live.sound(run, paths, lambda text: None, lambda text: None) == run
+
+
+def test_up_refuses_to_trade_live_what_deceives_itself(appliance: Appliance, tmp_path: Path) -> None:
+    said = appliance("up", "--strategy", PLANTED / "state_not_saved.py", "--state", tmp_path / "live")
+    assert said.code == 4
+    assert "refused: state_not_saved" in said.err
+    assert "`appliance up --no-check` trades it all the same" in said.err
+    assert not (tmp_path / "live" / "run" / "spec.json").exists()
