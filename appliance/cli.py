@@ -34,6 +34,7 @@ COMMANDS: dict[str, Entry] = {
     "flatten": Entry("operate", "Close all positions."),
     "cancel-all": Entry("operate", "Cancel working orders."),
     "panic": Entry("operate", "Cancel or flatten at the broker itself, when the gateway is dead."),
+    "strategy": Entry("strategy", "Strategies: check, new, list, reload, pause, resume, stop, set."),
     "backtest": Entry("backtest", "Run a strategy over recorded data."),
     "simulate": Entry("simulate", "Days of faults in seconds: nothing may be sent twice, nothing lost."),
     "replay": Entry("replay", "Rebuild a process from its journal and compare what it said."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -208,7 +208,7 @@ def _options(given: dict[str, Any]) -> RunOptions:
         bar_stamp=given.pop("bar_stamp"), symbols=symbols, session=given.pop("session"), start=given.pop("start"),
         end=given.pop("end"), factors=given.pop("factors"), bad_rows=given.pop("bad_rows"),
     )  # fmt: skip
-    params = _params(given.pop("param"))
+    params = parameters(given.pop("param"))
     if given["warm_up"] and not files.start:
         raise UsageError(
             f"--warm-up {given['warm_up']} without --start", hint="bars before the first date are fed: name it"
@@ -232,12 +232,13 @@ def strategy_specs(targets: tuple[str, ...], params: dict[str, str]) -> tuple[St
     return tuple(found)
 
 
-def _params(given: tuple[str, ...]) -> dict[str, str]:
+def parameters(given: Iterable[str]) -> dict[str, str]:
+    """``KEY=VALUE`` texts as names and values. Raises UsageError."""
     params = {}
     for item in given:
         key, equals, value = item.partition("=")
         if not equals or not key:
-            raise UsageError(f"--param {item!r}", hint="write it as KEY=VALUE, for instance --param fast=5")
+            raise UsageError(f"parameter {item!r}", hint="write it as KEY=VALUE, for instance fast=5")
         params[key] = value
     return params
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -35,6 +36,7 @@ SAMPLES = (
 @click.option("--speed", default="1", show_default=True, help="recorded data: `max`, or how many times real time")
 @click.option("--until-done", is_flag=True, help="end when the recorded data has been traded")
 @click.option("--keep-going", is_flag=True, help="recorded data: a strategy that fails is paused, the others go on")
+@click.option("--no-check", is_flag=True, help="live: trade strategies that `appliance strategy check` has not passed")
 @click.option("--settings", "settings_file", type=click.Path(path_type=Path), help="the box's settings (TOML)")
 @click.option("--profile", type=click.Choice(("paper", "live", "test")), default=None, help="defaults to start from")
 def up(
@@ -42,6 +44,7 @@ def up(
     speed: str,
     until_done: bool,
     keep_going: bool,
+    no_check: bool,
     settings_file: Path | None,
     profile: str | None,
 ) -> None:
@@ -61,6 +64,8 @@ def up(
     _check_strategies(spec)
     paths = StatePaths(options.state or Path("state"))
     say = _quiet if options.as_json else progress_line
+    if not (spec.lockstep or no_check):
+        spec = _checked(spec, paths, options.as_json)
     if not options.as_json:
         _introduce(paths, spec)
     session = Session(paths, spec, say, outside, int(settings.watchdog.seconds * SECOND), keep_going)
@@ -103,6 +108,14 @@ def _check_strategies(spec: RunSpec) -> None:
             if spec.lockstep or len(wrong) == len(spec.strategies):
                 raise
             click.echo(f"refused: {error.text}", err=True)
+
+
+def _checked(spec: RunSpec, paths: StatePaths, quiet: bool) -> RunSpec:
+    """The run without what deceives itself. Raises StrategyError when that is all of it."""
+    from appliance.commands.going_live import sound  # here: it takes the backtest along
+
+    say = _quiet if quiet else partial(click.echo, err=True)
+    return sound(spec, paths, say, lambda text: click.echo(f"refused: {text}", err=True))
 
 
 def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[RunSpec, int]:

@@ -62,11 +62,15 @@ class _Played(Struct, frozen=True):
 
 
 def check(
-    subject: Subject, budget: Budget = FULL, data: Scene | None = None, say: Callable[[str], None] = lambda name: None
+    subject: Subject,
+    budget: Budget = FULL,
+    data: Callable[[], Scene] | None = None,
+    say: Callable[[str], None] = lambda name: None,
 ) -> Report:
-    """Run every check on recorded ``data``, or on the built-in random walks; ``say`` hears the name of each when done.
+    """Run every check on recorded ``data`` (how to read it), or on the built-in random walks; ``say`` hears the name of
+    each when done.
 
-    Raises nothing for what is wrong with the strategy: that is in the report.
+    Raises nothing for what is wrong with the strategy, that is in the report; what ``data`` raises goes through.
     """
     verdicts: list[Verdict] = []
     for verdict in _verdicts(subject, budget, data):
@@ -83,14 +87,14 @@ def checked(subject: Subject) -> list[Verdict]:
     return check(subject, QUICK).failures
 
 
-def _verdicts(subject: Subject, budget: Budget, data: Scene | None) -> Iterator[Verdict]:
+def _verdicts(subject: Subject, budget: Budget, data: Callable[[], Scene] | None) -> Iterator[Verdict]:
     try:
         symbols = subject().symbols
     except StrategyError as error:
         yield failed(IMPORTS, error.text, error.hint or "correct it and check it again")
         return
     yield passed(IMPORTS, "it loads, and reaches for nothing a strategy may not have")
-    first = data if data is not None else scenes.minutes(symbols, budget.bars, budget.seeds[0])
+    first = data() if data is not None else scenes.minutes(symbols, budget.bars, budget.seeds[0])
     try:  # in a process of its own first, which may hang or end without taking this one along
         elsewhere = determinism.run_elsewhere(subject, first, budget.seconds)
     except StrategyError as error:

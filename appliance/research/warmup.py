@@ -35,7 +35,7 @@ class Trial(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """The ``warmup`` a strategy declares, in ``bars`` of its own; ``unit`` bars of the scene, of all symbols, are one."""
+    """The ``warmup`` a strategy declares, in ``bars`` of its own; each is ``unit`` bars of the scene."""
 
     bars: int
     unit: int

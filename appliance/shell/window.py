@@ -7,7 +7,7 @@ import re
 import secrets
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 from appliance.domain import topics, wire
@@ -170,6 +170,9 @@ class Window:
         symbol: str = "",
         generation: int = -1,
         everything: bool = False,
+        strategy: str = "",
+        source: str = "",
+        params: Mapping[str, str] | None = None,
         seconds: float = ANSWER_S,
     ) -> CommandResult:
         """Give a command and wait for its result; it is void after ``seconds``. See ``ask`` for what is raised."""
@@ -184,6 +187,9 @@ class Window:
             symbol=symbol,
             generation=generation,
             everything=everything,
+            strategy=strategy,
+            source=source,
+            params=dict(params or {}),
         )
         return self.ask(made, seconds)
 

@@ -91,7 +91,7 @@ class Box:
     ) -> Box:
         """Start `appliance up --state … --json`; what it prints goes to files."""
         assert self.process is None, "it is up already"
-        command = [*wrapper, *program, "up", "--state", str(self.state), "--json", *map(str, args)]
+        command = [*wrapper, *program, "up", "--state", str(self.state), "--json", "--no-check", *map(str, args)]
         with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
             self.process = subprocess.Popen(
                 command, env=environment(self._env | dict(env or {})), stdout=out, stderr=err
