@@ -158,7 +158,7 @@ def runner_factory(strategy: StrategySpec, mark: Mark = unmarked) -> Callable[[]
 
     params = strategy.params
 
-    def make() -> Runner:
+    def load() -> Runner:
         mark(strategy.name, LOAD)  # its file is run, and on_start for trial; what ends the process leaves the mark
         try:
             runner = loader.load(
@@ -170,7 +170,15 @@ def runner_factory(strategy: StrategySpec, mark: Mark = unmarked) -> Callable[[]
         mark("", "")
         return runner
 
-    make()
+    def make() -> Runner:
+        try:
+            return load()
+        except StrategyError as error:
+            if isinstance(error.__cause__, MemoryError):  # it did load before: nothing is wrong with its file
+                raise MemoryError from error
+            raise
+
+    load()
     return make
 
 

@@ -1,4 +1,4 @@
-"""``python -m tests.bench latency|backtest|memory [--json] [--keep]``: figures of this machine, never assertions.
+"""``python -m tests.bench BENCH [--json] [--keep]``: figures of this machine, never assertions.
 
 What happens is told on standard error; the last line of standard output is one JSON object.
 """
@@ -39,7 +39,7 @@ def main() -> None:
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    benches = parser.add_subparsers(dest="bench", required=True, metavar="latency|backtest|memory")
+    benches = parser.add_subparsers(dest="bench", required=True, metavar="latency|backtest|memory|isolation")
     latency = benches.add_parser("latency", help="a tick in, an order at the paper broker: ours and bare paho")
     latency.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
     latency.add_argument("--seconds", type=float, default=60.0, help="measured time of each of the two (default 60)")
@@ -49,7 +49,10 @@ def arguments() -> argparse.ArgumentParser:
     memory = benches.add_parser("memory", help="an idle box: memory, processor time, bytes written")
     memory.add_argument("--seconds", type=float, default=60.0, help="how long, best in whole minutes (default 60)")
     memory.add_argument("--symbols", type=int, default=3, help="simulated symbols of one-minute bars (default 3)")
-    for bench in (latency, backtest, memory):
+    isolation = benches.add_parser("isolation", help="a tick in, an intent out, beside a strategy that loops for ever")
+    isolation.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
+    isolation.add_argument("--seconds", type=float, default=30.0, help="measured time of each of the two (default 30)")
+    for bench in (latency, backtest, memory, isolation):
         bench.add_argument("--json", action="store_true", help="nothing but the JSON object")
         bench.add_argument("--keep", action="store_true", help="add the figures to history.jsonl")
     return parser
