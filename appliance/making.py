@@ -75,6 +75,10 @@ class StrategyMaker:
                 source, spec.file, name=spec.name, class_name=spec.class_name or None, params=params,
                 sessions=self._sessions,
             )  # fmt: skip
+        except StrategyError as error:
+            if isinstance(error.__cause__, MemoryError):  # nothing is wrong with its file
+                raise MemoryError from error
+            raise
         finally:
             self._mark("", "")
 

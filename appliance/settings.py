@@ -196,7 +196,7 @@ class Validity(Section):
 class Host(Section):
     """What a process that runs strategies may use: ``memory_mb`` is MiB beyond what it has when it has loaded."""
 
-    memory_mb: int = Field(default=512, ge=32, le=65_536)
+    memory_mb: int = Field(default=512, ge=64, le=65_536)
 
     @property
     def memory(self) -> int:

@@ -227,6 +227,13 @@ def test_validity_is_told_in_nanoseconds():
     assert (settings.validity.intent, settings.validity.approval) == (1_500_000_000, 5 * SECOND)
 
 
+def test_a_hosts_memory_has_a_safe_default_and_bounds_and_is_told_in_bytes(write):
+    assert default_settings().host.memory == 512 << 20
+    assert load_settings(write("[host]\nmemory_mb = 64"), None, {}).host.memory == 64 << 20
+    assert "host.memory_mb = 8" in _mistakes(load_settings, write("[host]\nmemory_mb = 8"), None, {})[1]
+    assert "memory_mb = 512" in show(default_settings())
+
+
 def test_the_build_hash_is_short_and_stays_the_same():
     assert build_hash() == build_hash()
     assert len(bytes.fromhex(build_hash())) == 6

@@ -10,6 +10,7 @@ import click
 
 from appliance.shell import logs
 from appliance.shell.memory import LOADING, end_out_of_memory, limit_memory
+from appliance.shell.notify import Notifier
 from appliance.shell.paths import StatePaths
 
 
@@ -37,6 +38,7 @@ def run(process: str, state: Path, log_level: str) -> None:
     spec = read_spec(paths)
     if process not in spec.processes:
         raise UsageError(f"no process {process!r} in this box", hint=f"it has {', '.join(spec.processes)}")
+    Notifier().status("loading")  # from here on a strategy that never returns is noticed by our silence
     memory = spec.host_memory if kind_of(process) == "host" else 0  # the owner's code runs in hosts alone
     try:
         limit_memory(memory and memory + LOADING)

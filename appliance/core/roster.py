@@ -87,6 +87,8 @@ class Roster:
             self._set_books(runner)
             self._enter(name, "on_start")
             wishes = self._resume(name, runner, now)
+        except MemoryError:
+            raise  # nothing is wrong with it, but nothing can be done here either: this ends the process
         except (Exception, SystemExit) as error:
             if not self._keep:
                 raise

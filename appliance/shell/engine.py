@@ -133,7 +133,7 @@ class CoreEngine:
 
     def start(self) -> None:
         """Load, say what a new start has to say, and begin to connect. Raises JournalError."""
-        self._notify.status("starting")  # from here on a strategy that never returns is noticed by our silence
+        self._notify.status("starting")
         self.turn.start()
         self._become(ProcessState.RECOVERING, "starting")
         self.bus.tick()

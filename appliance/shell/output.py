@@ -109,12 +109,15 @@ class Copier:
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
         self._logs: dict[int, BoundedLog] = {}
+        self._closed = False
         self._end, self._ender = os.pipe2(os.O_CLOEXEC)
         self._selector.register(self._end, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._run, name="output", daemon=True)
 
     def open(self, log: BoundedLog) -> tuple[int, int]:
-        """A new pipe into ``log``: our end, which names it, and the child's. Raises OSError."""
+        """A new pipe into ``log``: our end, which names it, and the child's. Raises OSError, also when it is closed."""
+        if self._closed:
+            raise OSError("nobody copies what children print any more")
         ours, theirs = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(ours, False)
         with self._lock:
@@ -172,6 +175,9 @@ class Copier:
 
     def _close_all(self) -> None:
         with self._lock:
+            if self._closed:
+                return
+            self._closed = True
             for fd in list(self._logs):
                 self._forget(fd)
             for fd in (self._end, self._ender):

@@ -1,4 +1,4 @@
-"""``python -m tests.bench latency|backtest|memory|indicators [--json] [--keep]``: figures of this machine.
+"""``python -m tests.bench BENCH [--json] [--keep]``: figures of this machine, never assertions.
 
 What happens is told on standard error; the last line of standard output is one JSON object.
 """
@@ -39,7 +39,9 @@ def main() -> None:
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    benches = parser.add_subparsers(dest="bench", required=True, metavar="latency|backtest|memory|indicators")
+    benches = parser.add_subparsers(
+        dest="bench", required=True, metavar="latency|backtest|memory|indicators|isolation"
+    )
     latency = benches.add_parser("latency", help="a tick in, an order at the paper broker: ours and bare paho")
     latency.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
     latency.add_argument("--seconds", type=float, default=60.0, help="measured time of each of the two (default 60)")
@@ -51,7 +53,10 @@ def arguments() -> argparse.ArgumentParser:
     memory.add_argument("--symbols", type=int, default=3, help="simulated symbols of one-minute bars (default 3)")
     indicators = benches.add_parser("indicators", help="each indicator, stream and array, and a bare deque and sum")
     indicators.add_argument("--bars", type=int, default=100_000, help="default 100000")
-    for bench in (latency, backtest, memory, indicators):
+    isolation = benches.add_parser("isolation", help="a tick in, an intent out, beside a strategy that loops for ever")
+    isolation.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
+    isolation.add_argument("--seconds", type=float, default=30.0, help="measured time of each of the two (default 30)")
+    for bench in (latency, backtest, memory, indicators, isolation):
         bench.add_argument("--json", action="store_true", help="nothing but the JSON object")
         bench.add_argument("--keep", action="store_true", help="add the figures to history.jsonl")
     return parser

@@ -24,7 +24,7 @@ from appliance.domain.messages import (
     VenueLink,
     local,
 )  # fmt: skip
-from appliance.domain.operations import Head, Heartbeat, Inhibit, Peer, ProcessState, Progress, Spot, Wakeup
+from appliance.domain.operations import Death, Head, Heartbeat, Inhibit, Peer, ProcessState, Progress, Spot, Wakeup
 from appliance.domain.topics import PAYLOAD_MAX
 from appliance.errors import JournalError
 from tests.core.make import approved, bar, intent, order, quote, snapshot, told
@@ -122,6 +122,52 @@ class House:
 
 def decided(events: list[Event]) -> list[str]:
     return [event.body.intent.id for event in events if event.type is EventType.APPROVED]
+
+
+# --- the start ---
+
+
+class Mortal(Guardish):
+    """Hears of its death, and remembers what came when."""
+
+    def __init__(self, writers: Writers, log: list[str]) -> None:
+        super().__init__(writers, {})
+        self.log = log
+        self.on(EventType.DEATH, self._died)
+
+    def _died(self, event: Event, now: Now) -> None:
+        self.log.append(event.body.cause)
+        self.seen["deaths"] = self.seen.get("deaths", 0) + 1
+
+    def started(self, now: Now) -> list[Event]:
+        self.log.append(f"started after {self.seen.get('deaths', 0)}")
+        return []
+
+
+def test_what_we_died_of_is_committed_before_anything_may_kill_us_again_even_behind_a_closed_gate() -> None:
+    log: list[str] = []
+    store = MemoryStore()
+    for deaths in (1, 2):
+        turn = Turn("guard", lambda w: Mortal(w, log), store, Wire([]), HandClock(), (BARS, ORDERS), gate=ORDERS)
+        turn.accept(local(Death("exit code 3", "trend", "start"), BEGIN))
+        turn.start()
+        assert log[-2:] == ["exit code 3", f"started after {deaths}"]
+        assert not turn.inbox
+    assert [entry.position for commit in store.commits for entry in commit.inputs if entry.position == "start"]
+
+
+def test_a_core_without_memory_ends_its_process_and_no_message_is_blamed() -> None:
+    class Full(Guardish):
+        def _note(self, event: Event, now: Now) -> None:
+            raise MemoryError
+
+    store = MemoryStore()
+    turn = Turn("guard", lambda writers: Full(writers, {}), store, Wire([]), HandClock(), (BARS,))
+    turn.start()
+    turn.accept(House().event(BARS, bar()))
+    with pytest.raises(MemoryError):
+        turn.run()
+    assert store.letters == []
 
 
 # --- streams --------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ import pytest
 
 from appliance.domain.market import SECOND
 from appliance.errors import EnvironmentFault
-from appliance.shell import child as child_module
-from appliance.shell.child import ChildState, Spec
+from appliance.shell import output
+from appliance.shell.child import START_SILENCE, ChildState, Spec
 from appliance.shell.notify import Notifier, watchdog_interval
 from appliance.shell.paths import StatePaths
 from appliance.shell.supervisor import BACKOFF_MAX, HEALTHY_AFTER, Supervisor
@@ -287,18 +287,89 @@ def test_children_get_the_watchdog_and_our_own_notify_socket_is_not_passed_on(su
     assert (watchdog_interval(env), env["APPLIANCE_X"]) == (3 * SECOND, "1")
 
 
-def test_a_long_log_is_put_aside_at_start_and_cut_while_running(paths, supervisor, monkeypatch):
-    monkeypatch.setattr(child_module, "LOG_BYTES_MAX", 1000)
+def test_a_long_log_is_put_aside_at_start_and_while_running_and_no_byte_of_a_slow_one_is_lost(
+    paths, supervisor, monkeypatch
+):
+    monkeypatch.setattr(output, "LOG_BYTES_MAX", 1000)
     log, aside = paths.log("feed"), paths.log("feed").with_name("feed.log.1")
     log.write_bytes(b"o" * 1001)
-    code = _TELL + "os.write(2, b'n' * 1500); signal.signal(10, lambda *_: os.write(2, b'z')); "
+    code = _TELL + "os.write(2, b'n' * 900); signal.signal(10, lambda *_: os.write(1, b'z' * 200)); "
     supervisor.start(_script("feed", code + "tell('READY=1')\nwhile True: signal.pause()"))
     assert supervisor.until_ready(8)
     assert aside.read_bytes() == b"o" * 1001
-    supervisor.child("feed").bound_log()
-    assert (aside.read_bytes(), log.read_bytes()) == (b"n" * 1500, b"")
+    _until(supervisor, lambda: log.read_bytes() == b"n" * 900)
     os.kill(supervisor.child("feed").pid, signal.SIGUSR1)
-    _until(supervisor, lambda: log.read_bytes() == b"z")
+    _until(supervisor, lambda: log.read_bytes() == b"z" * 200)
+    assert aside.read_bytes() == b"n" * 900
+
+
+def test_a_child_that_prints_a_million_lines_goes_on_and_its_log_is_bounded(paths, supervisor):
+    code = _TELL + "[os.write(1 + n % 2, b'a line that nobody asked for\\n') for n in range(10**6)]; " + READY
+    supervisor.start(_script("host@loud", code))
+    assert supervisor.until_ready(30)
+    kept = sum(path.stat().st_size for path in paths.log("host@loud").parent.iterdir())
+    assert 0 < kept < 2 * output.LOG_BYTES_MAX
+
+
+# --- how it died ----------------------------------------------------------------------------------------------------
+
+DIES = (
+    _TELL
+    + "import pathlib; told = pathlib.Path(sys.argv[1])\n"
+    + (
+        "with told.open('a') as file: print(repr(os.environ['APPLIANCE_LAST_DEATH']), file=file)\n"
+        "if len(told.read_text().splitlines()) > 1: tell('READY=1'); signal.pause()\n"
+    )
+)
+DEATHS = {
+    "an exit": ("os._exit(3)", 0, "exit code 3"),
+    "no memory": ("os._exit(12)", 0, "out of memory"),
+    "a crash": ("import ctypes; ctypes.string_at(0)", 0, "SIGSEGV"),
+    "silence after it was ready": ("tell('READY=1'); time.sleep(60)", 0, "watchdog"),
+    "silence after its first word": ("tell('STATUS=starting'); time.sleep(60)", 0, "watchdog"),
+    "kill -9 from outside": ("tell('READY=1'); signal.pause()", signal.SIGKILL, ""),
+    "SIGTERM from outside": ("tell('READY=1'); signal.pause()", signal.SIGTERM, ""),
+}
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_the_next_start_is_told_why_the_last_one_died_if_by_a_cause_of_its_own(
+    supervisor, tmp_path, monkeypatch, death
+):
+    monkeypatch.setenv("APPLIANCE_LAST_DEATH", "of somebody else")
+    code, number, cause = DEATHS[death]
+    told = tmp_path / "told"
+    watchdog = 0 if number else 300 * MS
+    supervisor.start(_script("host@bad", DIES + code, str(told), watchdog=watchdog, fatal=()))
+    if number:
+        assert supervisor.until_ready(8)
+        os.kill(supervisor.child("host@bad").pid, number)
+    _until(supervisor, lambda: supervisor.child("host@bad").restarts == 1 and supervisor.ready())
+    assert [eval(line) for line in told.read_text().splitlines()][:2] == ["", cause]
+
+
+def test_before_its_first_word_a_child_has_time_to_load_and_not_for_ever(paths):
+    now = [1]
+    supervisor = Supervisor(paths, lambda: now[0])
+    supervisor.start(_script("guard", "import signal; signal.pause()", watchdog=SECOND))
+    child = supervisor.child("guard")
+    now[0] += START_SILENCE
+    supervisor.poll()
+    assert not child.abort_at
+    now[0] += 1
+    supervisor.poll()
+    assert child.abort_at == now[0]
+    child._process.wait()
+    supervisor.close()
+
+
+def test_a_child_without_fatal_codes_is_started_again_within_seconds_whatever_it_ends_with(supervisor, tmp_path):
+    code = "import sys, pathlib; p = pathlib.Path(sys.argv[1]); p.write_text(p.read_text() + '.')\nsys.exit(4)"
+    count = tmp_path / "count"
+    count.write_text("")
+    supervisor.start(_script("host@bad", code, str(count), fatal=()))
+    _until(supervisor, lambda: len(count.read_text()) > 3, 5)
+    assert not supervisor.failed
 
 
 def test_a_program_that_does_not_exist_is_named(supervisor):

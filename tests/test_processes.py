@@ -1,0 +1,136 @@
+"""From a run's specification to a host: what it died of last time, and strategies that must not take others along."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from appliance.core.streams import Writers
+from appliance.domain import topics
+from appliance.domain.messages import Now
+from appliance.domain.operations import Death
+from appliance.errors import StrategyError
+from appliance.processes import LOAD, RunSpec, StrategySpec, core_of, death_of, runner_factory
+from appliance.shell.deaths import LAST_DEATH
+from appliance.shell.marker import Marker, read
+from appliance.shell.paths import StatePaths
+
+GOOD = """
+from appliance.strategy import Strategy, param
+
+
+class Good(Strategy):
+    symbol: str = param("SPY")
+"""
+HOST = "host@group"
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> StatePaths:
+    paths = StatePaths(tmp_path / "state", {"XDG_RUNTIME_DIR": str(tmp_path)})
+    paths.prepare()
+    return paths
+
+
+def _spec(folder: Path, *names: str, files: tuple[str, ...] = ()) -> RunSpec:
+    for name in names:
+        (folder / f"{name}.py").write_text(GOOD if name != "broken" else "class Mine(\n")
+    strategies = tuple(StrategySpec(name, str(folder / f"{name}.py"), host="group") for name in names)
+    return RunSpec("test", strategies, Decimal(1_000), files=files)
+
+
+@pytest.mark.parametrize(
+    ("names", "marked", "cause", "death"),
+    [
+        (("a", "b"), ("a", "bar"), "exit code 3", Death("exit code 3", "a", "bar")),
+        (("a", "b"), ("b", "start"), "watchdog", Death("watchdog", "b", "start")),
+        (("a", "b"), ("a", "bar"), "", None),
+        (("a", "b"), None, "exit code 3", None),
+        (("a", "b"), ("other", "bar"), "SIGSEGV", None),
+        (("a", "b"), None, "out of memory", None),
+        (("a",), None, "out of memory", Death("out of memory", "a", "")),
+        (("a",), ("a", "fill"), "out of memory", Death("out of memory", "a", "fill")),
+    ],
+)
+def test_a_death_counts_only_with_a_mark_and_a_cause_of_its_own(
+    paths: StatePaths,
+    tmp_path: Path,
+    names: tuple[str, ...],
+    marked: tuple[str, str] | None,
+    cause: str,
+    death: Death | None,
+) -> None:
+    marker = Marker(paths.marker(HOST))
+    marker.mark(*(marked or ("", "")))
+    assert death_of(HOST, paths, _spec(tmp_path, *names), {LAST_DEATH: cause}) == death
+    assert death_of("guard", paths, _spec(tmp_path, *names), {LAST_DEATH: cause}) is None
+
+
+def test_a_strategy_is_marked_while_it_is_loaded_and_not_after_it(tmp_path: Path) -> None:
+    told: list[tuple[str, str]] = []
+    spec = _spec(tmp_path, "a").strategies[0]
+    runner_factory(spec, lambda strategy, hook: told.append((strategy, hook)))()
+    assert told == [("a", LOAD), ("", "")] * 2
+    told.clear()
+    spec = _spec(tmp_path, "broken").strategies[0]
+    with pytest.raises(StrategyError, match="does not compile"):
+        runner_factory(spec, lambda strategy, hook: told.append((strategy, hook)))
+    assert told == [("broken", LOAD), ("", "")]
+
+
+def test_what_ends_the_process_while_it_is_loaded_leaves_the_mark(
+    paths: StatePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(*args: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("appliance.strategy.loader.load", end)
+    with pytest.raises(KeyboardInterrupt):
+        runner_factory(_spec(tmp_path, "a").strategies[0], Marker(paths.marker(HOST)).mark)
+    assert read(paths.marker(HOST)) == ("a", LOAD)
+
+
+def test_what_loaded_once_and_then_finds_no_memory_is_not_called_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = runner_factory(_spec(tmp_path, "a").strategies[0])
+
+    def full(*args: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("appliance.strategy.loader.ast.parse", full)
+    with pytest.raises(MemoryError):
+        make()
+    with pytest.raises(StrategyError, match="does not compile"):
+        runner_factory(_spec(tmp_path, "a").strategies[0])
+
+
+def _begin(spec: RunSpec, death: Death | None = None) -> dict[str, str]:
+    """Start a host's core; why each strategy is paused."""
+    core = core_of(HOST, spec, death=death)(Writers(topics.streams_written_by(HOST), {}))
+    core.started(Now(1_700_000_000_000_000_000, "boot", 1))
+    return {key: standing.paused for key, standing in core._tables["standing"].items()}  # type: ignore[attr-defined]
+
+
+def test_live_a_strategy_that_does_not_load_is_paused_and_the_others_of_its_host_run(tmp_path: Path) -> None:
+    paused = _begin(_spec(tmp_path, "a", "broken"))
+    assert "does not compile" in paused["broken"]
+    assert not paused.get("a")
+
+
+def test_on_recorded_data_a_strategy_that_does_not_load_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StrategyError, match="does not compile"):
+        core_of(HOST, _spec(tmp_path, "a", "broken", files=("bars.csv",)))
+
+
+@pytest.mark.parametrize("files", [(), ("bars.csv",)])
+def test_what_has_ended_its_process_while_it_was_loaded_is_not_loaded_again(
+    tmp_path: Path, files: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = _spec(tmp_path, "a", "b", files=files)
+    (tmp_path / "a.py").write_text("raise SystemExit('loaded again')\n")
+    paused = _begin(spec, Death("exit code 3", "a", LOAD))
+    assert "exit code 3" in paused["a"]
+    assert not paused.get("b")
