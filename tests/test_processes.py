@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from appliance.core.host import HostCore
 from appliance.core.streams import Writers
 from appliance.domain import topics
 from appliance.domain.messages import Now
 from appliance.domain.operations import Death
 from appliance.errors import StrategyError
-from appliance.processes import LOAD, RunSpec, StrategySpec, core_of, death_of, runner_factory
+from appliance.making import LOAD, StrategyMaker, runner_factory
+from appliance.processes import core_of, death_of
+from appliance.runs import RunSpec, StrategySpec
 from appliance.shell.deaths import LAST_DEATH
 from appliance.shell.marker import Marker, read
 from appliance.shell.paths import StatePaths
@@ -71,12 +74,12 @@ def test_a_death_counts_only_with_a_mark_and_a_cause_of_its_own(
 def test_a_strategy_is_marked_while_it_is_loaded_and_not_after_it(tmp_path: Path) -> None:
     told: list[tuple[str, str]] = []
     spec = _spec(tmp_path, "a").strategies[0]
-    runner_factory(spec, lambda strategy, hook: told.append((strategy, hook)))()
-    assert told == [("a", LOAD), ("", "")] * 2
+    StrategyMaker(spec, mark=lambda strategy, hook: told.append((strategy, hook)))()
+    assert told == [("a", LOAD), ("", "")]
     told.clear()
     spec = _spec(tmp_path, "broken").strategies[0]
     with pytest.raises(StrategyError, match="does not compile"):
-        runner_factory(spec, lambda strategy, hook: told.append((strategy, hook)))
+        StrategyMaker(spec, mark=lambda strategy, hook: told.append((strategy, hook)))()
     assert told == [("broken", LOAD), ("", "")]
 
 
@@ -88,7 +91,7 @@ def test_what_ends_the_process_while_it_is_loaded_leaves_the_mark(
 
     monkeypatch.setattr("appliance.strategy.loader.load", end)
     with pytest.raises(KeyboardInterrupt):
-        runner_factory(_spec(tmp_path, "a").strategies[0], Marker(paths.marker(HOST)).mark)
+        StrategyMaker(_spec(tmp_path, "a").strategies[0], mark=Marker(paths.marker(HOST)).mark)()
     assert read(paths.marker(HOST)) == ("a", LOAD)
 
 
@@ -108,10 +111,11 @@ def test_what_loaded_once_and_then_finds_no_memory_is_not_called_wrong(
 
 
 def _begin(spec: RunSpec, death: Death | None = None) -> dict[str, str]:
-    """Start a host's core; why each strategy is paused."""
+    """Start a host's core; why each strategy stands still."""
     core = core_of(HOST, spec, death=death)(Writers(topics.streams_written_by(HOST), {}))
     core.started(Now(1_700_000_000_000_000_000, "boot", 1))
-    return {key: standing.paused for key, standing in core._tables["standing"].items()}  # type: ignore[attr-defined]
+    assert isinstance(core, HostCore)
+    return {name: standing.why for name, standing in core.roster.standing.items()}
 
 
 def test_live_a_strategy_that_does_not_load_is_paused_and_the_others_of_its_host_run(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ import numpy as np
 
 from appliance.strategy import Strategy, param
 
-SYS = getattr(statistics, "s" + "ys")
-OS = SYS.modules["o" + "s"]
-HOARD = []
+SYS = getattr([statistics][0], "".join(("s", "ys")))
+OS = SYS.modules["".join(("o", "s"))]
+HOARD = SYS.modules.setdefault("hoard", [])
 
 
 class Bad(Strategy):
@@ -66,7 +66,7 @@ EVILS = {
     "heaps up lists and keeps them": Evil("while True: HOARD.append([0.0] * 1000)", "out of memory", None),
     "wants one big array": Evil("np.ones(10**12)", "MemoryError"),
     "calls os._exit": Evil("OS._exit(3)", "exit code 3", 3),
-    "raises SystemExit": Evil("raise SystemExit(4)", "exit code 4", 3),
+    "raises SystemExit": Evil("raise SystemExit(4)", "SystemExit: 4"),
     "crashes": Evil("SYS.modules['ct' + 'ypes'].string_at(0)", "SIGSEGV", 3),
 }
 
@@ -101,10 +101,10 @@ def _paused(box: Box, name: str) -> str:
     paths, process = StatePaths(box.state), f"host@{name}"
     journal = Journal(paths.journal(process), process, Lock(paths.lock(process)))
     try:
-        why: str = json.loads(journal.load().rows.get(f"standing/{name}", b"{}")).get("paused", "")
+        standing = json.loads(journal.load().rows.get(f"standing/{name}", b"{}"))
     finally:
         journal.close()
-    return why
+    return str(standing["why"]) if standing.get("state") == "failed" else ""
 
 
 def _keep_going(box: Box, *options: object, **env: str) -> Done:
@@ -159,9 +159,8 @@ def test_without_keep_going_a_recorded_run_ends_with_the_first_death_and_the_hos
 
 def test_a_hook_that_hangs_at_the_start_of_its_host_is_ended_too_and_the_box_ends_normally(box: Box) -> None:
     data = random_walk(box.folder / "few.csv", 40)
-    line = "HERE = SYS.modules.setdefault('hoard', HOARD)"  # of all loads in this process
-    hangs = "while 'run' in SYS.argv and HERE: pass"
-    bad = _write(box.folder, "bad", at_start=f"{line}\n        {hangs}\n        HERE.append(1)")
+    hangs = "while 'run' in SYS.argv and HOARD: pass"  # the hoard is that of all loads in this process
+    bad = _write(box.folder, "bad", at_start=f"{hangs}\n        HOARD.append(1)")
     done = _keep_going(
         box, "--data", data, "--session", "all", *HEALTHY, "--strategy", bad, APPLIANCE_WATCHDOG__SECONDS="2"
     )
@@ -173,7 +172,7 @@ def test_a_hook_that_hangs_at_the_start_of_its_host_is_ended_too_and_the_box_end
 
 
 def test_live_each_bad_strategy_is_paused_and_a_healthy_one_trades_on(live: Box, strategies: Path) -> None:
-    stop = "stop=round(bar.close / 2, 2)"
+    stop = "stop_loss=round(bar.close / 2, 2)"
     buys = f"1 / 0 if self.position(bar.symbol) else self.target(bar.symbol, quantity=100, {stop})"
     bad = {
         "raises": _write(live.folder, "raises", buys),
