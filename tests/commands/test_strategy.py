@@ -291,7 +291,7 @@ def test_before_going_live_what_deceives_itself_is_refused_and_the_rest_runs(
     run = run_of(Path(SMA), PLANTED / "state_not_saved.py")
     left = going_live.sound(run, paths, told.append, refused.append)
     assert [one.name for one in left.strategies] == ["sma_cross"]
-    assert told == ["checking sma_cross …", "checking state_not_saved …"]
+    assert told == ["checked sma_cross", "checked state_not_saved"]
     assert len(refused) == 1
     assert "state_not_saved" in refused[0]
     assert "state: what it remembers is lost at a restart" in refused[0]
@@ -309,10 +309,10 @@ def test_what_has_passed_is_not_checked_again_until_it_changes(paths: StatePaths
     file = strategy(tmp_path / "mine.py", "self.target(bar.symbol, quantity=round(bar.close))")
     for _ in range(2):
         going_live.sound(run_of(file), paths, told.append, told.append)
-    assert told == ["checking mine …"]
+    assert told == ["checked mine"]
     file.write_text(file.read_text() + "\n")
     going_live.sound(run_of(file), paths, told.append, told.append)
-    assert told == ["checking mine …"] * 2
+    assert told == ["checked mine"] * 2
 
 
 def test_what_does_not_load_is_left_to_its_host(paths: StatePaths, tmp_path: Path) -> None:
