@@ -69,8 +69,7 @@ class Plans:
             self._protect_rest(order, now)
         else:
             self._gateway.dispatch(change(order, OrderEvent.SEND, quantity=quantity, attempt=1), now, cause)
-            if _rests(order):
-                self._protect_rest(order, now)  # it may take days; what it leaves is protected meanwhile
+            self._protect_rest(order, now)  # it may take days; what it leaves is protected meanwhile
         self._admit(order.intent.strategy, order.symbol, now)
 
     def _left(self, order: Order) -> Decimal:
@@ -99,14 +98,14 @@ class Plans:
 
     def enter(self, order: Order, now: Now, cause: str) -> None:
         """Start an entry: at once, or after the exit before it (a flip is two orders: out, then in)."""
-        if self._behind_exit(order):
+        if opposed := self._opposed(order):
+            text = f"{opposed} works in the other direction: cancel it first"
+            self._gateway.tell(self._ledger.open(order, OrderEvent.DENY, code="OPPOSED", text=text), now, cause)
+        elif self._behind_exit(order):
             self._gateway.tell(self._ledger.open(order, OrderEvent.WAIT), now, cause)
         elif self._against_holding(order):
             text = "the position in the other direction is not closed"
             self._gateway.tell(self._ledger.open(order, OrderEvent.DENY, code="EXIT_FIRST", text=text), now, cause)
-        elif opposed := self._opposed(order):
-            text = f"{opposed} works in the other direction: cancel it first"
-            self._gateway.tell(self._ledger.open(order, OrderEvent.DENY, code="OPPOSED", text=text), now, cause)
         else:
             self._gateway.dispatch(self._ledger.open(order, OrderEvent.SEND, attempt=1), now, cause)
 
@@ -124,7 +123,7 @@ class Plans:
         return left * order.side.sign < 0
 
     def _opposed(self, order: Order) -> str:
-        """The id of an entry of the strategy that works in the other direction, or ""."""
+        """The id of an entry of the strategy that works, or waits, in the other direction, or ""."""
         entries = self._ledger.entries(order.intent.strategy, order.symbol)
         return next((other.id for other in entries if other.side is not order.side), "")
 
