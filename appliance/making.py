@@ -52,6 +52,7 @@ class StrategyMaker:
         self._sessions = sessions
         self._mark = mark
         self._refusal = refusal
+        self._has_loaded = False
         self.source = ""
         try:
             self.source = Path(strategy.file).read_text()
@@ -71,16 +72,18 @@ class StrategyMaker:
         source, params = (code.source, code.params) if code is not None else (self.source, spec.params)
         self._mark(self.name, LOAD)  # its file is run, and on_start for trial; what ends the process leaves the mark
         try:
-            return loader.load(
+            runner = loader.load(
                 source, spec.file, name=spec.name, class_name=spec.class_name or None, params=params,
                 sessions=self._sessions,
             )  # fmt: skip
         except StrategyError as error:
-            if isinstance(error.__cause__, MemoryError):  # nothing is wrong with its file
-                raise MemoryError from error
+            if self._has_loaded and isinstance(error.__cause__, MemoryError):
+                raise MemoryError("none is left to load it again") from error  # nothing is wrong with its file
             raise
         finally:
             self._mark("", "")
+        self._has_loaded = True
+        return runner
 
 
 def runner_factory(strategy: StrategySpec, sessions: Sessions | None = None, past: Past = no_past) -> StrategyMaker:
