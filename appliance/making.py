@@ -52,7 +52,7 @@ class StrategyMaker:
         self._sessions = sessions
         self._mark = mark
         self._refusal = refusal
-        self._loaded = False
+        self._has_loaded = False
         self.source = ""
         try:
             self.source = Path(strategy.file).read_text()
@@ -76,13 +76,13 @@ class StrategyMaker:
                 source, spec.file, name=spec.name, class_name=spec.class_name or None, params=params,
                 sessions=self._sessions,
             )  # fmt: skip
-        except Exception as error:
-            self._mark("", "")
-            if self._loaded and isinstance(error.__cause__, MemoryError):  # nothing is wrong with its file
-                raise MemoryError from error
+        except StrategyError as error:
+            if self._has_loaded and isinstance(error.__cause__, MemoryError):
+                raise MemoryError("none is left to load it again") from error  # nothing is wrong with its file
             raise
-        self._mark("", "")
-        self._loaded = True
+        finally:
+            self._mark("", "")
+        self._has_loaded = True
         return runner
 
 
