@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from appliance.core.wishes import Code, Runner
+from appliance.core.wishes import RELOAD, Code, Runner
 from appliance.data.options import FileOptions
 from appliance.data.warmup import Need, needs_of, warm_up
 from appliance.domain.market import Bar, Sessions
@@ -16,7 +16,7 @@ from appliance.errors import StrategyError
 from appliance.runs import RunSpec, StrategySpec
 
 LOAD = "load"
-"""The mark of a strategy that is being loaded."""
+"""The mark of a strategy that is being loaded from its file."""
 Mark = Callable[[str, str], None]
 """Told of a strategy and its hook before the hook runs, and of "" and "" when it is over."""
 Past = Callable[[Runner], tuple[Bar, ...]]
@@ -47,6 +47,7 @@ class StrategyMaker:
         refusal: StrategyError | None = None,
     ) -> None:
         self.name = strategy.name
+        self.params = strategy.params
         self.past = past
         self._strategy = strategy
         self._sessions = sessions
@@ -70,7 +71,8 @@ class StrategyMaker:
             raise self._refusal
         spec = self._strategy
         source, params = (code.source, code.params) if code is not None else (self.source, spec.params)
-        self._mark(self.name, LOAD)  # its file is run, and on_start for trial; what ends the process leaves the mark
+        mark = LOAD if code is None else RELOAD  # a new version that kills us is not the file's fault
+        self._mark(self.name, mark)  # its file is run, and on_start for trial; what ends the process leaves the mark
         try:
             runner = loader.load(
                 source, spec.file, name=spec.name, class_name=spec.class_name or None, params=params,

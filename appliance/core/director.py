@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from appliance.core.wishes import Code
 from appliance.domain.messages import Event, Now
-from appliance.domain.operations import Command, CommandResult, Notice, Severity, StrategyState, Verb
+from appliance.domain.operations import Command, CommandResult, StrategyState, Verb
 
 if TYPE_CHECKING:
     from appliance.core.host import HostCore
@@ -26,6 +26,7 @@ class Director:
         self._host = host
         self._roster = host.roster
         self._results = host.table("result", CommandResult)
+        self._waiting = host.table("waiting", Command)
         self._verbs: dict[Verb, Callable[[Command, Now], Answer]] = {
             Verb.PAUSE_STRATEGY: self._pause,
             Verb.RESUME_STRATEGY: self._resume,
@@ -35,14 +36,29 @@ class Director:
         }
 
     def command(self, event: Event, now: Now) -> None:
-        """Act on a command, once; void after its expiry. What names no strategy of ours is somebody else's."""
+        """Act on a command, once; void after its expiry. What names no strategy of ours is somebody else's.
+
+        In lockstep one that comes in the middle of a timestamp waits until its bars have been heard: nothing changes
+        between what the market did and the bars that tell of it.
+        """
         command: Command = event.body
-        act = self._verbs.get(command.verb)
-        if act is None or not self._is_ours(command):
+        if command.verb not in self._verbs or not self._is_ours(command):
             return
+        if self._host.is_amid(now) and command.id not in self._results:
+            self._waiting[command.id] = command
+        else:
+            self._act(command, now)
+
+    def bars_heard(self, now: Now) -> None:
+        """The bars of a timestamp have been heard: act on what waited for that."""
+        for command in list(self._waiting.values()):
+            del self._waiting[command.id]
+            self._act(command, now)
+
+    def _act(self, command: Command, now: Now) -> None:
         result = self._results.get(command.id)
         if result is None:
-            done, text = self._answer(act, command, now)
+            done, text = self._answer(self._verbs[command.verb], command, now)
             result = CommandResult(command.id, done, text, self._host.process)
             self._results[command.id] = result
             for old in list(self._results)[: max(0, len(self._results) - REMEMBERED)]:
@@ -98,26 +114,26 @@ class Director:
 
     def _reload(self, command: Command, now: Now) -> Answer:
         """Import the new code beside the old, let it take over the state, and swap between two bars."""
-        name = command.strategy
-        old = self._roster.runners.get(name)
-        params = {**(old.params if old is not None else {}), **command.params}
-        code = Code(command.source, params, self._roster.makers[name].digest)
+        name, roster = command.strategy, self._roster
+        code = Code(command.source, {**roster.given(name), **command.params}, roster.makers[name].digest)
         try:
-            runner = self._roster.makers[name](code)
-            if old is not None:
-                runner.adopt(old.snapshot())
+            runner = roster.load(name, code)
         except (Exception, SystemExit) as error:
             said = getattr(error, "text", "") or f"{type(error).__name__}: {error}"
-            text = f"{name}: the new version does not load, the old one goes on: {said}"
-            self._roster.notices.append(Notice(f"RELOAD_{name}", Severity.WARNING, text))
-            return False, text
+            roster.tell_reload(name, f"the new version does not load: {said}")
+            return False, f"{name}: the new version does not load, the old one goes on: {said}"
         self._host.logged.extend(f"{name}: {line}" for line in runner.logs())
-        if old is None:
-            self._roster.code[name] = code
-            self._host.wished(name, self._roster.revive(name, now), now, "start")
-            return name in self._roster.runners, f"{name} is {self._roster.state(name).value} by the new version"
-        self._roster.try_out(runner, code)
-        return True, f"{name}: the new version is in place, for what happens after {now.time} (ns UTC, market time)"
+        if name not in roster.runners:
+            self._host.wished(name, roster.begin_anew(runner, code, now), now, "start")
+            if name not in roster.runners:
+                return False, f"{name}: the new version {roster.standing[name].why}"
+            return True, f"{name} is {roster.state(name).value} by the new version"
+        roster.try_out(runner, code)
+        text = f"{name}: the new version is in place, for what happens after {now.time} (ns UTC, market time)"
+        state = roster.state(name)
+        if state in (StrategyState.FAILED, StrategyState.STOPPED):
+            text += f"; it is {state.value} as before: `appliance strategy resume {name}`"
+        return True, text
 
     def _retune(self, command: Command, now: Now) -> Answer:
         name = command.strategy
@@ -125,10 +141,11 @@ class Director:
         if runner is None:
             return False, f"{name} is {self._roster.state(name).value}: its parameters come with a reload"
         try:
-            wishes = runner.retune(command.params, now.time)
+            with self._roster.inside(name, "on_params"):
+                wishes = runner.retune(command.params, now.time)
         except (Exception, SystemExit) as error:
             self._host.wished(name, self._roster.revive(name, now), now, "start")
             return False, getattr(error, "text", "") or f"{name}: on_params raised {type(error).__name__}: {error}"
-        self._roster.keep_params(name, runner)
+        self._roster.keep_params(name, command.params)
         self._host.wished(name, wishes, now, command.id)
         return True, f"{name}: " + ", ".join(f"{key} = {value}" for key, value in command.params.items())

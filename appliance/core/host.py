@@ -70,6 +70,7 @@ class HostCore(Core):
         self.roster = Roster(self, makers, keep, mark)
         self.director = Director(self)
         self._through = self.table("through", Spot)
+        self._heard = self.table("heard", int)
         self.telling = Telling(self)
         self._saved_at = 0
         self._offset = 0
@@ -184,6 +185,7 @@ class HostCore(Core):
         step, spot = event.body, event.spot
         if step.stage is Stage.WAKE:
             self._timers(now.time, now)
+            self._bars_heard(now)
         if step.stage is not Stage.HOSTS:
             return
         self.telling.tell_all(now)
@@ -192,6 +194,16 @@ class HostCore(Core):
         for happened in step.events:
             self._market(happened, now, event.stream, spot)
         self._timers(now.time, now)
+        self._bars_heard(now)
+
+    def is_amid(self, now: Now) -> bool:
+        """Lockstep: whether the market has moved on to ``now`` and the strategies have not heard of it yet."""
+        return now.boot == DATA_BOOT and (not self._begun or now.time > self._heard.get("", 0))
+
+    def _bars_heard(self, now: Now) -> None:
+        if self._heard.get("") != now.time:
+            self._heard[""] = now.time
+        self.director.bars_heard(now)
 
     def _live_market(self, event: Event, now: Now) -> None:
         if not self._begun:

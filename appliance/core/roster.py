@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from appliance.core.saving import Saves
-from appliance.core.wishes import Code, Maker, Runner, Wishes
+from appliance.core.wishes import RELOAD, Code, Maker, Runner, Wishes
 from appliance.domain.market import Bar
 from appliance.domain.messages import Now
 from appliance.domain.operations import STRATEGY_LIFE, Death, Notice, Severity, StrategyState
@@ -34,7 +35,8 @@ class Standing(Struct, frozen=True):
 
 
 class Trial(Struct, frozen=True):
-    """The version before a reload, until the new one has survived a bar: its code (None: the file's) and its state."""
+    """The version before a reload, until the new one has survived a bar: its code (None: the file's), and the state
+    it would go on with."""
 
     code: Code | None
     saved: dict[str, Any]
@@ -56,7 +58,7 @@ class Roster:
         self.standing = host.table("standing", Standing)
         self.code = host.table("code", Code)
         self.trials = host.table("trial", Trial)
-        self._before: dict[str, tuple[Runner, list[tuple[str, object, int]]]] = {}
+        self._before: dict[str, Runner] = {}
         self.notices: list[Notice] = []
 
     # --- coming to life -------------------------------------------------------------------------------------------
@@ -64,11 +66,8 @@ class Roster:
     def begin(self, now: Now) -> list[tuple[str, Wishes]]:
         """Load every strategy: from what was saved, or from its start. What each wishes at its start."""
         wishes = [(name, self.revive(name, now)) for name in self.makers]
-        for name, trial in self.trials.items():
-            if name in self.runners:
-                old = self.makers[name](trial.code) if trial.code is not None else self.makers[name]()
-                old.restore(trial.saved)
-                self._before[name] = (old, [])
+        for name in list(self.trials):
+            self._stand_by(name)
         return wishes
 
     def make(self, name: str) -> Runner:
@@ -93,6 +92,9 @@ class Roster:
             if not self._keep:
                 raise
             self.runners.pop(name, None)
+            if name in self.trials:
+                self._give_back(name, f"does not start again: {_said(error)}", error)
+                return self.revive(name, now)
             self._fail(name, f"cannot start: {_said(error)}", error)
             return NONE
         finally:
@@ -144,7 +146,7 @@ class Roster:
         finally:
             self._leave()
         if name in self._before:
-            self._survived(name, hook, what, now)
+            self._tried(name, hook, what, now)
         return wishes
 
     def call_plain(self, name: str, hook: str, now: Now) -> Wishes:
@@ -168,16 +170,34 @@ class Roster:
         if isinstance(what, Bar) and self.state(name) is StrategyState.PAUSED:
             runner.feed(what)
             self.save(name, runner)
+            if name in self._before:
+                self._before[name].feed(what)
+                self.trials[name] = replace(self.trials[name], saved=self._before[name].snapshot())
 
     def save(self, name: str, runner: Runner) -> None:
         """Keep a strategy's state."""
         self._saves.keep(name, runner.snapshot())
 
-    def keep_params(self, name: str, runner: Runner) -> None:
-        """Keep what a strategy's parameters are now, for its next start."""
+    def given(self, name: str) -> dict[str, str]:
+        """The parameters a strategy was given so far, as text; the others have its file's defaults."""
+        code = self.code.get(name)
+        return code.params if code is not None else self.makers[name].params
+
+    def keep_params(self, name: str, values: dict[str, str]) -> None:
+        """Keep new values of a strategy's parameters for its next start."""
         maker, code = self.makers[name], self.code.get(name)
-        self.code[name] = Code(code.source if code is not None else maker.source, runner.params, maker.digest)
-        self.save(name, runner)
+        source = code.source if code is not None else maker.source
+        self.code[name] = Code(source, {**self.given(name), **values}, maker.digest)
+        self.save(name, self.runners[name])
+
+    @contextmanager
+    def inside(self, name: str, hook: str) -> Iterator[None]:
+        """While a strategy's code runs at another's request than ours."""
+        self._enter(name, hook)
+        try:
+            yield
+        finally:
+            self._leave()
 
     def _enter(self, name: str, hook: str) -> None:
         if self._keep:
@@ -204,59 +224,132 @@ class Roster:
         standing = self.standing.get(name, Standing())
         recent = (*(t for t in standing.failures if now.time - t < FAILURES_WINDOW), now.time)
         self.standing[name] = replace(standing, failures=recent)
-        if len(recent) >= FAILURES_MAX and standing.state is not StrategyState.FAILED:
+        if len(recent) >= FAILURES_MAX and StrategyState.FAILED in STRATEGY_LIFE[standing.state]:
             text = f"failed {len(recent)} times in 10 minutes and is paused; its protective stops stay. {said}"
             self.become(name, StrategyState.FAILED, text, told)
 
     def bury(self, death: Death, now: Now) -> None:
         """Our process died in a strategy's code, by a cause of its own. Called before anything else of a new life."""
-        if death.strategy in self.makers:
-            said = f"its process died in {death.hook}: {death.cause}"
-            self._host.logged.append(f"{death.strategy}: {said}")
-            self.count_failure(death.strategy, said, "", now)
+        name = death.strategy
+        if name not in self.makers:
+            return
+        said = f"its process died in {death.hook}: {death.cause}"
+        self._host.logged.append(f"{name}: {said}")
+        if name in self.trials:
+            self._give_back(name, f"ended its process in {death.hook}: {death.cause}")
+            return
+        self.count_failure(name, said, "", now)
+        if death.hook == RELOAD:
+            self.tell_reload(name, f"the new version ended its process while it was loaded: {death.cause}")
 
     def _fail(self, name: str, why: str, error: BaseException) -> None:
         self._host.logged.append(f"{name} {why}\n" + "".join(traceback.format_exception(error)))
-        if self.state(name) is not StrategyState.FAILED:
+        if StrategyState.FAILED in STRATEGY_LIFE[self.state(name)]:
             self.become(name, StrategyState.FAILED, why)
+        else:
+            self.standing[name] = replace(self.standing[name], why=why)
 
     # --- trials: a new version before its first bar ---------------------------------------------------------------
 
-    def try_out(self, runner: Runner, code: Code) -> None:
-        """Put a new version in the place of the old one, which stands by until the new one has survived a bar."""
-        name = runner.name
-        old = self.runners[name]
-        self.trials[name] = Trial(self.code.get(name), self._saves.load(name))
-        self._before[name] = (old, [])
-        self.code[name] = code
-        self.runners[name] = runner
-        self.save(name, runner)
+    def load(self, name: str, code: Code) -> Runner:
+        """Another version of a strategy, with the state of the one there is. Raises what its code raises."""
+        old = self.runners.get(name)
+        runner = self.makers[name](code)
+        with self.inside(name, RELOAD):
+            if old is not None:
+                runner.adopt(old.snapshot())
+            elif name in self._saves:
+                runner.adopt(self._saves.load(name))
+        return runner
 
-    def _survived(self, name: str, hook: str, what: object, now: Now) -> None:
-        _, calls = self._before[name]
-        calls.append((hook, what, now.time))
-        if hook == "bar":
+    def try_out(self, runner: Runner, code: Code) -> None:
+        """Put a new version in the place of the old one, which stands by until the new one has survived a bar.
+
+        A version that has not survived one yet is replaced without a second thought.
+        """
+        name = runner.name
+        if name not in self.trials:
+            old = self.runners[name]
+            self.trials[name] = Trial(self.code.get(name), old.snapshot())
+            self._before[name] = old
+        self._put(runner, code)
+
+    def begin_anew(self, runner: Runner, code: Code, now: Now) -> Wishes:
+        """Start a strategy that did not run by a new version; when it does not start, all is as it was."""
+        name, before = runner.name, self.code.get(runner.name)
+        self.code[name] = code
+        if name in self._saves:
+            self.save(name, runner)
+        wishes = self.revive(name, now)
+        if name in self.runners:
+            self.become(name, StrategyState.RUNNING)
+        else:
+            self._restore_code(name, before)
+        return wishes
+
+    def tell_reload(self, name: str, text: str) -> None:
+        """Tell the owner why a reload came to nothing."""
+        self.notices.append(Notice(f"RELOAD_{name}", Severity.WARNING, f"{name}: {text}; the old one goes on"))
+
+    def _put(self, runner: Runner, code: Code) -> None:
+        self.code[runner.name] = code
+        self.runners[runner.name] = runner
+        self._set_books(runner)
+        self.save(runner.name, runner)
+
+    def _stand_by(self, name: str) -> None:
+        """After a restart: the old version again, as it was. Without it the new one goes on alone."""
+        trial = self.trials[name]
+        try:
+            old = self.makers[name](trial.code) if trial.code is not None else self.makers[name]()
+            with self.inside(name, RELOAD):
+                old.restore(trial.saved)
+        except (Exception, SystemExit) as error:
+            self._host.logged.append(f"{name}: the version before is lost: {_said(error)}")
+            del self.trials[name]
+            return
+        self._before[name] = old
+
+    def _tried(self, name: str, hook: str, what: object, now: Now) -> None:
+        """The new version took it. A bar proves it; of all else the old one hears too, in case it has to go on."""
+        if hook == "bar" and self.runners[name].heard_bar:
             del self._before[name]
-            self.trials.drop(name)
+            del self.trials[name]
             self.notices.append(Notice(f"RELOAD_{name}", Severity.WARNING, "", holds=False))
+            return
+        old = self._before[name]
+        self._set_books(old)
+        try:
+            with self.inside(name, hook):
+                getattr(old, hook)(what, now.time)
+        except (Exception, SystemExit):
+            old.restore(self.trials[name].saved)
+        old.logs()
+        self.trials[name] = replace(self.trials[name], saved=old.snapshot())
 
     def _revert(self, name: str, hook: str, what: object, error: BaseException, now: Now) -> Wishes:
-        """The new version broke: the old one hears what it missed, and goes on with what broke the new one."""
-        old, calls = self._before.pop(name)
-        trial = self.trials[name]
-        del self.trials[name]
-        if trial.code is None:
-            self.code.drop(name)
-        else:
-            self.code[name] = trial.code
+        """The new version broke: the old one goes on, with what broke the new one."""
+        old = self._before[name]
+        self._give_back(name, f"raised in {hook}: {_said(error)}", error)
         self.runners[name] = old
         self._set_books(old)
-        for missed, heard, time in calls:
-            getattr(old, missed)(heard, time)
-        self.save(name, old)
-        text = f"{name}: the new version raised at its first bar, the old one goes on: {_said(error)}"
-        self.notices.append(Notice(f"RELOAD_{name}", Severity.WARNING, text + "\n" + _traceback(error)))
         return self.call(name, hook, what, now)
+
+    def _give_back(self, name: str, why: str, error: BaseException | None = None) -> None:
+        """End a trial for the old version: its code and its state are in force again."""
+        trial = self.trials[name]
+        del self.trials[name]
+        self._before.pop(name, None)
+        self._restore_code(name, trial.code)
+        self._saves.keep(name, trial.saved)
+        told = f"\n{_traceback(error)}" if error is not None else ""
+        self.tell_reload(name, f"the new version {why}{told}")
+
+    def _restore_code(self, name: str, code: Code | None) -> None:
+        if code is None:
+            self.code.drop(name)
+        else:
+            self.code[name] = code
 
     # --- standing -------------------------------------------------------------------------------------------------
 

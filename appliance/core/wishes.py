@@ -38,10 +38,13 @@ class CancelWish(Struct, frozen=True):
 
 
 Wishes = tuple[Wish | CancelWish, ...]
+RELOAD = "reload"
+"""The mark of a strategy whose new version is being loaded, or takes over from the old one."""
 
 
 class Code(Struct, frozen=True):
-    """The text a strategy runs by since its last reload, and its parameters; ``base`` names the file it began with."""
+    """The text a strategy runs by since its last reload, and the parameters it was given; ``base`` names the file it
+    began with."""
 
     source: str
     params: dict[str, str]
@@ -82,6 +85,11 @@ class Runner(Protocol):
 
     def start(self, now: int) -> Wishes:
         """Begin at ``now``."""
+        ...
+
+    @property
+    def heard_bar(self) -> bool:
+        """Whether the last ``bar`` reached the author: longer bars take several to complete."""
         ...
 
     def bar(self, bar: Bar, now: int) -> Wishes:
@@ -162,6 +170,7 @@ class Silent:
 
     follows: tuple[str, ...] = ()
     needs: tuple[tuple[str, str, int], ...] = ()
+    heard_bar = True
 
     def __init__(self, name: str, symbols: tuple[str, ...]) -> None:
         self.name = name
@@ -232,6 +241,7 @@ class Made:
     def __init__(self, name: str, make: Callable[[], Runner], digest: str = "") -> None:
         self.name = name
         self.source = ""
+        self.params: dict[str, str] = {}
         self.digest = digest
         self._make = make
 
@@ -249,6 +259,8 @@ class Maker(Protocol):
     name: str
     source: str
     """The text of its file."""
+    params: dict[str, str]
+    """The parameters it was given, as text; the others have the defaults of its file."""
     digest: str
     """Names text and parameters; another one makes a saved ``Code`` void."""
 

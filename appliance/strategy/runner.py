@@ -35,6 +35,7 @@ class StrategyRunner:
     ) -> None:
         self.name = name
         self.symbols: tuple[str, ...] = ()
+        self.heard_bar = False
         self._class = strategy
         self._values = dict(values)
         self._sessions = sessions
@@ -108,8 +109,10 @@ class StrategyRunner:
     def bar(self, bar: Bar, now: int) -> Wishes:
         """Feed the indicators of the bar's symbol, then the author."""
         if bar.symbol not in self.symbols:
+            self.heard_bar = False
             return _NONE
         heard = self._take(bar)
+        self.heard_bar = bool(heard)
         context = self._context
         context.now = now
         try:
