@@ -74,6 +74,7 @@ class HostCore(Core):
         self.telling = Telling(self)
         self._saved_at = 0
         self._offset = 0
+        self._at = 0
         self._begun = False
         self._past = False
         self._register()
@@ -182,13 +183,13 @@ class HostCore(Core):
     def _step(self, event: Event, now: Now) -> None:
         if not self._begun:
             self._begin(now)
-        step, spot = event.body, event.spot
+        step, spot, self._at = event.body, event.spot, event.seq
         if step.stage is Stage.WAKE:
             self._timers(now.time, now)
             self._bars_heard(now)
         if step.stage is not Stage.HOSTS:
             return
-        self.telling.tell_all(now)
+        self.telling.tell_all(event.seq, now)
         for signal in list(self.bookings.deferred.values()):
             self.bookings.net(signal, now)
         for happened in step.events:
@@ -305,7 +306,7 @@ class HostCore(Core):
     def _signal(self, name: str, wish: Wish, now: Now, cause: str) -> None:
         signal = Signal(
             name, wish.symbol, wish.quantity, wish.reason, self.roster.count(name), wish.stop, cause,
-            wish.take_profit, wish.trailing, wish.side, wish.terms, wish.ticket,
+            wish.take_profit, wish.trailing, wish.side, wish.terms, wish.ticket, self._at,
         )  # fmt: skip
         event = self.emit(self._signals, signal, now, cause)
         if self._past and wish.side is not None:

@@ -40,10 +40,14 @@ class Telling:
         else:
             self._tell(told, now)
 
-    def tell_all(self, now: Now) -> None:
-        """Its stage has come: tell what waits."""
+    def tell_all(self, step: int, now: Now) -> None:
+        """Its stage has come, in the step of that number: tell what waits.
+
+        A signal of this very step has come from a host that was quicker than ours: it waits for a later one.
+        """
         # Signals of several hosts come in any order; all else comes in the order of one stream.
-        for told in sorted(self._waiting.values(), key=lambda told: _rank(told.signal)):
+        told_now = [told for told in self._waiting.values() if told.signal is None or told.signal.step < step]
+        for told in sorted(told_now, key=lambda told: _rank(told.signal)):
             del self._waiting[told.position]
             self._tell(told, now)
 

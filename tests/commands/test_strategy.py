@@ -358,7 +358,9 @@ def test_what_does_not_load_is_left_to_its_host(paths: StatePaths, tmp_path: Pat
 
 
 def test_up_refuses_to_trade_live_what_deceives_itself(appliance: Appliance, tmp_path: Path) -> None:
-    said = appliance("up", "--strategy", PLANTED / "state_not_saved.py", "--state", tmp_path / "live")
+    said = appliance(
+        "up", "--strategy", PLANTED / "state_not_saved.py", "--param", "symbol=ALFA", "--state", tmp_path / "live"
+    )
     assert said.code == 4
     assert "refused: state_not_saved" in said.err
     assert "`appliance up --no-check` trades it all the same" in said.err
