@@ -77,6 +77,8 @@ class HostCore(Core):
         self._at = 0
         self._begun = False
         self._past = False
+        self._due: int | None = None
+        self._due_known = False
         self._register()
 
     def _register(self) -> None:
@@ -101,6 +103,7 @@ class HostCore(Core):
     def started(self, now: Now) -> list[Event]:
         """Revive the strategies; in a replay that has not begun, time is not known yet and the first step does it."""
         self._out = []
+        self._due_known = False
         self._offset = now.ticks - now.time
         if now.time > 0:
             self._begin(now)
@@ -136,11 +139,20 @@ class HostCore(Core):
     def released(self, now: Now) -> list[Event]:
         """The gateway's stream is consumed to its head: what was wished meanwhile is netted against what is known."""
         self._out = []
+        self._due_known = False
         self.catching_up = False
         for key, signal in [*self.bookings.missed.items(), *self.bookings.deferred.items()]:
             self.bookings.missed.drop(key)
             self.bookings.net(signal, now)
         return self._out
+
+    def snapshot(self) -> dict[str, bytes]:
+        self.roster.save_all()
+        return super().snapshot()
+
+    def changes(self) -> dict[str, bytes | None]:
+        self.roster.save_all()
+        return super().changes()
 
     def deadline(self) -> int | None:
         """The ticks at which the next timer of a strategy is due."""
@@ -163,6 +175,8 @@ class HostCore(Core):
 
     def handle(self, event: Event, now: Now) -> list[Event]:
         out = super().handle(event, now)
+        if event.type is not EventType.TICKS:
+            self._due_known = False
         if self.roster.notices:
             for notice in self.roster.notices:
                 self.emit(self._notices, notice, now)
@@ -229,7 +243,7 @@ class HostCore(Core):
         hook = HOOKS.get(type(happened))
         if hook is None:
             return
-        for name in self._hearing(happened.symbol):
+        for name in self.roster.runners.hearing(happened.symbol, hook):
             self.call(name, hook, happened, now, cause, spot)
 
     def _note_price(self, happened: MarketEvent) -> None:
@@ -239,12 +253,10 @@ class HostCore(Core):
         else:
             self.tracker.prices[happened.symbol] = last_price(happened)
 
-    def _hearing(self, symbol: str) -> tuple[str, ...]:
-        return tuple(name for name, runner in self.roster.runners.items() if symbol in runner.symbols)
-
     def call(self, name: str, hook: str, what: object, now: Now, cause: str, spot: Spot) -> None:
         """Let one strategy hear of something, and do what it wishes unless it has been decided before."""
         wishes = self.roster.call(name, hook, what, now)
+        self._due_known = False
         if wishes:
             through = self._through.get(f"{name}/{cause}")
             if through is None or spot > through:
@@ -279,7 +291,11 @@ class HostCore(Core):
     # --- time -----------------------------------------------------------------------------------------------------
 
     def _next_due(self) -> int | None:
-        return min((due for _, due in self._dues()), default=None)
+        """Asked many times between two messages, in which nothing changes."""
+        if not self._due_known:
+            self._due = min((due for _, due in self._dues()), default=None)
+            self._due_known = True
+        return self._due
 
     def _dues(self) -> list[tuple[str, int]]:
         """When each strategy that runs next wants its timer (ns UTC)."""

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 FAILURES_MAX = 3
 FAILURES_WINDOW = 600_000_000_000
 TRACEBACK_LINES = 12
+MARKET = ("bar", "quote", "trade")
+"""Calls that come so often that what they changed is saved once a turn, and heard again after a failure in it."""
+FEED = "feed"
+"""A bar that a paused strategy's indicators saw."""
 NONE: Wishes = ()
+Call = tuple[str, Any, int]
+"""What a strategy heard: the call, what it was given, when (ns UTC)."""
 
 
 class Standing(Struct, frozen=True):
@@ -42,8 +48,33 @@ class Trial(Struct, frozen=True):
     saved: dict[str, Any]
 
 
+class Runners(dict[str, Runner]):
+    """The runners by name; who hears of what is looked up once, until one comes or goes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hearing: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def __setitem__(self, name: str, runner: Runner) -> None:
+        self._hearing.clear()
+        super().__setitem__(name, runner)
+
+    def remove(self, name: str) -> None:
+        """Forget a runner that may not be there."""
+        self._hearing.clear()
+        self.pop(name, None)
+
+    def hearing(self, symbol: str, hook: str) -> tuple[str, ...]:
+        """Names of those that want to hear of a symbol's market events by this call, in order."""
+        found = self._hearing.get((symbol, hook))
+        if found is None:
+            found = tuple(name for name, one in self.items() if symbol in one.symbols and one.hears(hook))
+            self._hearing[symbol, hook] = found
+        return found
+
+
 class Roster:
-    """Runs the runners. ``keep`` saves their state after every call; without it what they raise comes out.
+    """Runs the runners. ``keep`` saves their state with every turn; without it what they raise comes out.
 
     ``mark`` is told before a strategy's code runs and after ("", ""), so that a death in it can be laid at its door.
     """
@@ -53,12 +84,13 @@ class Roster:
         self.makers = {maker.name: maker for maker in makers}
         self._keep = keep
         self._mark = mark
-        self.runners: dict[str, Runner] = {}
+        self.runners = Runners()
         self._saves = Saves(host)
         self.standing = host.table("standing", Standing)
         self.code = host.table("code", Code)
         self.trials = host.table("trial", Trial)
         self._before: dict[str, Runner] = {}
+        self._unsaved: dict[str, list[Call]] = {}
         self.notices: list[Notice] = []
 
     # --- coming to life -------------------------------------------------------------------------------------------
@@ -91,7 +123,8 @@ class Roster:
         except (Exception, SystemExit) as error:
             if not self._keep:
                 raise
-            self.runners.pop(name, None)
+            self.runners.remove(name)
+            self._unsaved.pop(name, None)
             if name in self.trials:
                 self._give_back(name, f"does not start again: {_said(error)}", error)
                 return self.revive(name, now)
@@ -107,7 +140,7 @@ class Roster:
 
     def _resume(self, name: str, runner: Runner, now: Now) -> Wishes:
         if name in self._saves:
-            runner.restore(self._saves.load(name))
+            self._go_on(name, runner)
             return NONE
         wishes = runner.start(now.time)
         for bar in self.makers[name].past(runner):
@@ -115,6 +148,25 @@ class Roster:
         if self._keep:
             self.save(name, runner)  # what it wished at its start it does not wish again
         return wishes
+
+    def _go_on(self, name: str, runner: Runner) -> None:
+        """From what was saved, through what was heard since: it was acted on then, and is only learnt from now."""
+        runner.restore(self._saves.load(name))
+        calls = self._unsaved.get(name, [])
+        try:
+            for call in calls:
+                _hear(runner, call)
+        except (
+            Exception,
+            SystemExit,
+        ):  # its author keeps what no restart would know: let the indicators see the bars, at least
+            runner.restore(self._saves.load(name))
+            for _, what, _ in calls:
+                if isinstance(what, Bar):
+                    runner.feed(what)
+        runner.logs()
+        if calls:
+            self.save(name, runner)
 
     def _set_books(self, runner: Runner) -> None:
         """Tell a runner what it has; a new one does not remember."""
@@ -138,7 +190,7 @@ class Roster:
         try:
             wishes: Wishes = getattr(runner, hook)(what, now.time)
             if self._keep:
-                self.save(name, runner)
+                self._heard(name, runner, (hook, what, now.time))
         except (Exception, SystemExit) as error:
             if not self._keep:
                 raise
@@ -169,14 +221,29 @@ class Roster:
         """A paused strategy's indicators go on, so that it can go on too."""
         if isinstance(what, Bar) and self.state(name) is StrategyState.PAUSED:
             runner.feed(what)
-            self.save(name, runner)
+            if self._keep:
+                self._unsaved.setdefault(name, []).append((FEED, what, 0))
             if name in self._before:
                 self._before[name].feed(what)
                 self.trials[name] = replace(self.trials[name], saved=self._before[name].snapshot())
 
+    def _heard(self, name: str, runner: Runner, call: Call) -> None:
+        """Save what a call changed: of the frequent ones, with the turn. Raises when it cannot be saved."""
+        if call[0] in MARKET and name not in self._before:
+            runner.check_state()
+            self._unsaved.setdefault(name, []).append(call)
+        else:
+            self.save(name, runner)
+
     def save(self, name: str, runner: Runner) -> None:
         """Keep a strategy's state."""
         self._saves.keep(name, runner.snapshot())
+        self._unsaved.pop(name, None)
+
+    def save_all(self) -> None:
+        """Keep the state of everyone who has heard something since it was last kept."""
+        for name in list(self._unsaved):
+            self.save(name, self.runners[name])
 
     def given(self, name: str) -> dict[str, str]:
         """The parameters a strategy was given so far, as text; the others have its file's defaults."""
@@ -342,6 +409,7 @@ class Roster:
         self._before.pop(name, None)
         self._restore_code(name, trial.code)
         self._saves.keep(name, trial.saved)
+        self._unsaved.pop(name, None)
         told = f"\n{_traceback(error)}" if error is not None else ""
         self.tell_reload(name, f"the new version {why}{told}")
 
@@ -384,6 +452,14 @@ class Roster:
         counter = max(standing.counter, at_least) if at_least else standing.counter + 1
         self.standing[name] = replace(standing, counter=counter)
         return counter
+
+
+def _hear(runner: Runner, call: Call) -> None:
+    hook, what, time = call
+    if hook == FEED:
+        runner.feed(what)
+    else:
+        getattr(runner, hook)(what, time)
 
 
 def _said(error: BaseException) -> str:

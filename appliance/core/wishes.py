@@ -152,6 +152,14 @@ class Runner(Protocol):
         """The author's log lines since the last call."""
         ...
 
+    def hears(self, hook: str) -> bool:
+        """Whether market events of this call (``bar``, ``quote``, ``trade``) can matter to it."""
+        ...
+
+    def check_state(self) -> None:
+        """Raise what ``snapshot`` would raise now."""
+        ...
+
     def snapshot(self) -> dict[str, Any]:
         """Plain data, JSON-encodable, from which ``restore`` goes on bit-identically."""
         ...
@@ -224,6 +232,12 @@ class Silent:
 
     def logs(self) -> tuple[str, ...]:
         return ()
+
+    def hears(self, hook: str) -> bool:
+        return True
+
+    def check_state(self) -> None:
+        """Nothing is kept."""
 
     def snapshot(self) -> dict[str, Any]:
         return {}

@@ -20,7 +20,7 @@ from appliance.strategy.feeding import Feeding
 from appliance.strategy.params import Param, Value, retune
 from appliance.strategy.staleness import Staleness
 
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 _NONE: Wishes = ()
 
 
@@ -217,7 +217,15 @@ class StrategyRunner:
         """The author's log lines since the last call."""
         return self._context.take_lines() if self._context.lines else ()
 
+    def hears(self, hook: str) -> bool:
+        """Whether market events of this call matter to it: bars always do, the others where the author listens."""
+        return self._hears.get(f"on_{hook}", True)
+
     # -- saving -------------------------------------------------------------------------------------------------------
+
+    def check_state(self) -> None:
+        """Raises StrategyError when ``self.state`` holds what cannot be saved."""
+        plain(self._context.state)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything a restart needs. Raises StrategyError when ``self.state`` holds what cannot be saved.
