@@ -26,7 +26,7 @@ from appliance.shell.paths import StatePaths
 
 SAMPLES = (
     ("sma_cross.py", {"symbol": "ALFA", "fast": "3", "slow": "8"}),
-    ("mean_reversion.py", {"symbol": "BRVO"}),
+    ("bollinger.py", {"symbol": "BRVO"}),
 )
 """What a first run trades: two of the sample strategies, each on a simulated symbol."""
 

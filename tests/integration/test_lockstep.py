@@ -37,7 +37,7 @@ def test_the_processes_write_the_orders_of_the_backtest(box: Box, walk: tuple[st
     assert done.err == ""
 
 
-@pytest.mark.parametrize("strategy", ["sma_cross.py", "mean_reversion.py"])
+@pytest.mark.parametrize("strategy", ["sma_cross.py", "bollinger.py"])
 def test_a_recorded_day_gives_the_orders_of_the_backtest(box: Box, real_data: Path, strategy: str) -> None:
     day = ("--bar-stamp", "start", "--symbols", "SPY", "--start", "2013-10-07", "--end", "2013-10-07")
     data = ("--data", real_data / "equity_1min_bars.csv.gz", *day)
@@ -53,7 +53,7 @@ def test_a_recorded_day_gives_the_orders_of_the_backtest(box: Box, real_data: Pa
 def test_two_strategies_in_processes_of_their_own_decide_as_they_do_side_by_side(box: Box) -> None:
     data = random_walk(box.folder / "two.csv", 150, ("AIG", "SPY"))
     other = box.folder / "dip.py"
-    other.write_text((STRATEGIES / "mean_reversion.py").read_text().replace('"SPY"', '"AIG"'))
+    other.write_text((STRATEGIES / "bollinger.py").read_text().replace('"SPY"', '"AIG"'))
     done = box.finish("--data", data, "--session", "all", "--symbols", "AIG,SPY", *SMA, "--strategy", other, *MAX)
     assert done.code == 0, done
     rows = orders_of(box.orders, ids=False)
