@@ -135,7 +135,9 @@ def _same(spec: RunSpec) -> RunSpec:
     The text of strategies is compared by the digest of their files.
     """
     strategies = tuple(replace(strategy, source=None) for strategy in spec.strategies)
-    return replace(spec, speed="", build="", settings="", sessions=None, host_memory=0, strategies=strategies)
+    return replace(
+        spec, speed="", build="", settings="", sessions=None, host_memory=0, keep_going=False, strategies=strategies
+    )
 
 
 def _differences(before: RunSpec, after: RunSpec) -> str:

@@ -77,7 +77,7 @@ def _maker(strategy: StrategySpec, spec: RunSpec, mark: Mark, death: Death | Non
     if death is not None and (death.strategy, death.hook) == (strategy.name, LOAD):
         why = StrategyError(f"{strategy.file}: ended its process while it was loaded: {death.cause}")
     maker = StrategyMaker(strategy, spec.calendar, past_of_run(spec), mark, why, around(spec, strategy))
-    if spec.lockstep and why is None:
+    if spec.lockstep and not spec.keep_going and why is None:
         maker()
     return maker
 

@@ -61,7 +61,7 @@ def up(
     settings = load_settings(settings_file, profile)
     _check_speed(speed, until_done, options)
     spec, outside = specification(options, settings, speed)
-    spec = _loaded(spec)
+    spec = replace(_loaded(spec), keep_going=keep_going)
     paths = StatePaths(options.state or Path("state"))
     say = _quiet if options.as_json else progress_line
     if not (spec.lockstep or no_check):
