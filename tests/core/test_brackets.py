@@ -13,7 +13,7 @@ from appliance.domain.messages import VenueAsk, VenueLink, VenueLook, VenueSubmi
 from appliance.domain.operations import CommandResult, Latch, Verb, Wakeup
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import Account, Fill, Order, OrderType, Position, Side, TimeInForce, Trail
-from tests.core.make import again, approved, command, intent, report, snapshot, status, told
+from tests.core.make import again, approved, cancel, command, intent, report, snapshot, status, told
 from tests.core.test_gateway import ENTRY, EXIT, IBKR, STOP, cancels, core_of, gateway, linked, restarted, submits
 from tests.playbook import Playbook
 
@@ -259,6 +259,25 @@ def test_an_entry_against_one_that_works_in_the_other_direction_is_denied() -> N
         short = intent(id="trend-1-4", side=Side.SELL)
         play >> approved(short) << status("denied", code="OPPOSED")
         play >> approved(replace(short, id="mean-1-1", strategy="mean")) << status("sending") << VenueSubmit
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_an_entry_after_the_cancel_of_an_opposed_one_goes_whether_or_not_that_has_ended_yet(early: bool) -> None:
+    rests, short = intent(type=OrderType.LIMIT, limit_price=D(90)), intent(id="trend-1-4", side=Side.SELL)
+    gone = report(rests.id, "cancel")
+    with linked() as play:
+        play >> approved(rests) >> report(rests.id, "accept") >> cancel(rests.id) << ...
+        play >> (gone if early else approved(short)) << Order
+        play >> (approved(short) if early else gone) << ...
+        assert status_of(play, short.id) is OrderStatus.SENDING
+
+
+def test_an_entry_that_waits_for_an_opposed_one_to_end_is_denied_when_that_fills() -> None:
+    rests, short = intent(type=OrderType.LIMIT, limit_price=D(90)), intent(id="trend-1-4", side=Side.SELL)
+    with linked() as play:
+        play >> approved(rests) >> report(rests.id, "accept") >> cancel(rests.id) >> approved(short) << ...
+        play >> told(rests.id, 100)
+        followed(play, status("denied", id=short.id, code="EXIT_FIRST"))
 
 
 def test_of_two_entries_that_would_wait_for_the_same_exit_the_opposed_one_is_denied() -> None:
