@@ -44,8 +44,8 @@ class RunSpec(Struct, frozen=True):
     ``files`` empty means the simulated market. ``speed`` is "max" or a multiple of real time. ``sessions`` is the
     exchange's table, or None for always open. Validities are ns. ``inputs`` are digests of the files a recorded run
     was begun with, by path. ``warm_up`` is how many bars before the first date a strategy is fed with (None: what it
-    asks for), ``host_memory`` how many bytes a host may allocate beyond its start (0: no limit). ``keep_going``: recorded data goes
-    on without a strategy that fails.
+    asks for), ``host_memory`` how many bytes a host may allocate beyond its start (0: no limit).
+    ``keep_going``: recorded data goes on without a strategy that fails.
     """
 
     box: str
