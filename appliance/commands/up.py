@@ -109,8 +109,9 @@ def _loaded(spec: RunSpec) -> RunSpec:
     wrong: list[StrategyError] = []
     strategies = []
     for strategy in spec.strategies:
-        others = tuple(name for name in spec.names if name != strategy.name)
-        maker = StrategyMaker(strategy, spec.calendar, around=Around(spec.known_symbols, others, spec.lockstep))
+        others = spec.others(strategy)
+        found = Around(spec.known_symbols, others, others, spec.lockstep)
+        maker = StrategyMaker(strategy, spec.calendar, around=found)
         text = replace(strategy, source=maker.source or None)
         try:
             strategies.append(replace(text, follows=maker().follows))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -68,12 +66,6 @@ class Reloading:
     def expected(self, swaps: dict[int, str]) -> bytes:
         return expected(self.data, self._old, swaps, PARAMS)
 
-    def alerts(self) -> dict[str, dict[str, Any]]:
-        """What the monitor has told last of each alert."""
-        told = self.box.ask("journal", "tail", "monitor", "--lines", 20_000, "--json").out
-        rows = [json.loads(line) for line in told.splitlines()]
-        return {row["message"]["body"]["code"]: row["message"]["body"] for row in rows if row["kind"] == "out"}
-
     def check_replay(self) -> None:
         """The host's journal, lived again, says what the host said."""
         done = self.box.ask("replay", HOST)
@@ -102,7 +94,7 @@ def test_orders_are_those_of_the_old_code_up_to_the_swap_and_of_the_new_code_aft
     orders = run.end()
     assert orders == run.expected({swapped(done.json["text"]): GOOD[version]})
     assert orders != run.expected({})
-    assert f"RELOAD_{NAME}" not in run.alerts()
+    assert f"RELOAD_{NAME}" not in run.box.alerts()
     run.check_replay()
 
 
@@ -115,11 +107,11 @@ def test_with_a_broken_version_orders_are_those_of_the_old_code_throughout_and_a
     done = run.reload(source)
     assert (done.code, done.json["done"]) == ((0, True) if version == AT_ITS_BAR else (1, False)), done
     assert run.end() == run.expected({})
-    alert = run.alerts()[f"RELOAD_{NAME}"]
+    alert = run.box.alerts()[f"RELOAD_{NAME}"]
     assert why in alert["text"]
     assert "the old one goes on" in alert["text"]
     assert alert["resolved"] == 0
-    assert f"STRATEGY_{NAME}" not in run.alerts()
+    assert f"STRATEGY_{NAME}" not in run.box.alerts()
     run.check_replay()
 
 
@@ -134,7 +126,7 @@ def test_a_good_version_after_a_broken_one_resolves_the_alert(run: Reloading) ->
         assert done.code == 0, done
         swaps[swapped(done.json["text"])] = GOOD[version]
     assert run.end() == run.expected(swaps)
-    assert run.alerts()[f"RELOAD_{NAME}"]["resolved"] > 0
+    assert run.box.alerts()[f"RELOAD_{NAME}"]["resolved"] > 0
 
 
 # --- kills ----------------------------------------------------------------------------------------------------------
@@ -166,5 +158,5 @@ def test_a_host_killed_around_a_reload_misses_no_bar_and_hears_none_twice(
         paced.box.hit(HOST)
     swaps = {swapped(result.text): source} if version in GOOD else {}
     assert paced.end(PACED) == paced.expected(swaps)
-    assert (f"RELOAD_{NAME}" in paced.alerts()) == (version not in GOOD)
+    assert (f"RELOAD_{NAME}" in paced.box.alerts()) == (version not in GOOD)
     paced.check_replay()
