@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from appliance.domain import wire
 from appliance.domain.messages import Event
 from appliance.domain.topics import WINDOWS, kind_of
 from appliance.errors import ApplianceError, DataError, EnvironmentFault, RefusedError, SettingsError, StrategyError
@@ -118,6 +119,11 @@ class Launch:
         for name, (code, lines) in self.supervisor.failed.items():
             kind = _BY_EXIT_CODE.get(code, EnvironmentFault)
             raise kind(f"{name} ended with code {code}:\n" + "\n".join(f"  {line}" for line in lines[-12:]))
+
+    def say(self, event: Event) -> None:
+        """Publish what the owner says; dropped while there is no connection."""
+        if self.bus is not None and self.bus.up:
+            self.bus.publish(event, wire.encode(event))
 
     def stop(self) -> None:
         """End everything within five seconds and release the directory."""

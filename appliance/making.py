@@ -26,11 +26,12 @@ Past = Callable[[Runner], tuple[Bar, ...]]
 
 
 class Around(Struct, frozen=True):
-    """What a strategy finds in a run: the ``symbols`` of its market ((): not known), and the strategies it can hear,
-    which are None while that is not known. ``some``: one symbol of its own is enough, as in recorded data."""
+    """What a strategy finds in a run: the ``symbols`` of its market ((): not known), the ``others`` that run with it
+    (None: not known), and which of them it ``hears``. ``some``: one symbol of its own will do, as in recorded data."""
 
     symbols: tuple[str, ...] = ()
-    hears: tuple[str, ...] | None = None
+    others: tuple[str, ...] | None = None
+    hears: tuple[str, ...] = ()
     some: bool = False
 
     def check(self, runner: Runner) -> None:
@@ -42,16 +43,22 @@ class Around(Struct, frozen=True):
                 f"{', '.join(self.symbols)}",
                 hint="trade one of them: --param symbol=…, or symbols = (…) in its class",
             )
-        for name in runner.follows if self.hears is not None else ():
-            self._check_followed(runner.name, name, self.hears or ())
+        for name in runner.follows:
+            self._check_followed(runner.name, name)
 
-    def _check_followed(self, strategy: str, name: str, hears: Sequence[str]) -> None:
-        if name not in hears:
-            there = ", ".join(hears) or "no other"
+    def _check_followed(self, strategy: str, name: str) -> None:
+        if self.others is None or name in self.hears:
+            return
+        if name in self.others:
             raise StrategyError(
-                f"{strategy} follows {name!r}, which it cannot hear here{_nearest(name, hears)}; it can hear {there}",
-                hint="name a strategy of this run; one of another host is heard after the next start of the box",
+                f"{strategy} follows {name!r} of another host, which it did not when the box was started",
+                hint="start the box anew: signals of other hosts are heard from the start or not at all",
             )
+        there = ", ".join(self.others) or "no other"
+        raise StrategyError(
+            f"{strategy} follows {name!r}, which does not run here{_nearest(name, self.others)}; there is {there}",
+            hint='name another strategy of this run: follows = ("…",)',
+        )
 
 
 ANYWHERE = Around()
@@ -65,7 +72,7 @@ def _nearest(name: str, names: Sequence[str]) -> str:
 
 def around(spec: RunSpec, strategy: StrategySpec) -> Around:
     """What a strategy finds in a run."""
-    return Around(spec.known_symbols, spec.hears(strategy), spec.lockstep)
+    return Around(spec.known_symbols, spec.others(strategy), spec.hears(strategy), spec.lockstep)
 
 
 def unmarked(strategy: str, hook: str) -> None:

@@ -99,6 +99,10 @@ class RunSpec(Struct, frozen=True):
         """Names of the strategies."""
         return tuple(strategy.name for strategy in self.strategies)
 
+    def others(self, strategy: StrategySpec) -> tuple[str, ...]:
+        """Names of the strategies that run with it."""
+        return tuple(name for name in self.names if name != strategy.name)
+
     def hears(self, strategy: StrategySpec) -> tuple[str, ...]:
         """The others whose signals reach a strategy: those it ``follows``, and all of its own host."""
         host = strategy.host or strategy.name

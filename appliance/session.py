@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import signal
 import sys
 import time
@@ -20,8 +21,10 @@ from appliance.domain.operations import Alert, ProcessState
 from appliance.errors import StrategyError
 from appliance.launch import WATCHDOG, Launch
 from appliance.runs import RunSpec
+from appliance.shell.clock import machine_ticks
 from appliance.shell.paths import StatePaths
 from appliance.summary import RunFigures
+from appliance.watching import FileWatch, Reloader, stamp_of
 
 POLL_S = 0.02
 SAY_EVERY_S = 1.0
@@ -35,6 +38,7 @@ class Session:
     ``say`` gets one line a second; ``outside`` is how many bars of the files are outside the session; a process silent
     for longer than ``watchdog`` ns is killed and started again. Recorded data ends with the first failure of a
     strategy, unless ``keep_going``: then, as live, the strategy is paused after the third and the others go on.
+    ``reload``: a strategy's file that changes is told to its host.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class Session:
         outside: int = 0,
         watchdog: int = WATCHDOG,
         keep_going: bool = False,
+        reload: bool = False,
     ) -> None:
         self.figures = RunFigures()
         self.alerts: dict[str, Alert] = {}
@@ -55,7 +60,14 @@ class Session:
         self._stop = ""
         self._strict = spec.lockstep and not keep_going
         self._launch = Launch(paths, spec, self._note, watchdog, self._strict)
+        self._reloader = self._watch() if reload else None
         self._began = time.monotonic()
+
+    def _watch(self) -> Reloader:
+        return Reloader(
+            FileWatch(self._spec.strategies, stamp_of), self._launch.say, self._say, machine_ticks, time.time_ns,
+            lambda: f"cli-{secrets.token_hex(8)}",
+        )  # fmt: skip
 
     def run(self, until_done: bool) -> dict[str, Any]:
         """The whole run; its summary. Raises what ends it early: data, strategy, settings, environment."""
@@ -72,6 +84,8 @@ class Session:
         told = 0.0
         while not self._stop:
             self._launch.poll(POLL_S)
+            if self._reloader is not None:
+                self._reloader.tend()
             if until_done:
                 if self._strict:
                     self._refuse_failed_strategies()
@@ -102,6 +116,8 @@ class Session:
     def _note(self, event: Event) -> None:
         if event.type is EventType.ALERT:
             self._alert(event.body)
+        if self._reloader is not None:
+            self._reloader.heard(event)
         self.figures.note(event)
 
     def _alert(self, alert: Alert) -> None:

@@ -36,6 +36,7 @@ SAMPLES = (
 @click.option("--speed", default="1", show_default=True, help="recorded data: `max`, or how many times real time")
 @click.option("--until-done", is_flag=True, help="end when the recorded data has been traded")
 @click.option("--keep-going", is_flag=True, help="recorded data: a strategy that fails is paused, the others go on")
+@click.option("--reload", is_flag=True, help="a strategy's file that changes is taken over at once, between two bars")
 @click.option("--no-check", is_flag=True, help="live: trade strategies that `appliance strategy check` has not passed")
 @click.option("--settings", "settings_file", type=click.Path(path_type=Path), help="the box's settings (TOML)")
 @click.option("--profile", type=click.Choice(("paper", "live", "test")), default=None, help="defaults to start from")
@@ -44,6 +45,7 @@ def up(
     speed: str,
     until_done: bool,
     keep_going: bool,
+    reload: bool,
     no_check: bool,
     settings_file: Path | None,
     profile: str | None,
@@ -55,6 +57,7 @@ def up(
 
     \b
       appliance up
+      appliance up --strategy mine.py --param symbol=ALFA --reload
       appliance up --data bars.csv.gz --symbols SPY --strategy strategies/sma_cross.py --speed 60
       appliance up --data bars.csv.gz --strategy mine.py --speed max --until-done --json
     """
@@ -68,7 +71,7 @@ def up(
         spec = _checked(spec, paths, options.as_json)
     if not options.as_json:
         _introduce(paths, spec)
-    session = Session(paths, spec, say, outside, int(settings.watchdog.seconds * SECOND), keep_going)
+    session = Session(paths, spec, say, outside, int(settings.watchdog.seconds * SECOND), keep_going, reload)
     with orders_file(options.orders_out) as write:
         summary = session.run(until_done)
         write(session.figures.record.jsonl())
@@ -106,8 +109,9 @@ def _loaded(spec: RunSpec) -> RunSpec:
     wrong: list[StrategyError] = []
     strategies = []
     for strategy in spec.strategies:
-        others = tuple(name for name in spec.names if name != strategy.name)
-        maker = StrategyMaker(strategy, spec.calendar, around=Around(spec.known_symbols, others, spec.lockstep))
+        others = spec.others(strategy)
+        found = Around(spec.known_symbols, others, others, spec.lockstep)
+        maker = StrategyMaker(strategy, spec.calendar, around=found)
         text = replace(strategy, source=maker.source or None)
         try:
             strategies.append(replace(text, follows=maker().follows))

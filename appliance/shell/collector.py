@@ -14,7 +14,10 @@ from appliance.shell.clock import machine_ticks
 
 
 class Collector:
-    """Streams from their beginning to their head, each message once: ``note`` gets them in order, stream by stream."""
+    """Streams from their beginning to their head, each message once: ``note`` gets them in order, stream by stream.
+
+    It also gets views and answers, as they come.
+    """
 
     def __init__(self, bus: EventBus, streams: tuple[str, ...], note: Callable[[Event], None]) -> None:
         self._bus = bus
@@ -38,7 +41,7 @@ class Collector:
         elif event.type is EventType.HEARTBEAT:
             self.beats[event.body.process] = event.body
             self._heads(event.body.progress)
-        elif event.topic.startswith("view/"):
+        elif event.type is EventType.RESULT or event.topic.startswith("view/"):
             self._note(event)
         self._drain()
 

@@ -61,6 +61,7 @@ GOOD = {
         (ON_BAR, MIGRATE + 'return {"seen": {"bars": state["bars"]}}\n\n' + ON_BAR),
     ),
 }
+START = "        self.fast ="
 BROKEN = {
     "it does not compile": (changed((ON_BAR, "    def on_bar(self, bar)\n")), "does not compile"),
     "it raises on import": (OLD + "\nFEES = 1 / 0\n", "ZeroDivisionError"),
@@ -68,10 +69,16 @@ BROKEN = {
         changed(('symbol: str = param("SPY")', 'ticker: str = param("SPY")'), ("self.symbol", "self.ticker")),
         "unknown parameter 'symbol'",
     ),
-    "it raises in on_start": (changed(("        self.fast =", "        raise ValueError('not today')\n        self.fast =")), "not today"),
-    "it raises in migrate_state": (changed((ON_BAR, MIGRATE + 'return {"n": state["count"]}\n\n' + ON_BAR)), "KeyError"),
-    "it raises on its first bar": (changed((ON_BAR, ON_BAR + "        raise ValueError('not this bar')\n")), "not this bar"),
-}  # fmt: skip
+    "it raises in on_start": (changed((START, f"        raise ValueError('not today')\n{START}")), "not today"),
+    "it raises in migrate_state": (
+        changed((ON_BAR, f"{MIGRATE}return {{'n': state['count']}}\n\n{ON_BAR}")),
+        "KeyError",
+    ),
+    "it raises on its first bar": (
+        changed((ON_BAR, f"{ON_BAR}        raise ValueError('not this bar')\n")),
+        "not this bar",
+    ),
+}
 
 
 def swapped(text: str) -> int:

@@ -201,6 +201,12 @@ class Box:
         places = [row["position"].split(":") for row in rows if row.get("kind") == "in" and row["position"]]
         return [int(place[-1]) for place in places if place[0] == stream]
 
+    def alerts(self) -> dict[str, dict[str, Any]]:
+        """What the monitor has told last of each alert, by code."""
+        told = self.ask("journal", "tail", "monitor", "--lines", 20_000, "--json").out
+        rows = [json.loads(line) for line in told.splitlines()]
+        return {row["message"]["body"]["code"]: row["message"]["body"] for row in rows if row["kind"] == "out"}
+
     def latch(self) -> str:
         """The latch's state, "" while nobody tells it."""
         return ((self.status()["latch"]) or {}).get("state", "")
