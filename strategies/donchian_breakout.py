@@ -2,8 +2,8 @@
 sells at a new low of fewer bars. A stop trails some average true ranges (ATR) behind the best price, so that it is wide
 in nervous markets and narrow in calm ones; the position is as large as ``risk`` USD lost at that stop allow.
 Data: bars of one symbol, of any length; days are usual.
-Risk: most breakouts fail, so it loses often and a little, and lives on few long trends. A gap goes through the stop: the
-loss is then larger than ``risk``.
+Risk: most breakouts fail, so it loses often and a little, and lives on few long trends. A gap goes through the stop:
+then it loses more than ``risk``.
 """
 
 from appliance.strategy import Strategy, param

@@ -1,6 +1,6 @@
 """Idea: the first half hour collects what happened over night. A close above its high or below its low shows who has
-won, and the day often goes on that way. Trades once a day, with a stop at the other end of the range, and is flat before
-the close: nothing is held over night.
+won, and the day often goes on that way. Trades once a day, with a stop at the other end of the range, and is flat
+before the close: nothing is held over night.
 Data: bars of one symbol, one to five minutes long, of the exchange's sessions (days and hours say too little).
 Risk: many days break out and turn back: a small loss. In a wide range the stop is far away: mind ``shares``.
 """
@@ -15,6 +15,7 @@ class OpeningRange(Strategy):
     begin: str = param("open", help="when the range begins, as self.at takes it")
     ready: str = param("open+30m", help="when the range is complete")
     leave: str = param("close-5m", help="when to be flat")
+    widths: float = param(1.0, low=0.1, high=20.0, live=True, help="stop so many widths of the range behind the break")
     shares: int = param(100, low=1, high=100_000, live=True, help="how many to buy or sell short")
 
     def on_start(self):
@@ -39,11 +40,12 @@ class OpeningRange(Strategy):
             state["high"] = max(state["high"], bar.high)
             state["low"] = min(state["low"] or bar.low, bar.low)
         elif state["phase"] == "trade" and bar.close > state["high"]:
-            self.enter(self.shares, state["low"])
+            self.enter(self.shares, state["high"], state["low"])
         elif state["phase"] == "trade" and bar.close < state["low"]:
-            self.enter(-self.shares, state["high"])
+            self.enter(-self.shares, state["low"], state["high"])
 
-    def enter(self, shares, stop):
-        """Go with the break, once a day."""
+    def enter(self, shares, edge, other):
+        """Go with the break of one edge, once a day."""
         self.state["phase"] = "in"
+        stop = round(edge + self.widths * (other - edge), 2)
         self.target(self.symbol, quantity=shares, stop_loss=stop, reason="broke the opening range")

@@ -48,7 +48,9 @@ class Verbs:
         wanted = self._wanted(call, symbol, quantity, weight, notional)
         given = (stop_loss, take_profit, trailing)
         if not wanted and any(one is not None for one in given):
-            raise StrategyError(f"{call}: with quantity 0 there is nothing left to protect")
+            if not float(next(one for one in (quantity, weight, notional) if one is not None)):
+                raise StrategyError(f"{call}: with quantity 0 there is nothing left to protect")
+            given = (None, None, None)  # a weight too small for one share
         terms = AT_MARKET if limit is None else amounts.terms(call, limit, None, None, "day")
         self._context.wish(Wish(symbol, wanted, str(reason), **_protection(call, *given), terms=terms))
 
@@ -178,9 +180,15 @@ class Verbs:
 
     @property
     def session(self) -> Session | None:
-        """The exchange's session at ``self.now``: ``date`` ("2024-07-03"), ``open`` and ``close`` (ns UTC); None while
-        it is closed. A market that never closes has one for each UTC day."""
-        return self._context.calendar.at(self._context.now)
+        """The exchange's session at ``self.now``, its close included, since that is when its last bar comes: ``date``
+        ("2024-07-03"), ``open`` and ``close`` (ns UTC); None while it is closed. A market that never closes has one for
+        each UTC day."""
+        calendar, now = self._context.calendar, self._context.now
+        under_way = calendar.at(now)
+        if under_way is not None:
+            return under_way
+        ended = calendar.previous(now)
+        return ended if ended is not None and ended.close == now else None
 
     @property
     def state(self) -> dict[str, Any]:

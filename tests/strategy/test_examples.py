@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from appliance.core.record import plain
-from appliance.core.wishes import CancelWish, Wish, Wishes
+from appliance.core.wishes import Wish, Wishes
 from appliance.domain.market import DAY, MINUTE, Bar
 from appliance.domain.trading import ZERO, Fill, Side
 from appliance.errors import StrategyError
@@ -60,7 +60,7 @@ class Trader:
 
     def _grant(self, wishes: Wishes) -> None:
         for wish in wishes:
-            assert isinstance(wish, Wish) and not isinstance(wish, CancelWish)
+            assert isinstance(wish, Wish)
             self.told.append((self.bars, _said(wish)))
             held = self.held.get(wish.symbol, ZERO)
             if wish.quantity != held:
@@ -104,7 +104,8 @@ def test_every_example_is_short_and_says_idea_data_and_risk(file: Path) -> None:
     assert load(source, str(file)).name == file.stem
     head = source.split('"""')[1]
     assert source.startswith('"""Idea: ')
-    assert "\nData: " in head and "\nRisk: " in head
+    assert "\nData: " in head
+    assert "\nRisk: " in head
     assert len(source.splitlines()) <= LINES_MAX
 
 
@@ -155,6 +156,12 @@ SINGLE: dict[str, tuple[str, dict[str, Any], list[float], list[Told]]] = {
         {"ready": "open+5m", "leave": "open+9m"},
         [100, 101, 102, 101, 100, 101, 102, 103, 104, 105, 106],
         [(7, "SPY 100 stop 100"), (8, "SPY 0")],
+    ),
+    "the opening range's stop may be nearer or farther": (
+        "opening_range",
+        {"ready": "open+3m", "widths": "0.5", "shares": "7"},
+        [100, 101, 100, 102],
+        [(3, "SPY 7 stop 100.5")],
     ),
     "the opening range is followed downwards, once a day": (
         "opening_range",

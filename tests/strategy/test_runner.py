@@ -109,6 +109,26 @@ def test_a_stop_behind_nothing_is_refused():
         asking(quantity=0, stop_loss=99).bar(bar(1.0), 1)
 
 
+def test_a_weight_too_small_for_one_share_is_a_target_of_none_whatever_protects_it():
+    (wish,) = asking(quantity=None, weight=0.5, stop_loss=99).bar(bar(1.0), 1)  # of no cash at all
+    assert (wish.quantity, wish.stop) == (0, None)
+
+
+def test_the_session_of_a_bar_that_ends_with_it_is_that_session(new_york):
+    class Dates(Strategy):
+        symbol: str = param("SPY")
+
+        def on_bar(self, bar):
+            self.log(self.session.date if self.session else "closed")
+
+    day = next(iter(new_york))
+    runner = StrategyRunner(Dates, "dates", {"symbol": "SPY"}, new_york)
+    runner.start(day.open)
+    for end in (day.close - 1, day.close, day.close + 1):
+        runner.bar(Bar("SPY", "1d", day.open, end, 1.0, 1.0, 1.0, 1.0, 1.0), end)
+    assert runner.logs() == (day.date, day.date, "closed")
+
+
 def test_a_target_on_a_symbol_of_somebody_else_is_refused():
     with pytest.raises(StrategyError, match=r"target\(.AAPL.\): .AAPL. is not a symbol of this strategy; it has SPY"):
         asking(symbol="AAPL").bar(bar(1.0), 1)
