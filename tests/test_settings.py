@@ -47,6 +47,7 @@ params = { fast = 5, ratio = 0.5, on = true, symbol = "SPY" }
 name = "mean"
 file = "/abs/mean.py"
 group = "trend"
+cash = 2500.50
 """
 
 
@@ -78,6 +79,8 @@ def test_a_file_is_read_with_money_exact_files_beside_it_and_the_rest_by_default
     assert (trend.class_name, trend.params) == ("SmaCross", {"fast": 5, "ratio": 0.5, "on": True, "symbol": "SPY"})
     assert [type(value) for value in trend.params.values()] == [int, float, bool, str]
     assert (trend.file, mean.file) == (str(tmp_path / "strategies" / "sma.py"), "/abs/mean.py")
+    assert (trend.cash, mean.cash) == (None, Decimal("2500.50"))
+    assert "cash = 2500.5" in show(settings)
     assert settings.hosts == ("trend",)
     assert settings.processes == ("monitor", "gateway", "guard", "host@trend", "feed")
 
@@ -157,6 +160,12 @@ def test_the_environment_takes_numbers_switches_lists_and_leaves_other_variables
             '[[strategies]]\nname = "a"\nfile = "x"\n[[strategies]]\nname = "a"\nfile = "y"',
             "strategies: two strategies are named a",
         ),
+        (
+            '[[strategies]]\nname = "a"\nfile = "x"\ncash = 600\n[[strategies]]\nname = "b"\nfile = "x"\ncash = 500\n'
+            "[paper]\ncash = 1000",
+            "strategies: their cash is 1100 USD in all, more than the account's 1000 USD (paper.cash)",
+        ),
+        ('[[strategies]]\nname = "a"\nfile = "x"\ncash = 0', "strategies[0].cash = 0: must be greater than 0"),
         ('profile = "papr"', "profile = \"papr\": must be 'paper', 'live' or 'test'"),
         ("market = 3", "market = 3: must be"),
     ],

@@ -97,6 +97,32 @@ def test_a_strategy_that_does_not_load_is_told_with_file_line_and_text(
     assert text in done.err
 
 
+def test_a_symbol_the_files_do_not_have_is_told_with_the_nearest(earlier: Box, walk: tuple[str, ...]) -> None:
+    done = _refused(earlier, 3, *walk, *SMA, "--param", "symbol=SPI", *MAX, "--until-done")
+    assert "no symbol SPI" in done.err
+    assert "did you mean 'SPY'?" in done.err or "SPY" in done.err
+
+
+def test_a_symbol_of_strategies_in_the_settings_is_looked_up_too(
+    earlier: Box, walk: tuple[str, ...], tmp_path: Path
+) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text(
+        f'[[strategies]]\nname = "mine"\nfile = "{STRATEGIES / "sma_cross.py"}"\nparams = {{symbol = "SPI"}}\n'
+    )
+    done = _refused(earlier, 4, *walk, "--settings", settings, *MAX, "--until-done")
+    assert "mine: no symbol 'SPI' in this market; did you mean 'SPY'?; it has SPY" in done.err
+
+
+def test_strategies_that_are_allotted_more_than_there_is_are_told_both_sums(
+    earlier: Box, walk: tuple[str, ...], tmp_path: Path
+) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f'[[strategies]]\nname = "mine"\nfile = "{STRATEGIES / "sma_cross.py"}"\ncash = 60000\n')
+    done = _refused(earlier, 2, *walk, "--settings", settings, "--cash", "50000", *MAX, "--until-done")
+    assert "60000 USD in all, more than the account's 50000 USD" in done.err
+
+
 def test_a_strategy_that_raises_in_on_bar_ends_a_recorded_run(box: Box, walk: tuple[str, ...]) -> None:
     path = box.folder / "mine.py"
     path.write_text(

@@ -67,6 +67,10 @@ class Heard:
         assert self.report is not None
         return self.report
 
+    def params(self, values: dict[str, str]) -> None:
+        """Wait until it runs with these parameters."""
+        assert self.window.until(lambda: self.report is not None and self.report.params == values, 20), self.report
+
     def close(self) -> None:
         self.window.close()
 
@@ -146,8 +150,7 @@ def test_live_parameters_are_set_while_it_runs_and_kept_and_others_wait_for_a_re
         assert (done.code, done.json["text"]) == (0, "counting: shares = 60"), done
         holds(holding, {"ALFA": "60"})
         _restart(holding)
-        heard.report = None
-        assert heard.until("running").params == {"symbol": "ALFA", "shares": "60", "period": "2"}
+        heard.params({"symbol": "ALFA", "shares": "60", "period": "2"})
         for wrong, words in {
             "shares=5000": "1000", "share=60": "did you mean 'shares'?", "period=9": "reload", "shares=many": "many",
         }.items():  # fmt: skip
@@ -156,8 +159,7 @@ def test_live_parameters_are_set_while_it_runs_and_kept_and_others_wait_for_a_re
             assert words in done.json["text"]
         done = holding.ask("strategy", "reload", "counting", "--param", "period=9", "--json")
         assert done.code == 0, done
-        heard.report = None
-        assert heard.until("running").params == {"symbol": "ALFA", "shares": "60", "period": "9"}
+        heard.params({"symbol": "ALFA", "shares": "60", "period": "9"})
     finally:
         heard.close()
 
@@ -167,7 +169,7 @@ def test_a_file_that_is_saved_is_taken_over_and_a_bad_one_is_not_and_a_restart_k
 ) -> None:
     file.write_text(COUNTING.replace("param(100,", "param(30,"))
     holds(holding, {"ALFA": "30"})
-    bad = COUNTING.replace("param(100,", "param(10,").replace("self.target", "print(1 / 0)\n            self.target")
+    bad = COUNTING.replace("param(100,", "param(10,").replace("self.target", "self.log(1 / 0)\n            self.target")
     file.write_text(bad)
     heard = Heard(holding)
     try:
