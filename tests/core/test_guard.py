@@ -456,3 +456,35 @@ def test_the_same_with_every_input_in_order_is_approved(kind: OrderType, side: S
             trailing=Trail(D("99.9"), percent=True),
         )  # fmt: skip
         play >> wanted << Approved
+
+
+# --- strategies against each other ----------------------------------------------------------------
+
+
+def opposed(net: int) -> Playbook:
+    """``trend`` holds 100 shares, ``mean`` so many less that the account holds ``net``."""
+    play = ready(LimitValues(require_cash=True))
+    entered(play)
+    short = intent(id="mean-1-1", strategy="mean", side=Side.SELL, quantity=D(100 - net))
+    sent = order(short, OrderStatus.SENDING)
+    play >> sent >> fill(sent) >> replace(sent, status=OrderStatus.FILLED, filled=sent.quantity) << ...
+    return play
+
+
+@pytest.mark.parametrize(
+    ("net", "quantity", "reduces"), [(40, 40, True), (40, 41, False), (0, 1, False), (-5, 1, False)]
+)
+def test_an_exit_reduces_only_as_far_as_the_account_holds_beyond_what_others_hold_against_it(
+    net: int, quantity: int, reduces: bool
+) -> None:
+    play = opposed(net) >> sell(quantity)
+    (said,) = play.heard(Approved)
+    assert said.reduces is reduces
+    play = opposed(net) >> Latch(LatchState.REDUCING) >> sell(quantity)
+    play << (Approved if reduces else denied("REDUCING"))
+
+
+def test_an_exit_that_is_new_risk_to_the_account_needs_the_cash() -> None:
+    play = opposed(0) >> Account(D(50)) >> sell(1)
+    play << denied("INSUFFICIENT_CASH")
+    opposed(40) >> Account(D(50)) >> sell(1) << Approved

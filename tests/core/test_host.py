@@ -249,6 +249,39 @@ def test_quotes_go_only_to_those_who_listen_and_a_new_runner_is_asked_again() ->
     assert (runners.hearing("SPY", "quote"), runners.hearing("QQQ", "bar")) == (("trend",), ())
 
 
+def test_what_prices_change_is_kept_each_minute_and_goes_on_from_there_after_a_kill() -> None:
+    def funded() -> HostCore:
+        made = [Made("trend", lambda: Mild("trend"))]
+        return HostCore("host@trend", writers("host@trend"), made, allotments={"trend": D(10_000)})
+
+    def marks(core: HostCore) -> int:
+        return core.tracker.performance("trend").exposure.moments
+
+    def seconds(play: Playbook, count: int) -> None:
+        for _ in range(count):
+            play.later(1)
+            play >> bar(10.0, play.now.time - MINUTE) << ...
+            changed = play.core.changes()
+            written.extend(key for key in changed if key == "performance/trend")
+            kept.update({key: value for key, value in changed.items() if value is not None})
+
+    kept: dict[str, bytes] = {}
+    written: list[str] = []
+    first, second = funded(), funded()
+    play = Playbook(first)
+    begin(play)
+    seconds(play, 150)
+    assert len(written) in (3, 4), "at the start, and each minute"
+    second.restore(kept)
+    after = Playbook(second)
+    after.now = play.now
+    begin(after)
+    saved = marks(second)
+    assert marks(first) - 60 <= saved < marks(first)
+    seconds(after, 5)
+    assert marks(second) == saved + 4, "the last second's prices wait for the next"
+
+
 class Mild(Puppet):
     """It fears no number."""
 
