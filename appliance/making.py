@@ -47,6 +47,7 @@ class StrategyMaker:
         refusal: StrategyError | None = None,
     ) -> None:
         self.name = strategy.name
+        self.params = strategy.params
         self.past = past
         self._strategy = strategy
         self._sessions = sessions

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from appliance.core.wishes import Code
+from appliance.core.roster import said
+from appliance.core.wishes import Code, Wishes
 from appliance.domain.messages import Event, Now
 from appliance.domain.operations import Command, CommandResult, Notice, Severity, StrategyState, Verb
+from appliance.domain.wire import sendable
 
 if TYPE_CHECKING:
     from appliance.core.host import HostCore
 
 REMEMBERED = 64
+TEXT_MAX = 4_000
 Answer = tuple[bool, str]
 
 
@@ -74,14 +77,18 @@ class Director:
         name, state = command.strategy, self._roster.state(command.strategy)
         if state is StrategyState.RUNNING:
             return False, f"{name} is running"
+        wishes: Wishes = ()
         if state is not StrategyState.PAUSED or name not in self._roster.runners:
-            self._host.wished(name, self._roster.revive(name, now), now, "start")
+            wishes = self._roster.revive(name, now)
         if name not in self._roster.runners:
             return False, f"{name}: {self._roster.standing[name].why}"
         self._roster.runners[name].skip(now.time)
-        self._roster.become(name, StrategyState.RUNNING)
+        if not self._roster.runs(name):
+            self._roster.become(name, StrategyState.RUNNING)
         self._roster.standing[name] = replace(self._roster.standing[name], failures=())
-        return True, f"{name} is running"
+        self._host.wished(name, wishes, now, "start")
+        missed = "; bars that came meanwhile it has not seen" if state is StrategyState.STOPPED else ""
+        return True, f"{name} is running{missed}"
 
     def _stop(self, command: Command, now: Now) -> Answer:
         """Its last word is heard (``on_stop``), then nothing more; positions and stops stay."""
@@ -89,46 +96,45 @@ class Director:
         if state is StrategyState.STOPPED:
             return False, f"{name} is stopped"
         wishes = self._roster.call_plain(name, "stop", now)
+        self._roster.become(name, StrategyState.STOPPED, command.reason or f"by {command.by}")
         self._host.wished(name, wishes, now, command.id)
-        if self._roster.state(name) is not StrategyState.STOPPED:
-            self._roster.become(name, StrategyState.STOPPED, command.reason or f"by {command.by}")
         return True, f"{name} is stopped; its positions and protective stops stay: close them with `appliance flatten`"
 
     # --- new code, new parameters ---------------------------------------------------------------------------------
 
     def _reload(self, command: Command, now: Now) -> Answer:
         """Import the new code beside the old, let it take over the state, and swap between two bars."""
-        name = command.strategy
-        old = self._roster.runners.get(name)
-        params = {**(old.params if old is not None else {}), **command.params}
-        code = Code(command.source, params, self._roster.makers[name].digest)
+        name, state = command.strategy, self._roster.state(command.strategy)
+        maker, code = self._roster.makers[name], self._roster.code_of(command.strategy)
+        wanted = Code(command.source, {**code.params, **command.params}, maker.digest)
         try:
-            runner = self._roster.makers[name](code)
-            if old is not None:
-                runner.adopt(old.snapshot())
-        except (Exception, SystemExit) as error:
-            said = getattr(error, "text", "") or f"{type(error).__name__}: {error}"
-            text = f"{name}: the new version does not load, the old one goes on: {said}"
+            runner = maker(wanted)
+            self._roster.hand_over(runner)
+        except MemoryError:
+            raise
+        except BaseException as error:
+            text = f"{name}: the new version does not load, the old one stays: {said(error)}"
             self._roster.notices.append(Notice(f"RELOAD_{name}", Severity.WARNING, text))
             return False, text
         self._host.logged.extend(f"{name}: {line}" for line in runner.logs())
-        if old is None:
-            self._roster.code[name] = code
-            self._host.wished(name, self._roster.revive(name, now), now, "start")
-            return name in self._roster.runners, f"{name} is {self._roster.state(name).value} by the new version"
-        self._roster.try_out(runner, code)
-        return True, f"{name}: the new version is in place, for what happens after {now.time} (ns UTC, market time)"
+        self._roster.put(runner, wanted)
+        if state is StrategyState.RUNNING:
+            return True, f"{name}: the new version is in place, for what happens after {now.time} (ns UTC, market time)"
+        return True, f"{name}: the new version is in place; it is {state.value}, so resume it when it is to run"
 
     def _retune(self, command: Command, now: Now) -> Answer:
-        name = command.strategy
-        runner = self._roster.runners.get(name)
-        if runner is None:
-            return False, f"{name} is {self._roster.state(name).value}: its parameters come with a reload"
+        name, state = command.strategy, self._roster.state(command.strategy)
+        if not command.params:
+            return False, f"{name}: no parameter was named"
+        if state not in (StrategyState.RUNNING, StrategyState.PAUSED) or name not in self._roster.runners:
+            return False, f"{name} is {state.value}: its parameters come with a reload"
         try:
-            wishes = runner.retune(command.params, now.time)
-        except (Exception, SystemExit) as error:
-            self._host.wished(name, self._roster.revive(name, now), now, "start")
-            return False, getattr(error, "text", "") or f"{name}: on_params raised {type(error).__name__}: {error}"
-        self._roster.keep_params(name, runner)
-        self._host.wished(name, wishes, now, command.id)
+            wishes = self._roster.retune(name, command.params, now)
+        except MemoryError:
+            raise
+        except BaseException as error:
+            text = getattr(error, "text", "")
+            return False, sendable(text, TEXT_MAX) if text else f"{name}: on_params raised {said(error)}"
+        if state is StrategyState.RUNNING:
+            self._host.wished(name, wishes, now, command.id)
         return True, f"{name}: " + ", ".join(f"{key} = {value}" for key, value in command.params.items())

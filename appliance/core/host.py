@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from msgspec.structs import replace
 
 from appliance.core.base import Core
-from appliance.core.booking import Bookings, missed_key
+from appliance.core.booking import Bookings, in_order, missed_key
 from appliance.core.director import Director
 from appliance.core.metrics.performance import Performance
 from appliance.core.portfolio import Portfolio
@@ -19,13 +20,18 @@ from appliance.core.tracking import Tracker
 from appliance.core.wishes import CancelWish, Maker, Wish, Wishes
 from appliance.domain.market import AlwaysOpen, Bar, MarketEvent, Quote, Sessions, Trade, known_at, last_price
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage, local
-from appliance.domain.operations import LatchState, Spot, StrategyState
+from appliance.domain.operations import Spot, StrategyState
 from appliance.domain.orders import OrderStatus, is_terminal
 from appliance.domain.trading import ZERO, Denied, Fill, Order, Signal
 
 VALID = 5_000_000_000
 GRACE = 1_000_000_000
 """Live, a timer is due so long (ns) after its time: the bar that ends with it is to come first, as in a replay."""
+PATIENCE = 5_000_000_000
+"""While the past is being told, and for so long (ns) after a start, timers wait: bars of their time may still come."""
+PAST = ("feed/", "timer:")
+"""What the cause of a wish begins with that may have been decided on data of the past."""
+SPOT = re.compile(r"[0-9]+:[0-9]+")
 SAVE_EVERY = 60_000_000_000
 """How often (ns) performance is written that only prices have changed."""
 HOOKS: dict[type, str] = {Bar: "bar", Quote: "quote", Trade: "trade"}
@@ -72,7 +78,8 @@ class HostCore(Core):
         self._through = self.table("through", Spot)
         self.telling = Telling(self)
         self._saved_at = 0
-        self._offset = 0
+        self._offset: int | None = None
+        self._patience = 0
         self._begun = False
         self._past = False
         self._register()
@@ -99,7 +106,7 @@ class HostCore(Core):
     def started(self, now: Now) -> list[Event]:
         """Revive the strategies; in a replay that has not begun, time is not known yet and the first step does it."""
         self._out = []
-        self._offset = now.ticks - now.time
+        self._set_clock(now)
         if now.time > 0:
             self._begin(now)
         return self._out
@@ -135,8 +142,12 @@ class HostCore(Core):
         """The gateway's stream is consumed to its head: what was wished meanwhile is netted against what is known."""
         self._out = []
         self.catching_up = False
-        for key, signal in [*self.bookings.missed.items(), *self.bookings.deferred.items()]:
-            self.bookings.missed.drop(key)
+        self._patience = now.ticks + PATIENCE
+        for signal in in_order(self.bookings.missed.values()):
+            if not signal.cause.startswith(PAST):
+                self.bookings.missed.drop(missed_key(signal))
+                self.bookings.net(signal, now)
+        for signal in in_order(self.bookings.deferred.values()):
             self.bookings.net(signal, now)
         return self._out
 
@@ -145,7 +156,11 @@ class HostCore(Core):
         due = self._next_due()
         if due is None:
             return None
-        return due + self._offset if self._offset == 0 else due + GRACE + self._offset
+        return due if self._offset is None else max(due + GRACE + self._offset, self._patience)
+
+    def _set_clock(self, now: Now) -> None:
+        """Ticks are market time in a replay, and so far apart from it live."""
+        self._offset = None if now.boot == DATA_BOOT else now.ticks - now.time
 
     # --- what strategies and their parts ask ----------------------------------------------------------------------
 
@@ -186,29 +201,41 @@ class HostCore(Core):
             self._timers(now.time, now)
         if step.stage is not Stage.HOSTS:
             return
-        self.telling.tell_all(now)
-        for signal in list(self.bookings.deferred.values()):
-            self.bookings.net(signal, now)
+        if self.telling:
+            self.telling.tell_all(now)
+        if self.bookings.deferred:
+            for signal in in_order(self.bookings.deferred.values()):
+                self.bookings.net(signal, now)
         for happened in step.events:
             self._market(happened, now, event.stream, spot)
         self._timers(now.time, now)
+        self._save_marks(now)
 
     def _live_market(self, event: Event, now: Now) -> None:
         if not self._begun:
             self._begin(now)
         # The past is judged by time: strategies learn from it, nobody trades it, the last wish waits for the present.
-        self._offset = now.ticks - now.time
+        self._set_clock(now)
         self._timers(event.body.end - 1, now)
-        self._past = now.time - event.body.end > self.validity
+        if self._judge(event.body.end, now):
+            self._patience = now.ticks + PATIENCE
         self._market(event.body, now, event.stream, event.spot)
         if self.bookings.missed and not self._past:
             self._catch_up(now)
-        if now.time - self._saved_at >= SAVE_EVERY:
+        self._save_marks(now)
+
+    def _judge(self, time: int, now: Now) -> bool:
+        """Whether what happened at ``time`` (ns UTC) is the past, for all that is wished of it."""
+        self._past = now.boot != DATA_BOOT and now.time - time > self.validity
+        return self._past
+
+    def _save_marks(self, now: Now) -> None:
+        if self._keep and now.time - self._saved_at >= SAVE_EVERY:
             self._saved_at = now.time
             self.tracker.save()
 
     def _wakeup(self, event: Event, now: Now) -> None:
-        self._offset = now.ticks - now.time
+        self._set_clock(now)
         self._timers(now.time - GRACE, now)
 
     def _market(self, happened: MarketEvent, now: Now, cause: str, spot: Spot) -> None:
@@ -216,7 +243,7 @@ class HostCore(Core):
         hook = HOOKS.get(type(happened))
         if hook is None:
             return
-        for name in self._hearing(happened.symbol):
+        for name in self.roster.hearing(happened.symbol):
             self.call(name, hook, happened, now, cause, spot)
 
     def _note_price(self, happened: MarketEvent) -> None:
@@ -225,9 +252,6 @@ class HostCore(Core):
             self.tracker.price(happened.symbol, last_price(happened), known_at(happened))
         else:
             self.tracker.prices[happened.symbol] = last_price(happened)
-
-    def _hearing(self, symbol: str) -> tuple[str, ...]:
-        return tuple(name for name, runner in self.roster.runners.items() if symbol in runner.symbols)
 
     def call(self, name: str, hook: str, what: object, now: Now, cause: str, spot: Spot) -> None:
         """Let one strategy hear of something, and do what it wishes unless it has been decided before."""
@@ -240,24 +264,23 @@ class HostCore(Core):
             self.logged.extend(f"{name}: {line}" for line in self.roster.runners[name].logs())
 
     def _catch_up(self, now: Now) -> None:
-        """Back in the present: one target per symbol from what was missed, unless it has been said anew."""
-        for key, signal in list(self.bookings.missed.items()):
-            del self.bookings.missed[key]
-            said = any(e.type is EventType.SIGNAL and f"{e.body.strategy}/{e.body.symbol}" == key for e in self._out)
-            if not said:
-                self.bookings.net(signal, now)
+        """Back in the present: one target per symbol from what was missed and has not been said anew."""
+        for signal in in_order(self.bookings.missed.values()):
+            self.bookings.missed.drop(missed_key(signal))
+            self.bookings.net(signal, now)
 
     def _ticks(self, event: Event, now: Now) -> None:
         if not self._begun:
             return
         for quote in event.body.quotes:
-            self._market(quote, now, "feed/quotes", Spot(0, event.body.n))
+            self._judge(quote.time, now)
+            self._market(quote, now, "feed/quotes", Spot(0, quote.time))
 
     def _latch(self, event: Event, now: Now) -> None:
-        if event.body.state is LatchState.ACTIVE:
-            self.bookings.forgive()
+        self.bookings.forgive()
 
     def _command(self, event: Event, now: Now) -> None:
+        self._judge(now.time, now)
         self.director.command(event, now)
 
     def _ignore(self, event: Event, now: Now) -> None:
@@ -266,18 +289,14 @@ class HostCore(Core):
     # --- time -----------------------------------------------------------------------------------------------------
 
     def _next_due(self) -> int | None:
-        return min((due for _, due in self._dues()), default=None)
-
-    def _dues(self) -> list[tuple[str, int]]:
-        """When each strategy that runs next wants its timer (ns UTC)."""
-        running = [(name, runner) for name, runner in self.roster.runners.items() if self.roster.runs(name)]
-        return [(name, due) for name, runner in running if (due := runner.due()) is not None]
+        dues = self.roster.dues()
+        return min(due for _, due in dues) if dues else None
 
     def _timers(self, upto: int, now: Now) -> None:
         """Let strategies hear of their timers that were due until ``upto`` (ns UTC), in order of time and name."""
         while (due := self._next_due()) is not None and due <= upto:
-            self._past = now.boot != DATA_BOOT and now.time - due > self.validity
-            for name in [name for name, at in self._dues() if at == due]:
+            self._judge(due, now)
+            for name in [name for name, at in self.roster.dues() if at == due]:
                 self.call(name, "timer", due, now, "timer", Spot(0, due))
 
     # --- wishes to signals and intents ----------------------------------------------------------------------------
@@ -301,16 +320,18 @@ class HostCore(Core):
         elif self._past or self.catching_up:
             self.bookings.missed[missed_key(signal)] = signal
         else:
+            self.bookings.missed.drop(missed_key(signal))
             self.bookings.net(signal, now)
         self._spread(event, now)
 
     def _others_signal(self, event: Event, now: Now) -> None:
+        self._judge(event.ts, now)
         self._spread(event, now)
 
     def _spread(self, event: Event, now: Now) -> None:
         """Let those who follow a strategy hear of its signal: at their next stage in lockstep, at once live."""
         signal: Signal = event.body
-        if self.telling.followers(signal.strategy):
+        if self.roster.followers(signal.strategy):
             self.telling.hear(Told(event.position, signal=signal), now)
 
     # --- what became of it ----------------------------------------------------------------------------------------
@@ -325,26 +346,34 @@ class HostCore(Core):
             side=intent.side, quantity=intent.quantity, type=intent.type, limit_price=intent.limit_price,
             stop_price=intent.stop_price, time_in_force=intent.time_in_force, code=denied.code, text=denied.text,
         )  # fmt: skip
-        self.telling.hear(Told(event.position, order=order), now)
-        self.bookings.denied(denied, now)
+        self._tell_order(order, event, now)
 
     def _order(self, event: Event, now: Now) -> None:
         order: Order = event.body
         if order.intent.strategy not in self.roster.makers:
             return
-        if order.id.startswith(f"{self.name}-") and not order.protects:
+        if order.protects:
+            self.bookings.rests_behind(order)
+        elif order.id.startswith(f"{self.name}-"):
             if order.id not in self.bookings.booked:
                 self._decided_before(order)
             self.bookings.heard(order, now)
-        self.telling.hear(Told(event.position, order=order), now)
+        self._tell_order(order, event, now)
+
+    def _tell_order(self, order: Order, event: Event, now: Now) -> None:
+        """It has ended before its strategy hears of it, which may wish for another; what was deferred goes on then."""
         if is_terminal(order.status) and order.id in self.bookings.booked:
-            self.bookings.ended(order.id, order.status, now)
+            self.bookings.ended(order.id, order.status)
+        self._judge(event.ts, now)
+        self.telling.hear(Told(event.position, order=order), now)
+        if is_terminal(order.status):
+            self.bookings.go_on(order.id, now)
 
     def _decided_before(self, order: Order) -> None:
         """An order we do not remember: what led to it has been decided, and is not decided again."""
         intent = order.intent
         stream, _, spot = intent.cause.partition(":")
-        if spot:
+        if SPOT.fullmatch(spot):
             key = f"{intent.strategy}/{stream}"
             self._through[key] = max(self._through.get(key, Spot()), spot_of(spot))
         self.roster.count(intent.strategy, at_least=intent.counter)
@@ -358,4 +387,5 @@ class HostCore(Core):
         if runner is not None:
             runner.set_position(fill.symbol, position)
             runner.set_cash(cash)
+        self._judge(event.ts, now)
         self.telling.hear(Told(event.position, fill=fill), now)

@@ -22,9 +22,12 @@ class Saves:
 
     def keep(self, name: str, snapshot: dict[str, Any]) -> None:
         """Write what changed: most quotes change nothing."""
-        windows = snapshot.get(WINDOWS)
-        if windows:
+        windows = snapshot.get(WINDOWS, {})
+        before = self._states.get(name, {}).get(WINDOWS, {})
+        if windows or before:
             snapshot = {**snapshot, WINDOWS: {key: self._window(name, key, one) for key, one in windows.items()}}
+            for key, window in before.items():
+                self._forget(name, key, window[CHUNKS], windows.get(key, {}).get(CHUNKS, {}))
         if self._states.get(name) != snapshot:
             self._states[name] = snapshot
 
@@ -33,13 +36,15 @@ class Saves:
         chunks: dict[str, Any] = window[CHUNKS]
         for number, rows in chunks.items():
             row = f"{name}/{key}/{number}"
-            if self._chunks.get(row) is not rows:
+            known = self._chunks.get(row)
+            if known is not rows and known != rows:
                 self._chunks[row] = rows
-        before = self._states.get(name, {}).get(WINDOWS, {}).get(key, {}).get(CHUNKS, [])
-        for number in before:
-            if number not in chunks:
-                self._chunks.drop(f"{name}/{key}/{number}")
         return {**window, CHUNKS: list(chunks)}
+
+    def _forget(self, name: str, key: str, before: list[str], now: dict[str, Any]) -> None:
+        for number in before:
+            if number not in now:
+                self._chunks.drop(f"{name}/{key}/{number}")
 
     def load(self, name: str) -> dict[str, Any]:
         """A strategy's snapshot, whole; empty when there is none."""
@@ -49,3 +54,8 @@ class Saves:
             for key, window in saved.get(WINDOWS, {}).items()
         }
         return {**saved, WINDOWS: windows} if windows else dict(saved)
+
+    def drop(self, name: str) -> None:
+        """Forget a snapshot with all its chunks."""
+        self.keep(name, {})
+        self._states.drop(name)

@@ -41,7 +41,8 @@ Wishes = tuple[Wish | CancelWish, ...]
 
 
 class Code(Struct, frozen=True):
-    """The text a strategy runs by since its last reload, and its parameters; ``base`` names the file it began with."""
+    """The text a strategy runs by since its last reload, and the parameters the owner has set; ``base`` names the file
+    it began with."""
 
     source: str
     params: dict[str, str]
@@ -73,6 +74,11 @@ class Runner(Protocol):
     @property
     def params(self) -> dict[str, str]:
         """Its parameters as text."""
+        ...
+
+    @property
+    def timed(self) -> bool:
+        """Whether it ever wants ``timer``; known after its start."""
         ...
 
     @property
@@ -161,6 +167,7 @@ class Silent:
     """A runner that may hear everything, keeps nothing and wishes nothing: what others are made from."""
 
     follows: tuple[str, ...] = ()
+    timed = True
     needs: tuple[tuple[str, str, int], ...] = ()
 
     def __init__(self, name: str, symbols: tuple[str, ...]) -> None:
@@ -232,6 +239,7 @@ class Made:
     def __init__(self, name: str, make: Callable[[], Runner], digest: str = "") -> None:
         self.name = name
         self.source = ""
+        self.params: dict[str, str] = {}
         self.digest = digest
         self._make = make
 
@@ -249,6 +257,8 @@ class Maker(Protocol):
     name: str
     source: str
     """The text of its file."""
+    params: dict[str, str]
+    """The parameters the owner has set for it; what he has not is the file's own matter."""
     digest: str
     """Names text and parameters; another one makes a saved ``Code`` void."""
 

@@ -39,9 +39,7 @@ def main() -> None:
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    benches = parser.add_subparsers(
-        dest="bench", required=True, metavar="latency|backtest|memory|indicators|isolation"
-    )
+    benches = parser.add_subparsers(dest="bench", required=True, metavar="latency|backtest|memory|indicators|isolation")
     latency = benches.add_parser("latency", help="a tick in, an order at the paper broker: ours and bare paho")
     latency.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
     latency.add_argument("--seconds", type=float, default=60.0, help="measured time of each of the two (default 60)")
