@@ -15,7 +15,7 @@ class Saves:
 
     def __init__(self, core: Core) -> None:
         self._states = core.table("strategy", dict[str, Any])
-        self._chunks = core.table("chunk", list[list[float]])
+        self._chunks = core.table("chunk", list[list[int | float]])
 
     def __contains__(self, name: str) -> bool:
         return name in self._states
