@@ -71,7 +71,7 @@ class HostCore(Core):
         self._keep = keep
         self.bookings = Bookings(self)
         self.tracker = Tracker(
-            self.table("portfolio", Portfolio), self.table("performance", Performance), sessions or AlwaysOpen()
+            self.table("portfolio", Portfolio), self.table("performance", Performance), sessions or AlwaysOpen(), keep
         )
         self.roster = Roster(self, makers, keep, mark)
         self.director = Director(self)
@@ -201,7 +201,7 @@ class HostCore(Core):
             self._timers(now.time, now)
         if step.stage is not Stage.HOSTS:
             return
-        if self.telling:
+        if self.telling.waiting:
             self.telling.tell_all(now)
         if self.bookings.deferred:
             for signal in in_order(self.bookings.deferred.values()):
@@ -289,8 +289,9 @@ class HostCore(Core):
     # --- time -----------------------------------------------------------------------------------------------------
 
     def _next_due(self) -> int | None:
-        dues = self.roster.dues()
-        return min(due for _, due in dues) if dues else None
+        if not self.roster.timed:
+            return None
+        return min((due for _, due in self.roster.dues()), default=None)
 
     def _timers(self, upto: int, now: Now) -> None:
         """Let strategies hear of their timers that were due until ``upto`` (ns UTC), in order of time and name."""

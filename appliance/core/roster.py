@@ -57,7 +57,7 @@ class Roster:
         self.trials = Trials(host, self._saves)
         self.notices: list[Notice] = []
         self._active: dict[str, Runner] = {}
-        self._timed: tuple[tuple[str, Runner], ...] = ()
+        self.timed: tuple[tuple[str, Runner], ...] = ()
         self._hearing: dict[str, tuple[str, ...]] = {}
         self._followers: dict[str, tuple[str, ...]] = {}
 
@@ -74,7 +74,7 @@ class Roster:
     def _look(self) -> None:
         """Who runs, and who wants timers, does not change from bar to bar."""
         self._active = {name: runner for name, runner in self.runners.items() if self.runs(name)}
-        self._timed = tuple((name, runner) for name, runner in self._active.items() if runner.timed)
+        self.timed = tuple((name, runner) for name, runner in self._active.items() if runner.timed)
         self._hearing.clear()
         self._followers.clear()
 
@@ -96,7 +96,7 @@ class Roster:
 
     def dues(self) -> list[tuple[str, int]]:
         """When each strategy that runs next wants its timer (ns UTC)."""
-        return [(name, due) for name, runner in self._timed if (due := runner.due()) is not None]
+        return [(name, due) for name, runner in self.timed if (due := runner.due()) is not None]
 
     # --- coming to life -------------------------------------------------------------------------------------------
 

@@ -34,16 +34,13 @@ class Telling:
 
     def __init__(self, host: HostCore) -> None:
         self._host = host
-        self._waiting = host.table("told", Told)
+        self.waiting = host.table("told", Told)
         self._queue: deque[Told] = deque()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
 
     def hear(self, told: Told, now: Now) -> None:
         """News has come."""
         if now.boot == DATA_BOOT:
-            self._waiting[told.position] = told
+            self.waiting[told.position] = told
             return
         self._queue.append(told)
         if len(self._queue) > 1:
@@ -59,8 +56,8 @@ class Telling:
     def tell_all(self, now: Now) -> None:
         """Its stage has come: tell what waits."""
         # Several streams come in any order, and rows that were loaded in that of their keys.
-        for told in sorted(self._waiting.values(), key=_rank):
-            del self._waiting[told.position]
+        for told in sorted(self.waiting.values(), key=_rank):
+            del self.waiting[told.position]
             self._tell(told, now)
 
     def _tell(self, told: Told, now: Now) -> None:
