@@ -64,7 +64,7 @@ class StrategyRunner:
     @property
     def follows(self) -> tuple[str, ...]:
         """Names of the strategies whose signals it wants to hear."""
-        return tuple(_listed(self._strategy.follows)) if self._strategy.follows else ()
+        return tuple(str(name).strip() for name in _listed(self._strategy.follows)) if self._strategy.follows else ()
 
     @property
     def timed(self) -> bool:
