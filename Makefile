@@ -26,9 +26,9 @@ chaos:  ## kill -9 of any process, at least fifty times: the orders stay the sam
 	@tools/bootstrap dev
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-bench:  ## latency, backtest speed, memory and isolation; each prints one JSON object on its last line
+bench:  ## latency, backtest speed, memory, many strategies, isolation; each prints one JSON object on its last line
 	@tools/bootstrap dev
-	@for name in latency backtest memory isolation; do $(BIN)/python -m tests.bench $$name --json || exit; done
+	@for name in latency backtest memory strategies isolation; do $(BIN)/python -m tests.bench $$name --json || exit; done
 
 lock:  ## write the lock files anew from pyproject.toml
 	@tools/bootstrap dev

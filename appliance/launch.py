@@ -130,8 +130,14 @@ class Launch:
 
 
 def _same(spec: RunSpec) -> RunSpec:
-    """What must not change from one start to the next on recorded data: all but speed, memory and hashes."""
-    return replace(spec, speed="", build="", settings="", sessions=None, host_memory=0)
+    """What must not change from one start to the next on recorded data: all but speed, memory and hashes.
+
+    The text of strategies is compared by the digest of their files.
+    """
+    strategies = tuple(replace(strategy, source=None) for strategy in spec.strategies)
+    return replace(
+        spec, speed="", build="", settings="", sessions=None, host_memory=0, keep_going=False, strategies=strategies
+    )
 
 
 def _differences(before: RunSpec, after: RunSpec) -> str:

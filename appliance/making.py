@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from appliance.core.wishes import Code, Runner
+from appliance.core.wishes import RELOAD, Code, Runner
 from appliance.data.options import FileOptions
 from appliance.data.warmup import Need, needs_of, warm_up
 from appliance.domain.market import Bar, Sessions
@@ -16,11 +18,54 @@ from appliance.errors import StrategyError
 from appliance.runs import RunSpec, StrategySpec
 
 LOAD = "load"
-"""The mark of a strategy that is being loaded."""
+"""The mark of a strategy that is being loaded from its file."""
 Mark = Callable[[str, str], None]
 """Told of a strategy and its hook before the hook runs, and of "" and "" when it is over."""
 Past = Callable[[Runner], tuple[Bar, ...]]
 """The bars a strategy that has just started warms up with."""
+
+
+class Around(Struct, frozen=True):
+    """What a strategy finds in a run: the ``symbols`` of its market ((): not known), and the strategies it can hear,
+    which are None while that is not known. ``some``: one symbol of its own is enough, as in recorded data."""
+
+    symbols: tuple[str, ...] = ()
+    hears: tuple[str, ...] | None = None
+    some: bool = False
+
+    def check(self, runner: Runner) -> None:
+        """Raise StrategyError for a symbol or a strategy that there is not."""
+        absent = [symbol for symbol in runner.symbols if symbol not in self.symbols] if self.symbols else []
+        if absent and not (self.some and len(absent) < len(runner.symbols)):
+            raise StrategyError(
+                f"{runner.name}: no symbol {absent[0]!r} in this market{_nearest(absent[0], self.symbols)}; it has "
+                f"{', '.join(self.symbols)}",
+                hint="trade one of them: --param symbol=…, or symbols = (…) in its class",
+            )
+        for name in runner.follows if self.hears is not None else ():
+            self._check_followed(runner.name, name, self.hears or ())
+
+    def _check_followed(self, strategy: str, name: str, hears: Sequence[str]) -> None:
+        if name not in hears:
+            there = ", ".join(hears) or "no other"
+            raise StrategyError(
+                f"{strategy} follows {name!r}, which it cannot hear here{_nearest(name, hears)}; it can hear {there}",
+                hint="name a strategy of this run; one of another host is heard after the next start of the box",
+            )
+
+
+ANYWHERE = Around()
+"""Nothing is known of what is around a strategy."""
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    near = get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def around(spec: RunSpec, strategy: StrategySpec) -> Around:
+    """What a strategy finds in a run."""
+    return Around(spec.known_symbols, spec.hears(strategy), spec.lockstep)
 
 
 def unmarked(strategy: str, hook: str) -> None:
@@ -35,7 +80,8 @@ def no_past(runner: Runner) -> tuple[Bar, ...]:
 class StrategyMaker:
     """How to make one strategy anew (see ``appliance.core.wishes.Maker``): by its file, or by the code of a reload.
 
-    ``refusal`` is why it is not to be loaded at all: what has killed us would kill us again.
+    ``refusal`` is why it is not to be loaded at all: what has killed us would kill us again. What does not fit into
+    what is ``around`` it is refused too.
     """
 
     def __init__(
@@ -45,6 +91,7 @@ class StrategyMaker:
         past: Past = no_past,
         mark: Mark = unmarked,
         refusal: StrategyError | None = None,
+        around: Around = ANYWHERE,
     ) -> None:
         self.name = strategy.name
         self.params = strategy.params
@@ -52,14 +99,14 @@ class StrategyMaker:
         self._strategy = strategy
         self._sessions = sessions
         self._mark = mark
+        self._around = around
         self._refusal = refusal
-        self.source = ""
+        self._has_loaded = False
         try:
-            self.source = Path(strategy.file).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or error
-            hint = "name an existing strategy file"
-            self._refusal = refusal or StrategyError(f"{strategy.file}: {why}", hint=hint)
+            self.source = source_of(strategy)
+        except StrategyError as error:
+            self.source = ""
+            self._refusal = refusal or error
         self.digest = sha256(repr((self.source, strategy.params)).encode()).hexdigest()[:12]
 
     def __call__(self, code: Code | None = None) -> Runner:
@@ -70,18 +117,33 @@ class StrategyMaker:
             raise self._refusal
         spec = self._strategy
         source, params = (code.source, code.params) if code is not None else (self.source, spec.params)
-        self._mark(self.name, LOAD)  # its file is run, and on_start for trial; what ends the process leaves the mark
+        mark = LOAD if code is None else RELOAD  # a new version that kills us is not the file's fault
+        self._mark(self.name, mark)  # its file is run, and on_start for trial; what ends the process leaves the mark
         try:
-            return loader.load(
+            runner = loader.load(
                 source, spec.file, name=spec.name, class_name=spec.class_name or None, params=params,
                 sessions=self._sessions,
             )  # fmt: skip
         except StrategyError as error:
-            if isinstance(error.__cause__, MemoryError):  # nothing is wrong with its file
-                raise MemoryError from error
+            if self._has_loaded and isinstance(error.__cause__, MemoryError):
+                raise MemoryError("none is left to load it again") from error  # nothing is wrong with its file
             raise
         finally:
             self._mark("", "")
+        self._around.check(runner)
+        self._has_loaded = True
+        return runner
+
+
+def source_of(strategy: StrategySpec) -> str:
+    """The text a strategy begins with. Raises StrategyError when its file cannot be read."""
+    if strategy.source is not None:
+        return strategy.source
+    try:
+        return Path(strategy.file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise StrategyError(f"{strategy.file}: {why}", hint="name an existing strategy file") from None
 
 
 def runner_factory(strategy: StrategySpec, sessions: Sessions | None = None, past: Past = no_past) -> StrategyMaker:

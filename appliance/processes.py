@@ -24,7 +24,7 @@ from appliance.domain import topics
 from appliance.domain.messages import Event, local
 from appliance.domain.operations import Death
 from appliance.errors import StrategyError
-from appliance.making import LOAD, Mark, StrategyMaker, past_of_run, unmarked
+from appliance.making import LOAD, Mark, StrategyMaker, around, past_of_run, unmarked
 from appliance.runs import RunSpec, StrategySpec, read_spec
 from appliance.shell import deaths, marker, mosquitto
 from appliance.shell.bus import EventBus
@@ -76,8 +76,8 @@ def _maker(strategy: StrategySpec, spec: RunSpec, mark: Mark, death: Death | Non
     why = None
     if death is not None and (death.strategy, death.hook) == (strategy.name, LOAD):
         why = StrategyError(f"{strategy.file}: ended its process while it was loaded: {death.cause}")
-    maker = StrategyMaker(strategy, spec.calendar, past_of_run(spec), mark, why)
-    if spec.lockstep and why is None:
+    maker = StrategyMaker(strategy, spec.calendar, past_of_run(spec), mark, why, around(spec, strategy))
+    if spec.lockstep and not spec.keep_going and why is None:
         maker()
     return maker
 

@@ -24,7 +24,8 @@ class StrategySpec(Struct, frozen=True):
     """One strategy: its name, file, class in that file ("" for the only one), parameters and host.
 
     ``cash`` is its allotment in USD (None: an equal share of what is left); ``follows`` are the strategies whose
-    signals it hears.
+    signals it hears; ``source`` is the text of its file when the run began (None: read the file), so that a restart
+    does not run what the file has become since.
     """
 
     name: str
@@ -34,6 +35,7 @@ class StrategySpec(Struct, frozen=True):
     host: str = ""
     cash: Decimal | None = None
     follows: tuple[str, ...] = ()
+    source: str | None = None
 
 
 class RunSpec(Struct, frozen=True):
@@ -43,6 +45,7 @@ class RunSpec(Struct, frozen=True):
     exchange's table, or None for always open. Validities are ns. ``inputs`` are digests of the files a recorded run
     was begun with, by path. ``warm_up`` is how many bars before the first date a strategy is fed with (None: what it
     asks for), ``host_memory`` how many bytes a host may allocate beyond its start (0: no limit).
+    ``keep_going``: recorded data goes on without a strategy that fails.
     """
 
     box: str
@@ -65,17 +68,23 @@ class RunSpec(Struct, frozen=True):
     inputs: dict[str, str] = {}
     warm_up: int | None = None
     host_memory: int = 0
+    keep_going: bool = False
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """Names of the hosts, in the order of their first strategy."""
         return tuple(dict.fromkeys(strategy.host or strategy.name for strategy in self.strategies))
 
+    @property
+    def allotted(self) -> Decimal:
+        """USD that strategies have of their own."""
+        return sum((one.cash for one in self.strategies if one.cash is not None), Decimal(0))
+
     def allotment(self, strategy: StrategySpec) -> Decimal:
         """USD a strategy starts with: its own, or an equal share of what the others leave."""
         if strategy.cash is not None:
             return strategy.cash
-        left = self.cash - sum((one.cash for one in self.strategies if one.cash is not None), Decimal(0))
+        left = self.cash - self.allotted
         sharing = sum(one.cash is None for one in self.strategies)
         return max(Decimal(0), left / sharing).quantize(CENT, ROUND_DOWN)
 
@@ -84,6 +93,22 @@ class RunSpec(Struct, frozen=True):
         names = {name for one in self.strategies if (one.host or one.name) == host for name in one.follows}
         found = {one.host or one.name for one in self.strategies if one.name in names}
         return tuple(other for other in self.hosts if other in found and other != host)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the strategies."""
+        return tuple(strategy.name for strategy in self.strategies)
+
+    def hears(self, strategy: StrategySpec) -> tuple[str, ...]:
+        """The others whose signals reach a strategy: those it ``follows``, and all of its own host."""
+        host = strategy.host or strategy.name
+        others = (one for one in self.strategies if one.name != strategy.name)
+        return tuple(one.name for one in others if (one.host or one.name) == host or one.name in strategy.follows)
+
+    @property
+    def known_symbols(self) -> tuple[str, ...]:
+        """What the market of this run has."""
+        return tuple(self.symbols) if not self.files else self.reading.symbols
 
     @property
     def processes(self) -> tuple[str, ...]:

@@ -130,13 +130,15 @@ class Market(Section):
 
 
 class Strategy(Section):
-    """One strategy of the owner's. ``group`` shares one host process; by default each strategy has its own."""
+    """One strategy of the owner's. ``group`` shares one host process; by default each strategy has its own. ``cash``
+    is its allotment in USD; without one it gets an equal share of what the others leave."""
 
     name: Name
     file: str = Field(min_length=1)
     class_name: str = Field(default="", alias="class")
     params: dict[str, Parameter] = Field(default_factory=dict)
     group: Name | None = None
+    cash: Annotated[Decimal, Field(gt=0)] | None = None
 
     @property
     def host(self) -> str:
@@ -241,6 +243,12 @@ class Settings(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"strategies: two strategies are named {', '.join(twice)}; names must differ")
+        allotted = sum((strategy.cash for strategy in self.strategies if strategy.cash is not None), Decimal(0))
+        if allotted > self.paper.cash:
+            raise ValueError(
+                f"strategies: their cash is {allotted} USD in all, more than the account's {self.paper.cash} USD "
+                "(paper.cash)"
+            )
         return self
 
     @property

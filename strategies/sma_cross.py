@@ -1,13 +1,15 @@
-"""Two moving averages: the fast one follows the price closely, the slow one the trend. When the fast one crosses above
-the slow one a rise may have begun, so it buys; when it crosses below, it sells. It earns in long trends and loses a
-little, again and again, in markets that go sideways. Needs bars of one symbol; holds 100 shares or none.
+"""Idea: two moving averages; the fast one follows the price closely, the slow one the trend. When the fast one crosses
+above the slow one a rise may have begun, so it buys; when it crosses below, it sells.
+Data: bars of one symbol, of any length.
+Risk: it earns in long trends and loses a little, again and again, in markets that go sideways. No stop: a fall over
+night is felt in full until the averages have crossed.
 """
 
 from appliance.strategy import Strategy, param
 
 
 class SmaCross(Strategy):
-    """Long while the fast average is above the slow one."""
+    """Long while the fast average is above the slow one: 100 shares or none."""
 
     symbol: str = param("SPY")
     fast: int = param(10, low=2, high=100)

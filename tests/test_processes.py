@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from appliance.core.host import HostCore
 from appliance.core.streams import Writers
 from appliance.domain import topics
 from appliance.domain.messages import Now
 from appliance.domain.operations import Death
 from appliance.errors import StrategyError
-from appliance.processes import LOAD, RunSpec, StrategySpec, core_of, death_of, runner_factory
+from appliance.making import LOAD, StrategyMaker
+from appliance.processes import core_of, death_of
+from appliance.runs import RunSpec, StrategySpec
 from appliance.shell.deaths import LAST_DEATH
-from appliance.shell.marker import Marker, read
+from appliance.shell.marker import Marker
 from appliance.shell.paths import StatePaths
 
 GOOD = """
@@ -70,54 +73,40 @@ def test_a_death_counts_only_with_a_mark_and_a_cause_of_its_own(
 
 def test_a_strategy_is_marked_while_it_is_loaded_and_not_after_it(tmp_path: Path) -> None:
     told: list[tuple[str, str]] = []
-    spec = _spec(tmp_path, "a").strategies[0]
-    runner_factory(spec, lambda strategy, hook: told.append((strategy, hook)))()
-    assert told == [("a", LOAD), ("", "")] * 2
-    told.clear()
-    spec = _spec(tmp_path, "broken").strategies[0]
+    good, broken = _spec(tmp_path, "a", "broken").strategies
+    StrategyMaker(good, mark=lambda strategy, hook: told.append((strategy, hook)))()
     with pytest.raises(StrategyError, match="does not compile"):
-        runner_factory(spec, lambda strategy, hook: told.append((strategy, hook)))
-    assert told == [("broken", LOAD), ("", "")]
-
-
-def test_what_ends_the_process_while_it_is_loaded_leaves_the_mark(
-    paths: StatePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def end(*args: object, **more: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("appliance.strategy.loader.load", end)
-    with pytest.raises(KeyboardInterrupt):
-        runner_factory(_spec(tmp_path, "a").strategies[0], Marker(paths.marker(HOST)).mark)
-    assert read(paths.marker(HOST)) == ("a", LOAD)
+        StrategyMaker(broken, mark=lambda strategy, hook: told.append((strategy, hook)))()
+    assert told == [("a", LOAD), ("", ""), ("broken", LOAD), ("", "")]
 
 
 def test_what_loaded_once_and_then_finds_no_memory_is_not_called_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = runner_factory(_spec(tmp_path, "a").strategies[0])
-
     def full(*args: object) -> None:
         raise MemoryError
 
+    make = StrategyMaker(_spec(tmp_path, "a").strategies[0])
+    make()
     monkeypatch.setattr("appliance.strategy.loader.ast.parse", full)
-    with pytest.raises(MemoryError):
+    with pytest.raises(MemoryError, match="to load it again"):
         make()
     with pytest.raises(StrategyError, match="does not compile"):
-        runner_factory(_spec(tmp_path, "a").strategies[0])
+        StrategyMaker(_spec(tmp_path, "a").strategies[0])()
 
 
 def _begin(spec: RunSpec, death: Death | None = None) -> dict[str, str]:
     """Start a host's core; why each strategy is paused."""
     core = core_of(HOST, spec, death=death)(Writers(topics.streams_written_by(HOST), {}))
     core.started(Now(1_700_000_000_000_000_000, "boot", 1))
-    return {key: standing.paused for key, standing in core._tables["standing"].items()}  # type: ignore[attr-defined]
+    assert isinstance(core, HostCore)
+    return {name: standing.why for name, standing in core.roster.standing.items() if not core.roster.runs(name)}
 
 
 def test_live_a_strategy_that_does_not_load_is_paused_and_the_others_of_its_host_run(tmp_path: Path) -> None:
     paused = _begin(_spec(tmp_path, "a", "broken"))
     assert "does not compile" in paused["broken"]
-    assert not paused.get("a")
+    assert "a" not in paused
 
 
 def test_on_recorded_data_a_strategy_that_does_not_load_is_an_error(tmp_path: Path) -> None:
@@ -133,4 +122,4 @@ def test_what_has_ended_its_process_while_it_was_loaded_is_not_loaded_again(
     (tmp_path / "a.py").write_text("raise SystemExit('loaded again')\n")
     paused = _begin(spec, Death("exit code 3", "a", LOAD))
     assert "exit code 3" in paused["a"]
-    assert not paused.get("b")
+    assert "b" not in paused

@@ -19,7 +19,7 @@ from appliance.core.record import plain
 from appliance.data.sources.files import FileReport, FileSource
 from appliance.domain.market import SECOND
 from appliance.errors import ApplianceError, StrategyError
-from appliance.making import runner_factory
+from appliance.making import past_in, runner_factory
 from appliance.runs import StrategySpec
 from appliance.settings import load_limits, load_settings
 from appliance.world.backtest import Backtest
@@ -52,9 +52,9 @@ def _run(options: RunOptions) -> tuple[Backtest, FileReport, float]:
     """The whole run. Everything that can be wrong with what was given is found before it starts."""
     spec = options.strategies[0]
     limits = limit_values(load_limits(options.limits)) if options.limits is not None else LimitValues()
-    make = runner_factory(spec)
     paper = load_settings().paper
     source, files = options.source()
+    make = runner_factory(spec, files.sessions, past_in(options.data, files, options.warm_up))
     with orders_file(options.orders_out) as write:
         run = Backtest(
             spec.name,

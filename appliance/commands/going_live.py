@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,13 +13,15 @@ from msgspec.structs import replace
 
 from appliance.commands.checking import subject_of
 from appliance.errors import StrategyError
-from appliance.research.checks import checked
+from appliance.research.apart import Apart
 from appliance.research.subject import Subject
-from appliance.research.verdict import Verdict
+from appliance.research.verdict import Verdict, failed
 from appliance.runs import RunSpec, StrategySpec
 from appliance.shell.paths import StatePaths
 
 REMEMBERED_MAX = 1_000
+CHECKED_WITHIN_S = 90.0
+"""A check takes a few seconds; on a small machine with much to do it may take so many."""
 
 
 def sound(spec: RunSpec, paths: StatePaths, say: Callable[[str], None], refuse: Callable[[str], None]) -> RunSpec:
@@ -26,19 +30,17 @@ def sound(spec: RunSpec, paths: StatePaths, say: Callable[[str], None], refuse: 
     What does not load is left in: its host says so. Raises StrategyError when nothing would be left.
     """
     known = _remembered(paths)
+    keyed = [(_key(subject, spec.build), subject) for subject in map(_loaded, spec.strategies) if subject is not None]
+    new = [(key, subject) for key, subject in keyed if key not in known]
     refused = {}
-    for strategy in spec.strategies:
-        subject = _loaded(strategy)
-        key = _key(subject, spec.build) if subject is not None else ""
-        if subject is None or key in known:
-            continue
-        say(f"checking {strategy.name} …")
-        found = checked(subject)
-        if found:
-            refused[strategy.name] = _told(subject, found)
-            refuse(refused[strategy.name])
-        else:
-            known[key] = strategy.name
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # each waits for a process of its own
+        for (key, subject), found in zip(new, threads.map(_checked, (one for _, one in new)), strict=True):
+            say(f"checked {subject.name}")
+            if found:
+                refused[subject.name] = _told(subject, found)
+                refuse(refused[subject.name])
+            else:
+                known[key] = subject.name
     _remember(paths, known)
     left = tuple(one for one in spec.strategies if one.name not in refused)
     if not left:
@@ -47,6 +49,15 @@ def sound(spec: RunSpec, paths: StatePaths, say: Callable[[str], None], refuse: 
             hint="`appliance strategy check FILE` tells more; `appliance up --no-check` trades it all the same",
         )
     return replace(spec, strategies=left)
+
+
+def _checked(subject: Subject) -> list[Verdict]:
+    """What fails, found out in a process of its own: what it takes of time and memory is gone with it."""
+    try:
+        with Apart("check", (subject,)) as work:
+            return work.answer(list[Verdict], CHECKED_WITHIN_S)
+    except StrategyError as error:
+        return [failed("run", error.text, error.hint)]
 
 
 def _loaded(strategy: StrategySpec) -> Subject | None:

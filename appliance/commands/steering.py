@@ -73,7 +73,7 @@ def _tell(state: Path, verb: Verb, strategy: StrategySpec, as_json: bool, **fiel
     """Ask the host that runs it, and print its answer. Raises RefusedError when that is no."""
     host = f"host@{strategy.host or strategy.name}"
     if not as_json:
-        click.echo(f"{verb.value} {strategy.name}: pending, asking {host} …", err=True)
+        click.echo(f"{verb.value.removesuffix('-strategy')} {strategy.name}: pending, asking {host} …", err=True)
     with Window(StatePaths(state), hears=()) as window:
         result = window.command(verb, target=host, strategy=strategy.name, **fields)
     if as_json:
@@ -197,8 +197,9 @@ def _row(strategy: StrategySpec, beats: Mapping[str, str], report: PerformanceRe
         "name": strategy.name,
         "host": host,
         "process": beats.get(host, "not heard"),
+        "state": "" if report is None else report.state,
         "file": strategy.file,
-        "params": strategy.params,
+        "params": strategy.params if report is None else report.params or strategy.params,
         "equity": None if report is None else report.equity,
         "realised": None if report is None else report.realised,
         "positions": {} if report is None else {s: q for s, q in sorted(report.positions.items()) if q},
@@ -206,12 +207,12 @@ def _row(strategy: StrategySpec, beats: Mapping[str, str], report: PerformanceRe
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    cells = [("strategy", "host", "process", "equity USD", "realised", "position", "parameters")]
+    cells = [("strategy", "host", "process", "state", "equity USD", "realised", "position", "parameters")]
     for row in rows:
         held = " ".join(f"{symbol} {quantity}" for symbol, quantity in row["positions"].items())
         params = " ".join(f"{key}={value}" for key, value in row["params"].items())
         money = ("?" if row[key] is None else f"{row[key]:,.2f}" for key in ("equity", "realised"))
-        cells.append((row["name"], row["host"], row["process"], *money, held or "none", params))
+        cells.append((row["name"], row["host"], row["process"], row["state"] or "?", *money, held or "none", params))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells

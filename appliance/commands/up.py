@@ -18,7 +18,7 @@ from appliance.core.limits import LimitValues
 from appliance.data.sources.simulated import SYMBOLS
 from appliance.domain.market import SECOND, TIMEFRAMES
 from appliance.errors import INTERRUPTED, StrategyError, UsageError
-from appliance.making import runner_factory
+from appliance.making import Around, StrategyMaker
 from appliance.runs import RunSpec, StrategySpec
 from appliance.session import Session, progress_line
 from appliance.settings import Settings, build_hash, load_settings, settings_hash
@@ -26,7 +26,7 @@ from appliance.shell.paths import StatePaths
 
 SAMPLES = (
     ("sma_cross.py", {"symbol": "ALFA", "fast": "3", "slow": "8"}),
-    ("mean_reversion.py", {"symbol": "BRVO"}),
+    ("bollinger.py", {"symbol": "BRVO"}),
 )
 """What a first run trades: two of the sample strategies, each on a simulated symbol."""
 
@@ -61,7 +61,7 @@ def up(
     settings = load_settings(settings_file, profile)
     _check_speed(speed, until_done, options)
     spec, outside = specification(options, settings, speed)
-    _check_strategies(spec)
+    spec = replace(_loaded(spec), keep_going=keep_going)
     paths = StatePaths(options.state or Path("state"))
     say = _quiet if options.as_json else progress_line
     if not (spec.lockstep or no_check):
@@ -97,17 +97,27 @@ def _check_speed(speed: str, until_done: bool, options: RunOptions) -> None:
         raise UsageError("--orders-out without --data", hint="orders of a live run are in the journals")
 
 
-def _check_strategies(spec: RunSpec) -> None:
-    """Load each once. Raises StrategyError when the data is recorded, or none loads: live, the rest runs."""
-    wrong = []
+def _loaded(spec: RunSpec) -> RunSpec:
+    """The run with the text of every strategy, and whom it follows; each is loaded once.
+
+    Raises StrategyError when the data is recorded and one does not load, or none loads: live, the rest runs, and the
+    host of one that does not says so.
+    """
+    wrong: list[StrategyError] = []
+    strategies = []
     for strategy in spec.strategies:
+        others = tuple(name for name in spec.names if name != strategy.name)
+        maker = StrategyMaker(strategy, spec.calendar, around=Around(spec.known_symbols, others, spec.lockstep))
+        text = replace(strategy, source=maker.source or None)
         try:
-            runner_factory(strategy)
+            strategies.append(replace(text, follows=maker().follows))
         except StrategyError as error:
             wrong.append(error)
             if spec.lockstep or len(wrong) == len(spec.strategies):
                 raise
             click.echo(f"refused: {error.text}", err=True)
+            strategies.append(text)
+    return replace(spec, strategies=tuple(strategies))
 
 
 def _checked(spec: RunSpec, paths: StatePaths, quiet: bool) -> RunSpec:
@@ -120,18 +130,7 @@ def _checked(spec: RunSpec, paths: StatePaths, quiet: bool) -> RunSpec:
 
 def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[RunSpec, int]:
     """What the processes need to know, and how many bars of the files are outside the session."""
-    base = RunSpec(
-        box=settings.box.name,
-        strategies=_strategies(options, settings),
-        cash=options.cash if options.cash is not None else settings.paper.cash,
-        commission=Commission(settings.paper.commission_per_share, settings.paper.commission_minimum),
-        intent_valid=settings.validity.intent,
-        approval_valid=settings.validity.approval,
-        retain=settings.journal.messages,
-        build=build_hash(),
-        settings=settings_hash(settings),
-        host_memory=settings.host.memory,
-    )
+    base = _base(options, settings)
     if options.data:
         return _recorded(base, options, settings, speed)
     market = settings.market
@@ -148,6 +147,28 @@ def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[
     return simulated, 0
 
 
+def _base(options: RunOptions, settings: Settings) -> RunSpec:
+    """What does not depend on the market. Raises UsageError when strategies are allotted more than there is."""
+    base = RunSpec(
+        box=settings.box.name,
+        strategies=_strategies(options, settings),
+        cash=options.cash if options.cash is not None else settings.paper.cash,
+        commission=Commission(settings.paper.commission_per_share, settings.paper.commission_minimum),
+        intent_valid=settings.validity.intent,
+        approval_valid=settings.validity.approval,
+        retain=settings.journal.messages,
+        build=build_hash(),
+        settings=settings_hash(settings),
+        host_memory=settings.host.memory,
+    )
+    if base.allotted > base.cash:
+        raise UsageError(
+            f"the strategies' cash is {base.allotted} USD in all, more than the account's {base.cash} USD",
+            hint="give the account more with --cash, or the strategies less",
+        )
+    return base
+
+
 def _recorded(base: RunSpec, options: RunOptions, settings: Settings, speed: str) -> tuple[RunSpec, int]:
     checked, report, sessions = options.checked_files()
     limits = _limits(options, settings) if options.limits is not None else LimitValues()
@@ -157,7 +178,7 @@ def _recorded(base: RunSpec, options: RunOptions, settings: Settings, speed: str
         base,
         limits=limits,
         files=files,
-        options=checked,
+        options=replace(checked, symbols=checked.symbols or report.symbols),
         sessions=sessions,
         speed=speed,
         warm_up=options.warm_up,
@@ -175,7 +196,7 @@ def _strategies(options: RunOptions, settings: Settings) -> tuple[StrategySpec, 
         return options.strategies
     if settings.strategies:
         return tuple(
-            StrategySpec(s.name, s.file, s.class_name, {k: str(v) for k, v in s.params.items()}, s.host)
+            StrategySpec(s.name, s.file, s.class_name, {k: str(v) for k, v in s.params.items()}, s.host, s.cash)
             for s in settings.strategies
         )
     if options.data:

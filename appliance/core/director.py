@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from appliance.core.roster import said
+from appliance.core.telltale import said
 from appliance.core.wishes import Code, Wishes
 from appliance.domain.messages import Event, Now
-from appliance.domain.operations import Command, CommandResult, Notice, Severity, StrategyState, Verb
+from appliance.domain.operations import Command, CommandResult, StrategyState, Verb
 from appliance.domain.wire import sendable
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Director:
         self._host = host
         self._roster = host.roster
         self._results = host.table("result", CommandResult)
+        self._waiting = host.table("waiting", Command)
         self._verbs: dict[Verb, Callable[[Command, Now], Answer]] = {
             Verb.PAUSE_STRATEGY: self._pause,
             Verb.RESUME_STRATEGY: self._resume,
@@ -38,14 +39,29 @@ class Director:
         }
 
     def command(self, event: Event, now: Now) -> None:
-        """Act on a command, once; void after its expiry. What names no strategy of ours is somebody else's."""
+        """Act on a command, once; void after its expiry. What names no strategy of ours is somebody else's.
+
+        In lockstep one that comes in the middle of a timestamp waits until its bars have been heard: nothing changes
+        between what the market did and the bars that tell of it.
+        """
         command: Command = event.body
-        act = self._verbs.get(command.verb)
-        if act is None or not self._is_ours(command):
+        if command.verb not in self._verbs or not self._is_ours(command):
             return
+        if self._host.is_amid(now) and command.id not in self._results:
+            self._waiting[command.id] = command
+        else:
+            self._act(command, now)
+
+    def bars_heard(self, now: Now) -> None:
+        """The bars of a timestamp have been heard: act on what waited for that."""
+        for command in list(self._waiting.values()):
+            del self._waiting[command.id]
+            self._act(command, now)
+
+    def _act(self, command: Command, now: Now) -> None:
         result = self._results.get(command.id)
         if result is None:
-            done, text = self._answer(act, command, now)
+            done, text = self._answer(self._verbs[command.verb], command, now)
             result = CommandResult(command.id, done, text, self._host.process)
             self._results[command.id] = result
             for old in list(self._results)[: max(0, len(self._results) - REMEMBERED)]:
@@ -83,6 +99,7 @@ class Director:
         if name not in self._roster.runners:
             return False, f"{name}: {self._roster.standing[name].why}"
         self._roster.runners[name].skip(now.time)
+        self._roster.runners.stir()
         if not self._roster.runs(name):
             self._roster.become(name, StrategyState.RUNNING)
         self._roster.standing[name] = replace(self._roster.standing[name], failures=())
@@ -104,23 +121,25 @@ class Director:
 
     def _reload(self, command: Command, now: Now) -> Answer:
         """Import the new code beside the old, let it take over the state, and swap between two bars."""
-        name, state = command.strategy, self._roster.state(command.strategy)
-        maker, code = self._roster.makers[name], self._roster.code_of(command.strategy)
-        wanted = Code(command.source, {**code.params, **command.params}, maker.digest)
+        name, roster, state = command.strategy, self._roster, self._roster.state(command.strategy)
+        code = Code(command.source, {**roster.given(name), **command.params}, roster.makers[name].digest)
         try:
-            runner = maker(wanted)
-            self._roster.hand_over(runner)
+            runner = roster.trials.load(name, code)
         except MemoryError:
             raise
         except BaseException as error:
-            text = f"{name}: the new version does not load, the old one stays: {said(error)}"
-            self._roster.notices.append(Notice(f"RELOAD_{name}", Severity.WARNING, text))
-            return False, text
+            roster.trials.tell(name, f"the new version does not load: {said(error)}")
+            return False, f"{name}: the new version does not load, the old one goes on: {said(error)}"
         self._host.logged.extend(f"{name}: {line}" for line in runner.logs())
-        self._roster.put(runner, wanted)
+        if roster.saved(name) is None:
+            self._host.wished(name, roster.trials.start(name, code, now), now, "start")
+            done = name in roster.runners
+            return done, f"{name} is running by the new version" if done else f"{name}: {roster.standing[name].why}"
+        roster.put(runner, code)
+        text = f"{name}: the new version is in place"
         if state is StrategyState.RUNNING:
-            return True, f"{name}: the new version is in place, for what happens after {now.time} (ns UTC, market time)"
-        return True, f"{name}: the new version is in place; it is {state.value}, so resume it when it is to run"
+            return True, f"{text}, for what happens after {now.time} (ns UTC, market time)"
+        return True, f"{text}; it is {state.value} as before: `appliance strategy resume {name}`"
 
     def _retune(self, command: Command, now: Now) -> Answer:
         name, state = command.strategy, self._roster.state(command.strategy)

@@ -265,10 +265,17 @@ class GatewayCore(Core):
             return
         self.tell(moved, now)
         if order.status is OrderStatus.NOT_PLACED:
-            self.block(order.symbol, f"{order.id} appeared after the venue said it never had it", now)
-            self.plans.trim(moved, now)
+            self.turned_up(moved, now)
         if is_terminal(moved.status):
             self.plans.ended(moved, now)
+
+    def turned_up(self, order: Order, now: Now) -> None:
+        """The venue has an order it said it never had: nobody counts on it any more, so it must go."""
+        self.block(order.symbol, f"{order.id} appeared after the venue said it never had it", now)
+        if order.protects:
+            self.plans.trim(order, now)
+        elif not is_terminal(order.status):
+            self.reconciler.unwant(order, now)
 
     def _told_fill(self, event: Event, now: Now) -> None:
         self.fill(event.body, now)
@@ -291,6 +298,8 @@ class GatewayCore(Core):
         self.send("view/account", self.ledger.account[""], now)
         if wrong:
             self.block(fill.symbol, f"{order.id}: {wrong}", now)
+        if order.status is OrderStatus.NOT_PLACED:
+            self.turned_up(moved, now)
         self.plans.filled(moved, fill, now)
         if is_terminal(moved.status):
             self.plans.ended(moved, now)

@@ -16,6 +16,7 @@ from appliance.core.portfolio import Portfolio
 from appliance.core.roster import Roster
 from appliance.core.streams import Writers
 from appliance.core.telling import Telling, Told, spot_of
+from appliance.core.timing import GRACE, Timing
 from appliance.core.tracking import Tracker
 from appliance.core.wishes import CancelWish, Maker, Wish, Wishes
 from appliance.domain.market import AlwaysOpen, Bar, MarketEvent, Quote, Sessions, Trade, known_at, last_price
@@ -25,10 +26,6 @@ from appliance.domain.orders import OrderStatus, is_terminal
 from appliance.domain.trading import ZERO, Denied, Fill, Order, Signal
 
 VALID = 5_000_000_000
-GRACE = 1_000_000_000
-"""Live, a timer is due so long (ns) after its time: the bar that ends with it is to come first, as in a replay."""
-PATIENCE = 5_000_000_000
-"""While the past is being told, and for so long (ns) after a start, timers wait: bars of their time may still come."""
 PAST = ("feed/", "timer:")
 """What the cause of a wish begins with that may have been decided on data of the past."""
 SPOT = re.compile(r"[0-9]+:[0-9]+")
@@ -76,12 +73,12 @@ class HostCore(Core):
         self.roster = Roster(self, makers, keep, mark)
         self.director = Director(self)
         self._through = self.table("through", Spot)
+        self._heard = self.table("heard", int)
         self.telling = Telling(self)
         self._saved_at = 0
-        self._offset: int | None = None
-        self._patience = 0
+        self._timing = Timing(validity)
+        self._at = 0
         self._begun = False
-        self._past = False
         self._register()
 
     def _register(self) -> None:
@@ -91,10 +88,9 @@ class HostCore(Core):
         self.on(EventType.TICKS, self._ticks)
         self.on(EventType.ORDER, self._order)
         self.on(EventType.FILL, self._fill)
-        self.on(EventType.ACCOUNT, self._ignore)
         self.on(EventType.LATCH, self._latch)
-        self.on(EventType.APPROVED, self._ignore)
-        self.on(EventType.CANCEL, self._ignore)
+        for kind in (EventType.ACCOUNT, EventType.APPROVED, EventType.CANCEL):
+            self.on(kind, self._ignore)
         self.on(EventType.DENIED, self._denied)
         self.on(EventType.SIGNAL, self._others_signal)
         self.on(EventType.COMMAND, self._command)
@@ -106,7 +102,7 @@ class HostCore(Core):
     def started(self, now: Now) -> list[Event]:
         """Revive the strategies; in a replay that has not begun, time is not known yet and the first step does it."""
         self._out = []
-        self._set_clock(now)
+        self._timing.set(now)
         if now.time > 0:
             self._begin(now)
         return self._out
@@ -142,25 +138,29 @@ class HostCore(Core):
         """The gateway's stream is consumed to its head: what was wished meanwhile is netted against what is known."""
         self._out = []
         self.catching_up = False
-        self._patience = now.ticks + PATIENCE
+        self._timing.be_patient(now)
         for signal in in_order(self.bookings.missed.values()):
             if not signal.cause.startswith(PAST):
                 self.bookings.missed.drop(missed_key(signal))
                 self.bookings.net(signal, now)
-        for signal in in_order(self.bookings.deferred.values()):
-            self.bookings.net(signal, now)
+        for signal in in_order(self.bookings.deferred.values()) if now.boot != DATA_BOOT else ():
+            self.bookings.net(signal, now)  # in lockstep, at its stage
         return self._out
+
+    def snapshot(self) -> dict[str, bytes]:
+        self.roster.save_all()
+        return super().snapshot()
+
+    def changes(self) -> dict[str, bytes | None]:
+        self.roster.save_all()
+        return super().changes()
 
     def deadline(self) -> int | None:
         """The ticks at which the next timer of a strategy is due."""
         due = self._next_due()
         if due is None:
             return None
-        return due if self._offset is None else max(due + GRACE + self._offset, self._patience)
-
-    def _set_clock(self, now: Now) -> None:
-        """Ticks are market time in a replay, and so far apart from it live."""
-        self._offset = None if now.boot == DATA_BOOT else now.ticks - now.time
+        return self._timing.ticks_of(due)
 
     # --- what strategies and their parts ask ----------------------------------------------------------------------
 
@@ -177,10 +177,13 @@ class HostCore(Core):
     def handle(self, event: Event, now: Now) -> list[Event]:
         out = super().handle(event, now)
         if self.roster.notices:
-            for notice in self.roster.notices:
-                self.emit(self._notices, notice, now)
-            self.roster.notices.clear()
+            self._tell_notices(now)
         return out
+
+    def _tell_notices(self, now: Now) -> None:
+        for notice in self.roster.notices:
+            self.emit(self._notices, notice, now)
+        self.roster.notices.clear()
 
     def _begin(self, now: Now) -> None:
         """Load strategies with the first message, when time is known."""
@@ -189,45 +192,48 @@ class HostCore(Core):
             self.tracker.open(name, self._allotments.get(name, ZERO), now.time)
         for name, wishes in self.roster.begin(now):
             self.wished(name, wishes, now, "start")
-        for notice in self.roster.notices:
-            self.emit(self._notices, notice, now)
-        self.roster.notices.clear()
+        self._tell_notices(now)
 
     def _step(self, event: Event, now: Now) -> None:
         if not self._begun:
             self._begin(now)
-        step, spot = event.body, event.spot
+        step, spot, self._at = event.body, event.spot, event.seq
         if step.stage is Stage.WAKE:
             self._timers(now.time, now)
+            self._bars_heard(now)
         if step.stage is not Stage.HOSTS:
             return
         if self.telling.waiting:
-            self.telling.tell_all(now)
+            self.telling.tell_all(event.seq, now)
         if self.bookings.deferred:
             for signal in in_order(self.bookings.deferred.values()):
                 self.bookings.net(signal, now)
         for happened in step.events:
             self._market(happened, now, event.stream, spot)
         self._timers(now.time, now)
+        self._bars_heard(now)
         self._save_marks(now)
+
+    def is_amid(self, now: Now) -> bool:
+        """Lockstep: whether the market has moved on to ``now`` and the strategies have not heard of it yet."""
+        return now.boot == DATA_BOOT and (not self._begun or now.time > self._heard.get("", 0))
+
+    def _bars_heard(self, now: Now) -> None:
+        if self._heard.get("") != now.time:
+            self._heard[""] = now.time
+        self.director.bars_heard(now)
 
     def _live_market(self, event: Event, now: Now) -> None:
         if not self._begun:
             self._begin(now)
-        # The past is judged by time: strategies learn from it, nobody trades it, the last wish waits for the present.
-        self._set_clock(now)
+        self._timing.set(now)
         self._timers(event.body.end - 1, now)
-        if self._judge(event.body.end, now):
-            self._patience = now.ticks + PATIENCE
+        if self._timing.judge(event.body.end, now):
+            self._timing.be_patient(now)
         self._market(event.body, now, event.stream, event.spot)
-        if self.bookings.missed and not self._past:
+        if self.bookings.missed and not self._timing.past:
             self._catch_up(now)
         self._save_marks(now)
-
-    def _judge(self, time: int, now: Now) -> bool:
-        """Whether what happened at ``time`` (ns UTC) is the past, for all that is wished of it."""
-        self._past = now.boot != DATA_BOOT and now.time - time > self.validity
-        return self._past
 
     def _save_marks(self, now: Now) -> None:
         if self._keep and now.time - self._saved_at >= SAVE_EVERY:
@@ -235,7 +241,7 @@ class HostCore(Core):
             self.tracker.save()
 
     def _wakeup(self, event: Event, now: Now) -> None:
-        self._set_clock(now)
+        self._timing.set(now)
         self._timers(now.time - GRACE, now)
 
     def _market(self, happened: MarketEvent, now: Now, cause: str, spot: Spot) -> None:
@@ -243,7 +249,7 @@ class HostCore(Core):
         hook = HOOKS.get(type(happened))
         if hook is None:
             return
-        for name in self.roster.hearing(happened.symbol):
+        for name in self.roster.runners.hearing(happened.symbol, hook):
             self.call(name, hook, happened, now, cause, spot)
 
     def _note_price(self, happened: MarketEvent) -> None:
@@ -273,14 +279,14 @@ class HostCore(Core):
         if not self._begun:
             return
         for quote in event.body.quotes:
-            self._judge(quote.time, now)
+            self._timing.judge(quote.time, now)
             self._market(quote, now, "feed/quotes", Spot(0, quote.time))
 
     def _latch(self, event: Event, now: Now) -> None:
         self.bookings.forgive()
 
     def _command(self, event: Event, now: Now) -> None:
-        self._judge(now.time, now)
+        self._timing.judge(now.time, now)
         self.director.command(event, now)
 
     def _ignore(self, event: Event, now: Now) -> None:
@@ -289,15 +295,13 @@ class HostCore(Core):
     # --- time -----------------------------------------------------------------------------------------------------
 
     def _next_due(self) -> int | None:
-        if not self.roster.timed:
-            return None
-        return min((due for _, due in self.roster.dues()), default=None)
+        return self.roster.runners.next_due() if self.roster.runners.timed else None
 
     def _timers(self, upto: int, now: Now) -> None:
         """Let strategies hear of their timers that were due until ``upto`` (ns UTC), in order of time and name."""
         while (due := self._next_due()) is not None and due <= upto:
-            self._judge(due, now)
-            for name in [name for name, at in self.roster.dues() if at == due]:
+            self._timing.judge(due, now)
+            for name in [name for name, at in self.roster.runners.dues() if at == due]:
                 self.call(name, "timer", due, now, "timer", Spot(0, due))
 
     # --- wishes to signals and intents ----------------------------------------------------------------------------
@@ -313,12 +317,12 @@ class HostCore(Core):
     def _signal(self, name: str, wish: Wish, now: Now, cause: str) -> None:
         signal = Signal(
             name, wish.symbol, wish.quantity, wish.reason, self.roster.count(name), wish.stop, cause,
-            wish.take_profit, wish.trailing, wish.side, wish.terms, wish.ticket,
+            wish.take_profit, wish.trailing, wish.side, wish.terms, wish.ticket, self._at,
         )  # fmt: skip
         event = self.emit(self._signals, signal, now, cause)
-        if self._past and wish.side is not None:
+        if self._timing.past and wish.side is not None:
             self.logged.append(f"{name}: order {wish.ticket} was wished on data of the past and is not sent")
-        elif self._past or self.catching_up:
+        elif self._timing.past or self.catching_up:
             self.bookings.missed[missed_key(signal)] = signal
         else:
             self.bookings.missed.drop(missed_key(signal))
@@ -326,13 +330,13 @@ class HostCore(Core):
         self._spread(event, now)
 
     def _others_signal(self, event: Event, now: Now) -> None:
-        self._judge(event.ts, now)
+        self._timing.judge(event.ts, now)
         self._spread(event, now)
 
     def _spread(self, event: Event, now: Now) -> None:
         """Let those who follow a strategy hear of its signal: at their next stage in lockstep, at once live."""
         signal: Signal = event.body
-        if self.roster.followers(signal.strategy):
+        if self.roster.runners.followers(signal.strategy):
             self.telling.hear(Told(event.position, signal=signal), now)
 
     # --- what became of it ----------------------------------------------------------------------------------------
@@ -365,7 +369,7 @@ class HostCore(Core):
         """It has ended before its strategy hears of it, which may wish for another; what was deferred goes on then."""
         if is_terminal(order.status) and order.id in self.bookings.booked:
             self.bookings.ended(order.id, order.status)
-        self._judge(event.ts, now)
+        self._timing.judge(event.ts, now)
         self.telling.hear(Told(event.position, order=order), now)
         if is_terminal(order.status):
             self.bookings.go_on(order.id, now)
@@ -388,5 +392,5 @@ class HostCore(Core):
         if runner is not None:
             runner.set_position(fill.symbol, position)
             runner.set_cash(cash)
-        self._judge(event.ts, now)
+        self._timing.judge(event.ts, now)
         self.telling.hear(Told(event.position, fill=fill), now)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from appliance.core.base import Core, Rows
 from appliance.core.commission import Commission
-from appliance.core.matching import UNSET, begun, meet, path, trailed, triggered
+from appliance.core.matching import UNSET, begins, begun, meet, path, trailed, triggered
 from appliance.core.streams import Writers
 from appliance.domain.market import MarketEvent, Sessions
 from appliance.domain.messages import (
@@ -212,7 +212,7 @@ class MarketSimulator(Core):
         way = path(happened, order.side, order.known)
         if way is None:
             return
-        if order.expires and way.start >= order.expires:
+        if order.expires and begins(happened) >= order.expires:
             self._end(order.id, OrderEvent.EXPIRE, now)
             return
         if order.type is OrderType.STOP_LIMIT and triggered(order.side, order.stop, way):

@@ -47,6 +47,11 @@ def path(event: MarketEvent, side: Side, known: int) -> Path | None:
     return whole
 
 
+def begins(event: MarketEvent) -> int:
+    """Since when (ns UTC) an event tells prices: a bar that ends with the session is still a part of it."""
+    return event.start if isinstance(event, Bar | QuoteBar) else event.time
+
+
 def _ask(bar: QuoteBar) -> Path:
     return Path(bar.start, bar.end, bar.ask_open, bar.ask_high, bar.ask_low, bar.ask_close)
 

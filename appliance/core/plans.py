@@ -69,8 +69,7 @@ class Plans:
             self._protect_rest(order, now)
         else:
             self._gateway.dispatch(change(order, OrderEvent.SEND, quantity=quantity, attempt=1), now, cause)
-            if _rests(order):
-                self._protect_rest(order, now)  # it may take days; what it leaves is protected meanwhile
+            self._protect_rest(order, now)  # it may take days; what it leaves is protected meanwhile
         self._admit(order.intent.strategy, order.symbol, now)
 
     def _left(self, order: Order) -> Decimal:
@@ -90,30 +89,31 @@ class Plans:
         text = "cancelled while it waited"
         denied = self._ledger.move(order, OrderEvent.DENY, code="CANCELED", text=text)
         self._gateway.tell(denied, now)
-        if order.intent.exit:
-            if self._ledger.protective(order.intent.strategy, order.symbol):
-                self._trims[_key(order)] = True  # they are on their way out
-            self.ended(denied, now)
+        if order.intent.exit and self._ledger.protective(order.intent.strategy, order.symbol):
+            self._trims[_key(order)] = True  # they are on their way out
+        self.ended(denied, now)
 
     # --- entries --------------------------------------------------------------------------------------------------
 
     def enter(self, order: Order, now: Now, cause: str) -> None:
-        """Start an entry: at once, or after the exit before it (a flip is two orders: out, then in)."""
-        if self._behind_exit(order):
+        """Start an entry: at once, or after the exit before it (a flip is two orders: out, then in), or after the end
+        of one in the other direction that its strategy has cancelled: whether that has ended yet must not matter."""
+        if opposed := self._opposed(order):
+            text = f"{opposed} works in the other direction: cancel it first"
+            self._gateway.tell(self._ledger.open(order, OrderEvent.DENY, code="OPPOSED", text=text), now, cause)
+        elif self._behind(order):
             self._gateway.tell(self._ledger.open(order, OrderEvent.WAIT), now, cause)
         elif self._against_holding(order):
             text = "the position in the other direction is not closed"
             self._gateway.tell(self._ledger.open(order, OrderEvent.DENY, code="EXIT_FIRST", text=text), now, cause)
-        elif opposed := self._opposed(order):
-            text = f"{opposed} works in the other direction: cancel it first"
-            self._gateway.tell(self._ledger.open(order, OrderEvent.DENY, code="OPPOSED", text=text), now, cause)
         else:
             self._gateway.dispatch(self._ledger.open(order, OrderEvent.SEND, attempt=1), now, cause)
 
-    def _behind_exit(self, order: Order) -> bool:
+    def _behind(self, order: Order) -> bool:
         at_once = self._gateway.traits.flips_at_once
         exits = self._ledger.exits(order.intent.strategy, order.symbol)
-        return any(other.status is OrderStatus.WAITING or not at_once for other in exits)
+        going = any(self._gateway.reconciler.unwanted(other) for other in self._opposite(order))
+        return going or any(other.status is OrderStatus.WAITING or not at_once for other in exits)
 
     def _against_holding(self, order: Order) -> bool:
         """Whether an entry would trade against what the strategy holds beyond its exits that are sure to fill."""
@@ -124,15 +124,19 @@ class Plans:
         return left * order.side.sign < 0
 
     def _opposed(self, order: Order) -> str:
-        """The id of an entry of the strategy that works in the other direction, or ""."""
+        """The id of an entry of the strategy that works, or waits, in the other direction and is to stay, or ""."""
+        stays = (other.id for other in self._opposite(order) if not self._gateway.reconciler.unwanted(other))
+        return next(stays, "")
+
+    def _opposite(self, order: Order) -> list[Order]:
         entries = self._ledger.entries(order.intent.strategy, order.symbol)
-        return next((other.id for other in entries if other.side is not order.side), "")
+        return [other for other in entries if other.side is not order.side]
 
     def _admit(self, strategy: str, symbol: str, now: Now) -> None:
         """Let waiting entries go once no exit is before them; they are judged again, for they have waited."""
         for order in self._ledger.live():
             same = order.intent.strategy == strategy and order.symbol == symbol and not order.intent.exit
-            if not same or order.status is not OrderStatus.WAITING or self._behind_exit(order):
+            if not same or order.status is not OrderStatus.WAITING or self._behind(order):
                 continue
             refusal = self._gateway.refusal(order, now)
             if refusal is None and self._against_holding(order):
@@ -210,6 +214,7 @@ class Plans:
         elif order.intent.exit:
             self._protect_rest(order, now)
             self._release(order, now)
+        if not order.protects:
             self._admit(order.intent.strategy, order.symbol, now)
 
     def _lost(self, order: Order) -> bool:

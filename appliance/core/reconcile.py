@@ -180,8 +180,7 @@ class Reconciler:
         if order is not None and order.status is OrderStatus.NOT_PLACED:
             found = self._gateway.ledger.move(order, OrderEvent.ACCEPT)
             self._gateway.tell(found, now)
-            self._gateway.block(order.symbol, f"{order_id} is open after the venue said it never had it", now)
-            self._gateway.plans.trim(found, now)
+            self._gateway.turned_up(found, now)
 
     def _compare_positions(self, told: VenueSnapshot, now: Now) -> None:
         ledger = self._gateway.ledger

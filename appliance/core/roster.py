@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from appliance.core.runners import Runners
 from appliance.core.saving import Saves
+from appliance.core.telltale import said, traced
 from appliance.core.trials import Trials
-from appliance.core.wishes import Code, Maker, Runner, Wishes
+from appliance.core.wishes import RELOAD, Code, Maker, Runner, Wishes
 from appliance.domain.market import Bar
 from appliance.domain.messages import Now
 from appliance.domain.operations import STRATEGY_LIFE, Death, Notice, Severity, StrategyState
-from appliance.domain.wire import sendable
 
 if TYPE_CHECKING:
     from appliance.core.host import HostCore
 
 FAILURES_MAX = 3
 FAILURES_WINDOW = 600_000_000_000
-TRACEBACK_LINES = 12
-LINE_MAX = 500
-"""Characters of one line of what a strategy raised."""
+MARKET = ("bar", "quote", "trade")
+"""Calls that come so often that what they changed is saved once a turn, and heard again after a failure in it."""
+FEED = "feed"
+"""A bar that a paused strategy's indicators saw."""
 NONE: Wishes = ()
+Call = tuple[str, Any, int]
+"""What a strategy heard: the call, what it was given, when (ns UTC)."""
 
 
 class Standing(Struct, frozen=True):
@@ -40,7 +44,7 @@ class Standing(Struct, frozen=True):
 
 
 class Roster:
-    """Runs the runners. ``keep`` saves their state after every call; without it what they raise comes out.
+    """Runs the runners. ``keep`` saves their state with every turn; without it what they raise comes out.
 
     ``mark`` is told before a strategy's code runs and after ("", ""), so that a death in it can be laid at its door.
     """
@@ -50,64 +54,20 @@ class Roster:
         self.makers = {maker.name: maker for maker in makers}
         self._keep = keep
         self._mark = mark
-        self.runners: dict[str, Runner] = {}
-        self._saves = Saves(host)
         self.standing = host.table("standing", Standing)
+        self.runners = Runners(self.makers, self.runs)
+        self._saves = Saves(host)
         self.code = host.table("code", Code)
-        self.trials = Trials(host, self._saves)
+        self.trials = Trials(host, self)
+        self._unsaved: dict[str, list[Call]] = {}
         self.notices: list[Notice] = []
-        self._active: dict[str, Runner] = {}
-        self.timed: tuple[tuple[str, Runner], ...] = ()
-        self._hearing: dict[str, tuple[str, ...]] = {}
-        self._followers: dict[str, tuple[str, ...]] = {}
-
-    # --- who there is ---------------------------------------------------------------------------------------------
-
-    def _seat(self, name: str, runner: Runner | None) -> None:
-        """Put a runner in its place, or (None) nobody."""
-        self.runners.pop(name, None)
-        if runner is not None:
-            self.runners[name] = runner
-            self.runners = {one: self.runners[one] for one in self.makers if one in self.runners}
-        self._look()
-
-    def _look(self) -> None:
-        """Who runs, and who wants timers, does not change from bar to bar."""
-        self._active = {name: runner for name, runner in self.runners.items() if self.runs(name)}
-        self.timed = tuple((name, runner) for name, runner in self._active.items() if runner.timed)
-        self._hearing.clear()
-        self._followers.clear()
-
-    def hearing(self, symbol: str) -> tuple[str, ...]:
-        """The strategies that want to hear of a symbol."""
-        found = self._hearing.get(symbol)
-        if found is None:
-            found = tuple(name for name, runner in self.runners.items() if symbol in runner.symbols)
-            self._hearing[symbol] = found
-        return found
-
-    def followers(self, strategy: str) -> tuple[str, ...]:
-        """The strategies that want to hear another one's signals."""
-        found = self._followers.get(strategy)
-        if found is None:
-            found = tuple(name for name, runner in self.runners.items() if strategy in runner.follows)
-            self._followers[strategy] = found
-        return found
-
-    def dues(self) -> list[tuple[str, int]]:
-        """When each strategy that runs next wants its timer (ns UTC)."""
-        return [(name, due) for name, runner in self.timed if (due := runner.due()) is not None]
 
     # --- coming to life -------------------------------------------------------------------------------------------
 
     def begin(self, now: Now) -> list[tuple[str, Wishes]]:
         """Load every strategy that is to run: from what was saved, or from its start. What each wishes at its start."""
         wishes = [(name, self.revive(name, now)) for name in self.makers if self._is_wanted(name)]
-        for name in [name for name in self.makers if name in self.trials]:
-            if name in self.runners:
-                self.trials.resume(name, self.makers[name])
-            else:
-                self.trials.end(name)
+        self.trials.stand_by()
         return wishes
 
     def _is_wanted(self, name: str) -> bool:
@@ -127,16 +87,11 @@ class Roster:
             code = None
         return maker(code)
 
-    def code_of(self, name: str) -> Code:
-        """The code in force: of the last reload, or of the file."""
-        maker = self.makers[name]
-        return self.code.get(name) or Code(maker.source, maker.params, maker.digest)
-
     def revive(self, name: str, now: Now) -> Wishes:
         """A strategy as it was last saved, or at its start. What cannot start is refused and the others run."""
         try:
             runner = self.make(name)
-            self._set_books(runner)
+            self.set_books(runner)
             self._enter(name, "on_start")
             started, wishes = name not in self._saves, self._resume(name, runner, now)
         except MemoryError:
@@ -144,19 +99,22 @@ class Roster:
         except BaseException as error:
             if not self._keep:
                 raise
+            if name in self.trials:
+                self.trials.give_back(name, f"does not start again: {said(error)}", error)
+                return self.revive(name, now)
             self._fail(name, f"cannot start: {said(error)}", error)
             return NONE
         finally:
             self._leave()
-        self._set_books(runner)
-        self._seat(name, runner)
-        if started and not self.runs(name):
+        self.set_books(runner)
+        self.runners[name] = runner
+        if self.state(name) is StrategyState.REGISTERED or (started and not self.runs(name)):
             self.become(name, StrategyState.RUNNING)
         return wishes
 
     def _resume(self, name: str, runner: Runner, now: Now) -> Wishes:
         if name in self._saves:
-            runner.restore(self._saves.load(name))
+            self._go_on(name, runner)
             return NONE
         wishes = runner.start(now.time)
         for bar in self.makers[name].past(runner):
@@ -165,7 +123,25 @@ class Roster:
             self.save(name, runner)  # what it wished at its start it does not wish again
         return wishes
 
-    def _set_books(self, runner: Runner) -> None:
+    def _go_on(self, name: str, runner: Runner) -> None:
+        """From what was saved, through what was heard since: it was acted on then, and is only learnt from now."""
+        runner.restore(self._saves.load(name))
+        calls = self._unsaved.get(name, [])
+        try:
+            for call in calls:
+                _hear(runner, call)
+        except MemoryError:
+            raise
+        except BaseException:  # its author keeps what no restart would know: indicators see the bars, at least
+            runner.restore(self._saves.load(name))
+            for _, what, _ in calls:
+                if isinstance(what, Bar):
+                    runner.feed(what)
+        runner.logs()
+        if calls:
+            self.save(name, runner)
+
+    def set_books(self, runner: Runner) -> None:
         """Tell a runner what it has; a new one does not remember."""
         for key, quantity in self._host.bookings.positions.items():
             strategy, _, symbol = key.partition("/")
@@ -177,9 +153,10 @@ class Roster:
 
     def call(self, name: str, hook: str, what: object, now: Now) -> Wishes:
         """Let one strategy hear of something. What it raises costs it this call; thrice in ten minutes ends it."""
-        runner = self._active.get(name)
+        runner = self.runners.active.get(name)
+        self.runners.stir()
         if runner is None:
-            self._watch_only(name, what, now)
+            self._watch_only(name, what)
             return NONE
         if not self._keep:
             wishes: Wishes = getattr(runner, hook)(what, now.time)
@@ -190,18 +167,18 @@ class Roster:
         self._mark(name, hook)
         try:
             wishes: Wishes = getattr(runner, hook)(what, now.time)
-            self.save(name, runner)
-            if name in self.trials and self.trials.survived(name, hook, what, now.time):
-                self.notices.append(Notice(f"RELOAD_{name}", Severity.WARNING, "", holds=False))
+            self._heard(name, runner, (hook, what, now.time))
         except BaseException as error:
             return self._failed(name, hook, what, error, now)
         finally:
             self._mark("", "")
+        if name in self.trials:
+            self.trials.heard(name, hook, what, now)
         return wishes
 
     def call_plain(self, name: str, hook: str, now: Now) -> Wishes:
         """Call a hook that is given nothing but the time, once and for the last time: what it raises is only said."""
-        runner = self._active.get(name)
+        runner = self.runners.active.get(name)
         if runner is None:
             return NONE
         try:
@@ -209,7 +186,7 @@ class Roster:
             wishes: Wishes = getattr(runner, hook)(now.time)
             self.save(name, runner)
         except BaseException as error:
-            self._host.logged.append(f"{name} raised: {told(error)}")
+            self._host.logged.append(f"{name} raised: {traced(error)}")
             return NONE
         finally:
             self._leave()
@@ -218,37 +195,71 @@ class Roster:
     def retune(self, name: str, values: dict[str, str], now: Now) -> Wishes:
         """Give a strategy other live parameters, and keep them for its next start. Raises what is wrong with them, or
         what ``on_params`` raises; the strategy is then as it was before."""
-        runner, code = self.runners[name], self.code_of(name)
+        maker, code = self.makers[name], self.code.get(name)
         try:
-            self._enter(name, "on_params")
-            wishes = runner.retune(values, now.time)
-            self.save(name, runner)
+            with self.inside(name, "on_params"):
+                wishes = self.runners[name].retune(values, now.time)
+            self.save(name, self.runners[name])
         except BaseException:
             self.revive(name, now)
             raise
-        finally:
-            self._leave()
-        self.code[name] = replace(code, params={**code.params, **values})
+        source = code.source if code is not None else maker.source
+        self.code[name] = Code(source, {**self.given(name), **values}, maker.digest)
         return wishes
 
-    def _watch_only(self, name: str, what: object, now: Now) -> None:
+    def _watch_only(self, name: str, what: object) -> None:
         """The indicators of a strategy that is paused or has failed go on, so that it can go on too."""
         runner = self.runners.get(name)
         if runner is None or not isinstance(what, Bar) or self.state(name) is StrategyState.STOPPED:
             return
         try:
             runner.feed(what)
-            self.save(name, runner)
+            if self._keep:
+                self._unsaved.setdefault(name, []).append((FEED, what, 0))
             self.trials.feed(name, what)
+        except MemoryError:
+            raise
         except BaseException as error:
             if not self._keep:
                 raise
-            self._seat(name, None)
             self._fail(name, f"cannot see bars: {said(error)}", error)
+
+    def _heard(self, name: str, runner: Runner, call: Call) -> None:
+        """Save what a call changed: of the frequent ones, with the turn. Raises when it cannot be saved."""
+        if call[0] in MARKET and name not in self.trials:
+            runner.check_state()
+            self._unsaved.setdefault(name, []).append(call)
+        else:
+            self.save(name, runner)
 
     def save(self, name: str, runner: Runner) -> None:
         """Keep a strategy's state."""
         self._saves.keep(name, runner.snapshot())
+        self._unsaved.pop(name, None)
+
+    def save_all(self) -> None:
+        """Keep the state of everyone who has heard something since it was last kept."""
+        for name in list(self._unsaved):
+            self.save(name, self.runners[name])
+
+    def keep_instead(self, name: str, saved: dict[str, Any]) -> None:
+        """Keep another state than the runner's: that of the version before."""
+        self._saves.keep(name, saved)
+        self._unsaved.pop(name, None)
+
+    def given(self, name: str) -> dict[str, str]:
+        """The parameters a strategy was given so far, as text; the others have its file's defaults."""
+        code = self.code.get(name)
+        return code.params if code is not None else self.makers[name].params
+
+    @contextmanager
+    def inside(self, name: str, hook: str) -> Iterator[None]:
+        """While a strategy's code runs at another's request than ours."""
+        self._enter(name, hook)
+        try:
+            yield
+        finally:
+            self._leave()
 
     def _enter(self, name: str, hook: str) -> None:
         if self._keep:
@@ -261,11 +272,10 @@ class Roster:
     # --- failing --------------------------------------------------------------------------------------------------
 
     def _failed(self, name: str, hook: str, what: object, error: BaseException, now: Now) -> Wishes:
-        self._host.logged.append(f"{name} raised: {told(error)}")
+        self._host.logged.append(f"{name} raised: {traced(error)}")
         if name in self.trials:
-            self._revert(name, f"raised at its first bar: {said(error)}", told(error))
-            return self.call(name, hook, what, now)
-        self.count_failure(name, said(error), told(error), now)
+            return self._revert(name, hook, what, error, now)
+        self.count_failure(name, said(error), traced(error), now)
         wishes = self.revive(name, now)
         if isinstance(what, int) and name in self.runners:
             self.runners[name].skip(max(now.time, what))  # a timer that failed is over, like a bar
@@ -275,8 +285,8 @@ class Roster:
         """One more failure of its own; the third in ten minutes ends it, and its protective stops stay."""
         standing = self.standing.get(name, Standing())
         recent = (*(t for t in standing.failures if now.time - t < FAILURES_WINDOW), now.time)
-        self.standing[name] = replace(standing, failures=recent[-FAILURES_MAX:])
-        if len(recent) >= FAILURES_MAX and standing.state is not StrategyState.FAILED:
+        self.standing[name] = replace(standing, failures=recent)
+        if len(recent) >= FAILURES_MAX and StrategyState.FAILED in STRATEGY_LIFE[standing.state]:
             text = f"failed {len(recent)} times in 10 minutes and is paused; its protective stops stay. {words}"
             self.become(name, StrategyState.FAILED, text, trace)
 
@@ -288,32 +298,28 @@ class Roster:
         words = f"its process died in {death.hook}: {death.cause}"
         self._host.logged.append(f"{name}: {words}")
         if name in self.trials:
-            self._revert(name, words, "")
-        else:
-            self.count_failure(name, words, "", now)
+            self.trials.give_back(name, f"ended its process in {death.hook}: {death.cause}")
+            return
+        self.count_failure(name, words, "", now)
+        if death.hook == RELOAD:
+            self.trials.tell(name, f"the new version ended its process while it was loaded: {death.cause}")
 
     def _fail(self, name: str, why: str, error: BaseException) -> None:
         """It cannot run as it is."""
-        self._host.logged.append(f"{name} {why}\n{told(error)}")
-        self._seat(name, None)
-        if self.state(name) is not StrategyState.FAILED:
+        self._host.logged.append(f"{name} {why}\n{traced(error)}")
+        self.runners.remove(name)
+        self._unsaved.pop(name, None)
+        if StrategyState.FAILED in STRATEGY_LIFE[self.state(name)]:
             self.become(name, StrategyState.FAILED, why)
         self.standing[name] = replace(self.standing[name], why=why, digest=self.makers[name].digest)
 
     # --- new versions ---------------------------------------------------------------------------------------------
 
-    def hand_over(self, runner: Runner) -> None:
-        """Let a new version take over what the old one has, if there is any. Raises what it raises."""
-        name = runner.name
-        old = self.runners.get(name)
-        self._enter(name, "migrate_state")
-        try:
-            if old is not None or name in self._saves:
-                runner.adopt(old.snapshot() if old is not None else self._saves.load(name))
-                runner.snapshot()
-                self._set_books(runner)
-        finally:
-            self._leave()
+    def saved(self, name: str) -> dict[str, Any] | None:
+        """The state a strategy is in; None for one that has never got beyond its start."""
+        if name in self.runners:
+            return self.runners[name].snapshot()
+        return self._saves.load(name) if name in self._saves else None
 
     def put(self, runner: Runner, code: Code) -> None:
         """Put a new version in the place of the old one, which stands by until the new one has survived a bar. One that
@@ -323,23 +329,27 @@ class Roster:
         if old is not None and self.state(name) in (StrategyState.RUNNING, StrategyState.PAUSED):
             self.trials.begin(name, old, self.code.get(name))
         self.code[name] = code
+        self.set_books(runner)
         if name in self._saves:
             self.save(name, runner)
         if old is not None:
-            self._seat(name, runner)
+            self.runners[name] = runner
 
-    def _revert(self, name: str, why: str, trace: str) -> None:
-        """The new version broke: the old one goes on, with what broke the new one."""
-        code, old = self.trials.back(name)
+    def restore_code(self, name: str, code: Code | None) -> None:
+        """Put the code of a version before in force again; None: the file's."""
         if code is None:
             self.code.drop(name)
         else:
             self.code[name] = code
-        if old is not None:
-            self._set_books(old)
-            self._seat(name, old)
-        text = f"{name}: the new version {why}; the old one goes on"
-        self.notices.append(Notice(f"RELOAD_{name}", Severity.WARNING, f"{text}\n{trace}".rstrip()))
+
+    def _revert(self, name: str, hook: str, what: object, error: BaseException, now: Now) -> Wishes:
+        """The new version broke: the old one goes on, with what broke the new one."""
+        old = self.trials.give_back(name, f"raised in {hook}: {said(error)}", error)
+        if old is None:
+            return self.revive(name, now)
+        self.set_books(old)
+        self.runners[name] = old
+        return self.call(name, hook, what, now)
 
     # --- standing -------------------------------------------------------------------------------------------------
 
@@ -357,7 +367,7 @@ class Roster:
         standing = self.standing.get(name, Standing())
         assert state in STRATEGY_LIFE[standing.state], f"{name} cannot go from {standing.state} to {state}"
         self.standing[name] = replace(standing, state=state, why=why)
-        self._look()
+        self.runners.look()
         severity = Severity.CRITICAL if state is StrategyState.FAILED else Severity.WARNING
         text = f"strategy {name}: {state.value}. {why}" + (f"\n{told}" if told else "")
         known = standing.state in (StrategyState.REGISTERED, StrategyState.RUNNING)
@@ -377,16 +387,9 @@ class Roster:
         return counter
 
 
-def said(error: BaseException) -> str:
-    """An error in one line that can be sent: its kind and words, if it has any."""
-    try:
-        text = str(getattr(error, "text", None) or error)
-    except Exception:
-        text = "its text cannot be told"
-    return sendable(f"{type(error).__name__}: {text}" if text else type(error).__name__, LINE_MAX)
-
-
-def told(error: BaseException) -> str:
-    """The last lines of a traceback, for an alert and the log."""
-    lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
-    return "\n".join(sendable(line, LINE_MAX) for line in lines[-TRACEBACK_LINES:])
+def _hear(runner: Runner, call: Call) -> None:
+    hook, what, time = call
+    if hook == FEED:
+        runner.feed(what)
+    else:
+        getattr(runner, hook)(what, time)

@@ -53,10 +53,14 @@ class Telling:
         self._queue.clear()
         self._host.logged.append(f"{TOLD_MAX} signals followed from {told.position}: do strategies follow in a circle?")
 
-    def tell_all(self, now: Now) -> None:
-        """Its stage has come: tell what waits."""
+    def tell_all(self, step: int, now: Now) -> None:
+        """Its stage has come, in the step of that number: tell what waits.
+
+        A signal of this very step has come from a host that was quicker than ours: it waits for a later one.
+        """
         # Several streams come in any order, and rows that were loaded in that of their keys.
-        for told in sorted(self.waiting.values(), key=_rank):
+        told_now = [told for told in self.waiting.values() if told.signal is None or told.signal.step < step]
+        for told in sorted(told_now, key=_rank):
             del self.waiting[told.position]
             self._tell(told, now)
 
@@ -68,7 +72,7 @@ class Telling:
         elif told.fill is not None:
             self._host.call(told.fill.strategy, "fill", told.fill, now, cause, spot)
         elif told.signal is not None:
-            for name in self._host.roster.followers(told.signal.strategy):
+            for name in self._host.roster.runners.followers(told.signal.strategy):
                 self._host.call(name, "signal", told.signal, now, cause, spot)
 
 

@@ -38,11 +38,13 @@ class CancelWish(Struct, frozen=True):
 
 
 Wishes = tuple[Wish | CancelWish, ...]
+RELOAD = "reload"
+"""The mark of a strategy whose new version is being loaded, or takes over from the old one."""
 
 
 class Code(Struct, frozen=True):
-    """The text a strategy runs by since its last reload, and the parameters the owner has set; ``base`` names the file
-    it began with."""
+    """The text a strategy runs by since its last reload, and the parameters it was given; ``base`` names the file it
+    began with."""
 
     source: str
     params: dict[str, str]
@@ -88,6 +90,11 @@ class Runner(Protocol):
 
     def start(self, now: int) -> Wishes:
         """Begin at ``now``."""
+        ...
+
+    @property
+    def heard_bar(self) -> bool:
+        """Whether the last ``bar`` reached the author: longer bars take several to complete."""
         ...
 
     def bar(self, bar: Bar, now: int) -> Wishes:
@@ -150,6 +157,14 @@ class Runner(Protocol):
         """The author's log lines since the last call."""
         ...
 
+    def hears(self, hook: str) -> bool:
+        """Whether market events of this call (``bar``, ``quote``, ``trade``) can matter to it."""
+        ...
+
+    def check_state(self) -> None:
+        """Raise what ``snapshot`` would raise now."""
+        ...
+
     def snapshot(self) -> dict[str, Any]:
         """Plain data, JSON-encodable, from which ``restore`` goes on bit-identically."""
         ...
@@ -167,8 +182,9 @@ class Silent:
     """A runner that may hear everything, keeps nothing and wishes nothing: what others are made from."""
 
     follows: tuple[str, ...] = ()
-    timed = True
     needs: tuple[tuple[str, str, int], ...] = ()
+    heard_bar = True
+    timed = True
 
     def __init__(self, name: str, symbols: tuple[str, ...]) -> None:
         self.name = name
@@ -223,6 +239,12 @@ class Silent:
     def logs(self) -> tuple[str, ...]:
         return ()
 
+    def hears(self, hook: str) -> bool:
+        return True
+
+    def check_state(self) -> None:
+        """Nothing is kept."""
+
     def snapshot(self) -> dict[str, Any]:
         return {}
 
@@ -258,7 +280,7 @@ class Maker(Protocol):
     source: str
     """The text of its file."""
     params: dict[str, str]
-    """The parameters the owner has set for it; what he has not is the file's own matter."""
+    """The parameters it was given, as text; the others have the defaults of its file."""
     digest: str
     """Names text and parameters; another one makes a saved ``Code`` void."""
 

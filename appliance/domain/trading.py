@@ -84,7 +84,8 @@ class Signal(Struct, frozen=True):
     """A strategy's wish: a target (``side`` is None: hold ``quantity`` shares, signed), or an order of its own.
 
     ``stop`` and ``take_profit`` (USD) and ``trailing`` protect what an entry buys. ``ticket`` is the strategy's own
-    name for an order. ``counter`` numbers the strategy's signals; ``cause`` is the position of the deciding event.
+    name for an order. ``counter`` numbers the strategy's signals; ``cause`` is the position of the deciding event;
+    ``step`` is the number of the lockstep step it was wished in (0: live): who follows it hears of it in a later one.
     """
 
     strategy: str
@@ -99,6 +100,7 @@ class Signal(Struct, frozen=True):
     side: Side | None = None
     terms: Terms = AT_MARKET
     ticket: str = ""
+    step: int = 0
 
 
 class Intent(Struct, frozen=True):

@@ -18,6 +18,8 @@ IMPORTS, RUN = "imports", "run"
 CHECKS = (IMPORTS, RUN, edges.CHECK, lookahead.CHECK, warmup.CHECK, determinism.CHECK, surviving.CHECK)
 """Names of the checks, in order."""
 BARS_MAX = 50_000
+Kind = Callable[[Sequence[str], int, int], Scene]
+"""How a built-in scene is made of symbols, a number of bars and a seed."""
 
 
 class Budget(Struct, frozen=True):
@@ -109,35 +111,35 @@ def _verdicts(subject: Subject, budget: Budget, data: Callable[[], Scene] | None
         yield edges.parameters(subject, played[0].scene.up_to(budget.edges * len(symbols)))
     else:
         yield skipped(edges.CHECK, "not tried: only those it runs with matter now")
-    if played[0].scene is not first:
+    if played[0].scene != first:
         elsewhere = determinism.run_elsewhere(subject, played[0].scene, budget.seconds)
     yield from _judged(subject, budget, played, elsewhere)
 
 
 def _played(subject: Subject, budget: Budget, symbols: Sequence[str], first: Scene, built_in: bool) -> list[_Played]:
-    """What is decided on the scenes; of the built-in ones days instead of minutes where minutes decide nothing."""
+    """What is decided on the scenes: on the data, or on walks so long that the slowest indicator is ready long before
+    their end."""
     if not built_in:
         return [_play(subject, first)]
-    bars, needed = _enough(subject, budget, symbols, first)
-    for kind in (scenes.minutes, scenes.days):
-        made = [kind(symbols, bars, seed) for seed in budget.seeds]
-        if kind is scenes.minutes and bars == budget.bars:
-            made[0] = first
-        played = [_play(subject, scene, needed if kind is scenes.minutes else None) for scene in made]
-        if any(one.whole for one in played):
-            break
-    return played
+    kind, found = _deciding(subject, budget, symbols, first)
+    bars = min(max(budget.bars, budget.history * found.needed // len(symbols)), BARS_MAX)
+    made = [kind(symbols, bars, seed) for seed in budget.seeds]
+    return [found if one == found.scene else _play(subject, one, found.needed) for one in made]
 
 
-def _enough(subject: Subject, budget: Budget, symbols: Sequence[str], first: Scene) -> tuple[int, int]:
-    """So many bars of each symbol that the slowest indicator is ready long before the end, and how many it needs."""
-    bars = budget.bars
-    needed = warmup.ready_after(subject.on(first), first)
-    while not needed and _has_indicators(subject) and bars < BARS_MAX:
-        bars *= 4
-        wider = scenes.minutes(symbols, bars, budget.seeds[0])
-        needed = warmup.ready_after(subject.on(wider), wider)
-    return min(max(budget.bars, budget.history * needed // len(symbols)), BARS_MAX), needed
+def _deciding(subject: Subject, budget: Budget, symbols: Sequence[str], first: Scene) -> tuple[Kind, _Played]:
+    """A kind of scene on which the strategy decides something: minutes, else days, else more minutes."""
+    on_minutes = _play(subject, first)
+    if on_minutes.whole:
+        return scenes.minutes, on_minutes
+    on_days = _play(subject, scenes.days(symbols, budget.bars, budget.seeds[0]))
+    if on_days.whole and on_days.whole[-1].hook != RAISED:
+        return scenes.days, on_days
+    bars, wider = budget.bars, on_minutes
+    while not wider.whole and not wider.needed and bars < BARS_MAX and _has_indicators(subject):
+        bars = min(4 * bars, BARS_MAX)
+        wider = _play(subject, scenes.minutes(symbols, bars, budget.seeds[0]))
+    return scenes.minutes, wider
 
 
 def _has_indicators(make: Callable[[], Runner]) -> bool:
@@ -148,11 +150,8 @@ def _has_indicators(make: Callable[[], Runner]) -> bool:
 
 
 def _play(subject: Subject, scene: Scene, needed: int | None = None) -> _Played:
-    return _Played(
-        scene,
-        decide(subject.on(scene), scene),
-        warmup.ready_after(subject.on(scene), scene) if needed is None else needed,
-    )
+    make = subject.on(scene)
+    return _Played(scene, decide(make, scene), warmup.ready_after(make, scene) if needed is None else needed)
 
 
 def _run(played: Sequence[_Played]) -> Verdict:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import ExitStack
 
-import msgspec
-
-from appliance.errors import StrategyError
+from appliance.research.apart import Apart, environment
 from appliance.research.decisions import Decision, Decisions, difference
 from appliance.research.scenes import Scene
 from appliance.research.subject import Subject
@@ -20,7 +17,6 @@ CHECK = "determinism"
 HINT = "iterate sorted(...) instead of a set, use self.rng for chance and self.now for the time"
 SEEDS_TRIED = 8
 _ORDER = "import sys; print(*set(sys.argv[1:]))"
-_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 def deterministic(
@@ -39,14 +35,10 @@ def deterministic(
 def run_elsewhere(subject: Subject, scene: Scene, seconds: float) -> list[tuple[str, list[Decision]]]:
     """The decisions of two processes with different hash seeds. Raises StrategyError when one does not end in time or
     ends without an answer."""
-    work = msgspec.json.encode((subject, scene))
-    runs = [(f"hash seed {seed}", _spawn(seed)) for seed in hash_seeds(_texts(subject))]
-    try:
-        return [(name, _answer(child, work, seconds)) for name, child in runs]
-    finally:
-        for _, child in runs:
-            child.kill()
-            child.wait()
+    seeds = hash_seeds(_texts(subject))
+    with ExitStack() as children:
+        runs = [(seed, children.enter_context(Apart("decide", (subject, scene), seed))) for seed in seeds]
+        return [(f"hash seed {seed}", run.answer(list[Decision], seconds)) for seed, run in runs]
 
 
 def hash_seeds(texts: Sequence[str]) -> tuple[int, int]:
@@ -58,37 +50,8 @@ def hash_seeds(texts: Sequence[str]) -> tuple[int, int]:
 
 def _order(seed: int, texts: Sequence[str]) -> bytes:
     command = [sys.executable, "-S", "-c", _ORDER, *texts]
-    return subprocess.run(command, env=_environment(seed), capture_output=True, check=False).stdout
+    return subprocess.run(command, env=environment(seed), capture_output=True, check=False).stdout
 
 
 def _texts(subject: Subject) -> tuple[str, ...]:
     return subject().symbols
-
-
-def _spawn(seed: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "appliance.research.child"], env=_environment(seed),
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-
-
-def _environment(seed: int) -> dict[str, str]:
-    path = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH", ""))))
-    return {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": path}
-
-
-def _answer(child: subprocess.Popen[bytes], work: bytes, seconds: float) -> list[Decision]:
-    try:
-        out, err = child.communicate(work, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        raise StrategyError(
-            f"it does not come to an end: no answer within {seconds:g} s",
-            hint="look for a loop without an end, or for work that grows with every bar",
-        ) from None
-    if child.returncode:
-        last = err.decode(errors="replace").strip().splitlines()[-1:]
-        raise StrategyError(
-            f"it ends its process, code {child.returncode}: {''.join(last) or 'without a word'}",
-            hint="run it with `appliance backtest` to see where",
-        )
-    return msgspec.json.decode(out, type=list[Decision])

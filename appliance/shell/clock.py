@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from appliance.domain.market import SECOND
-from appliance.domain.messages import DATA_BOOT, Event, Now
+from appliance.domain.messages import DATA_BOOT, Event, EventType, Now
 
 STEP_BACK_MAX = SECOND
 """A wall clock that goes back by no more than this (ns) is held still; beyond it somebody set the clock."""
@@ -66,8 +66,11 @@ class DataClock:
         self._machine = machine
 
     def now(self, event: Event | None = None) -> Now:
-        """The time of the latest event, in the boot ``data``; an older event, as a duplicate is, changes nothing."""
-        if event is not None:
+        """The time of the latest event, in the boot ``data``; an older event, as a duplicate is, changes nothing.
+
+        Nor does a command: its time is that of the machine its owner sits at.
+        """
+        if event is not None and event.type is not EventType.COMMAND:
             self._time = max(self._time, event.ts)
         return Now(self._time, DATA_BOOT, self._time)
 

@@ -1,7 +1,8 @@
 """What a strategy author imports: ``from appliance.strategy import Strategy, param``."""
 
-from appliance.domain.market import Bar, Quote
-from appliance.domain.trading import Fill, Order
+from appliance.domain.market import Bar, Quote, Trade
+from appliance.domain.trading import Fill, Order, Signal
+from appliance.strategy.bars import Bars
 from appliance.strategy.base import Strategy
 from appliance.strategy.indicators import (
     ADX,
@@ -44,6 +45,7 @@ __all__ = [
     "VWAP",
     "WMA",
     "Bar",
+    "Bars",
     "Beta",
     "Bollinger",
     "Correlation",
@@ -58,10 +60,12 @@ __all__ = [
     "Quote",
     "RatioZScore",
     "SessionVWAP",
+    "Signal",
     "StDev",
     "Stochastic",
     "Strategy",
     "SuperTrend",
+    "Trade",
     "ZScore",
     "param",
 ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from appliance.core.saving import CHUNK
 from appliance.domain.market import DAY, SECOND, AlwaysOpen, Bar, Session, Sessions, timeframe_ns, timeframe_parts
 from appliance.errors import StrategyError
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 KEPT = 500
 """Bars a window keeps unless its author asks for more."""
 KEPT_MAX = 100_000
-CHUNK = 16
-"""Bars that are saved together: a new bar changes one chunk of a saved window, not all of it."""
 _FIELDS = 5
 
 

@@ -20,7 +20,7 @@ from appliance.strategy.feeding import Feeding
 from appliance.strategy.params import Param, Value, retune
 from appliance.strategy.staleness import Staleness
 
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 _NONE: Wishes = ()
 
 
@@ -35,6 +35,7 @@ class StrategyRunner:
     ) -> None:
         self.name = name
         self.symbols: tuple[str, ...] = ()
+        self.heard_bar = False
         self._class = strategy
         self._values = dict(values)
         self._sessions = sessions
@@ -114,8 +115,10 @@ class StrategyRunner:
     def bar(self, bar: Bar, now: int) -> Wishes:
         """Feed the indicators of the bar's symbol, then the author."""
         if bar.symbol not in self.symbols:
+            self.heard_bar = False
             return _NONE
         heard = self._take(bar)
+        self.heard_bar = bool(heard)
         context = self._context
         context.now = now
         try:
@@ -220,7 +223,15 @@ class StrategyRunner:
         """The author's log lines since the last call."""
         return self._context.take_lines() if self._context.lines else ()
 
+    def hears(self, hook: str) -> bool:
+        """Whether market events of this call matter to it: bars always do, the others where the author listens."""
+        return self._hears.get(f"on_{hook}", True)
+
     # -- saving -------------------------------------------------------------------------------------------------------
+
+    def check_state(self) -> None:
+        """Raises StrategyError when ``self.state`` holds what cannot be saved."""
+        plain(self._context.state)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything a restart needs. Raises StrategyError when ``self.state`` holds what cannot be saved.

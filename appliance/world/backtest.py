@@ -21,6 +21,7 @@ from appliance.core.wishes import Maker
 from appliance.domain import topics
 from appliance.domain.market import Bar, MarketEvent, Sessions, known_at, last_price
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage, Step, VenueLink, local
+from appliance.domain.operations import Command
 from appliance.domain.trading import ZERO
 
 STEPS = "feed/steps"
@@ -77,6 +78,10 @@ class Backtest:
         """Let market events happen; they come in delivery order, by ``known_at``. Raises what a strategy raises."""
         for time, group in groupby(events, known_at):
             self._timestamp(time, tuple(group))
+
+    def tell(self, command: Command) -> None:
+        """Let the owner command something after all that has happened so far, as he does with a running box."""
+        self._deliver(local(command), (self.host,))
 
     def _timestamp(self, time: int, events: tuple[MarketEvent, ...]) -> None:
         deadline = self.host.deadline()

@@ -14,6 +14,7 @@ from appliance.domain.messages import Event, EventType
 from appliance.domain.operations import CommandResult, Latch, LatchState
 from appliance.domain.orders import OrderStatus, is_terminal
 from appliance.domain.trading import ZERO, Order
+from appliance.world.exposure import Exposure
 
 if TYPE_CHECKING:
     from appliance.world.simulation import World
@@ -30,6 +31,7 @@ class Checkers:
         self._generation = 0
         self._answered: dict[str, None] = {}
         self.violations: list[str] = []
+        self._exposure = Exposure(world.venue, self._found)
 
     def _found(self, text: str) -> None:
         if len(self.violations) < 20:
@@ -108,6 +110,7 @@ class Checkers:
         self._fills(gateway)
         self._positions(gateway)
         self._exits_only_reduce()
+        self._exposure.final(gateway, self._outputs("guard", "guard/decisions"))
         self._settled(gateway)
         self._streams()
         self._no_false_alarm()

@@ -28,7 +28,7 @@ from appliance.world.checkers import Checkers
 from appliance.world.faults import MILLI, SECOND, Faults
 from appliance.world.node import Node, WorldClock
 from appliance.world.scheduler import Scheduler
-from appliance.world.trader import WorldTrader
+from appliance.world.trader import ENOUGH, WorldTrader
 from appliance.world.venue import SimulatedVenue
 
 START = 1_700_000_000 * SECOND
@@ -94,10 +94,9 @@ class World:
         return made
 
     def _host(self, host: str, symbol: str, salt: int) -> Callable[[Writers], Core]:
-        def trader() -> WorldTrader:
-            return WorldTrader(host, symbol, salt)
-
-        return lambda writers: HostCore(f"host@{host}", writers, (Made(host, trader),), VALID)
+        enough = ENOUGH[self.seed % len(ENOUGH)]
+        maker = Made(host, lambda: WorldTrader(host, symbol, salt, enough))
+        return lambda writers: HostCore(f"host@{host}", writers, (maker,), VALID)
 
     def _node(self, name: str, build: Callable[[Writers], Core]) -> Node:
         reads = topics.streams_read_by(name, HOSTS)

@@ -53,7 +53,8 @@ class _Market(MarketSimulator):
 class SimulatedVenue:
     """``strays`` are strategy/symbol pairs of which an order was so late that it may have been given up.
 
-    Takes what the gateway asks; ``deliver`` brings answers to whoever is the gateway by then."""
+    Takes what the gateway asks; ``deliver`` brings answers to whoever is the gateway by then; ``watch`` is called
+    whenever the books have changed."""
 
     def __init__(self, scheduler: Scheduler, faults: Faults, random: Random, deliver: Callable[[Event], None]) -> None:
         self._scheduler = scheduler
@@ -66,6 +67,7 @@ class SimulatedVenue:
         self.strays: dict[str, str] = {}
         self._arrivals: dict[str, int] = {}
         self.up = False
+        self.watch: Callable[[], None] = lambda: None
 
     def _now(self) -> Now:
         return Now(self._scheduler.time, "venue", self._scheduler.time)
@@ -106,6 +108,7 @@ class SimulatedVenue:
         if event.type is EventType.VENUE_SUBMIT:
             event = self._placed(event)
         answers = self.market.handle(event, self._now())
+        self.watch()
         if silent:
             return
         if event.type is not EventType.VENUE_LOOK and self._random.random() < self._faults.answer_lost:
@@ -133,6 +136,7 @@ class SimulatedVenue:
         for happened in events:
             self.market._out = []
             self.market.market((happened,), self._now())
+            self.watch()
             for hint in self.market._out:
                 self._hint(hint)
 

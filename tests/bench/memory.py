@@ -65,7 +65,7 @@ def _spec(symbols: int) -> RunSpec:
     folder = box.ROOT / "strategies"
     strategies = tuple(
         StrategySpec(file, str(folder / f"{file}.py"), params={"symbol": names[at % symbols]})
-        for at, file in enumerate(("sma_cross", "mean_reversion"))
+        for at, file in enumerate(("sma_cross", "bollinger"))
     )
     return RunSpec("bench", strategies, Decimal(100_000), symbols=market, timeframe="1m")
 

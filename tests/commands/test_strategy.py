@@ -6,14 +6,18 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from textwrap import dedent
+from typing import Any, ClassVar
 
 import pytest
 
 from appliance import cli
 from appliance.commands import going_live, steering
 from appliance.commands.strategy import strategy as group
-from appliance.domain.operations import Command, CommandResult, Verb
+from appliance.domain import wire
+from appliance.domain.messages import local
+from appliance.domain.operations import Command, CommandResult, Heartbeat, ProcessState, Progress, Verb
+from appliance.domain.performance import PerformanceReport
 from appliance.errors import StrategyError
 from appliance.research.checks import CHECKS
 from appliance.runs import RunSpec, StrategySpec, write_spec
@@ -192,7 +196,7 @@ def test_the_host_of_the_strategy_is_asked_and_its_answer_printed(
     said = appliance("strategy", *args, "--state", state)
     assert said.code == 0
     assert said.out == "host@trend: trend is what you want\n"
-    assert f"{verb.value} trend: pending, asking host@trend" in said.err
+    assert f"{verb.value.removesuffix('-strategy')} trend: pending, asking host@trend" in said.err
     sent = asked.commands[0]
     assert (sent["verb"], sent["target"], sent["strategy"]) == (verb, "host@trend", "trend")
     assert fields.items() <= sent.items()
@@ -247,14 +251,39 @@ def test_where_nothing_was_started_it_is_said_how_to_start_it(appliance: Applian
 
 
 def test_a_command_for_a_strategy_has_all_it_needs_on_the_wire() -> None:
-    from appliance.domain import wire
-    from appliance.domain.messages import local
-
     made = Command("1", Verb.RELOAD_STRATEGY, "cli", 5, strategy="trend", source="x = 1", params={"fast": "3"})
     assert wire.decode(wire.encode(local(made, 1, "command"))).body == made
 
 
-def test_names_are_completed_from_the_box_that_runs(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Heard(Asked):
+    """A window that hears a host's heartbeat and its strategy's figures, and nothing of the other host."""
+
+    events: Any = None
+    beats: ClassVar = {"host@trend": Heartbeat("host@trend", ProcessState.READY, 1, "i", "b", 1, Progress("x", {}, {}))}
+
+    def until(self, done: Any, seconds: float) -> bool:
+        report = PerformanceReport(
+            "trend", 1, Decimal(50_000), Decimal(49_000), Decimal("50012.5"), Decimal("12.5"), Decimal(0), Decimal(1),
+            positions={"SPY": Decimal(10), "QQQ": Decimal(0)}, state="paused", params={"fast": "7"},
+        )  # fmt: skip
+        self.events(local(report, 1, "view/strategy/trend"))
+        return bool(done())
+
+
+def test_the_list_shows_what_each_strategy_makes_and_says_where_nothing_is_heard(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch, state: Path
+) -> None:
+    monkeypatch.setattr(steering, "Window", Heard)
+    trend, other = appliance("strategy", "list", "--state", state, "--json").json["strategies"]
+    assert (trend["process"], trend["state"], trend["equity"]) == ("ready", "paused", "50012.5")
+    assert (trend["positions"], trend["params"]) == ({"SPY": "10"}, {"fast": "7"})
+    assert (other["host"], other["process"], other["equity"]) == ("host@group", "not heard", None)
+    lines = appliance("strategy", "list", "--state", state).out.splitlines()
+    assert lines[1].split() == ["trend", "host@trend", "ready", "paused", "50,012.50", "12.50", "SPY", "10", "fast=7"]
+    assert lines[2].split() == ["other", "host@group", "not", "heard", "?", "?", "?", "none"]
+
+
+def test_names_are_completed_from_the_box_that_runs(state: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "appliance"], check=False, capture_output=True, text=True,
         env={"_APPLIANCE_COMPLETE": "bash_complete", "COMP_WORDS": f"appliance strategy pause --state {state} tr",
@@ -268,6 +297,14 @@ def test_the_readme_names_every_command() -> None:
     missing = [name for name in cli.COMMANDS if f"| `{name}" not in table]
     assert missing == []
     assert [name for name in group.commands if f"`strategy {name}" not in table and f"`{name}`" not in table] == []
+
+
+def test_the_first_strategy_of_the_readme_passes_every_check(appliance: Appliance, tmp_path: Path) -> None:
+    block = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    file = tmp_path / "breakout.py"
+    file.write_text(dedent(block))
+    said = appliance("strategy", "check", file)
+    assert said.out.endswith("7 passed, 0 failed, 0 skipped\n")
 
 
 # --- before going live -----------------------------------------------------------------------------------------------
@@ -291,7 +328,7 @@ def test_before_going_live_what_deceives_itself_is_refused_and_the_rest_runs(
     run = run_of(Path(SMA), PLANTED / "state_not_saved.py")
     left = going_live.sound(run, paths, told.append, refused.append)
     assert [one.name for one in left.strategies] == ["sma_cross"]
-    assert told == ["checking sma_cross …", "checking state_not_saved …"]
+    assert told == ["checked sma_cross", "checked state_not_saved"]
     assert len(refused) == 1
     assert "state_not_saved" in refused[0]
     assert "state: what it remembers is lost at a restart" in refused[0]
@@ -309,10 +346,10 @@ def test_what_has_passed_is_not_checked_again_until_it_changes(paths: StatePaths
     file = strategy(tmp_path / "mine.py", "self.target(bar.symbol, quantity=round(bar.close))")
     for _ in range(2):
         going_live.sound(run_of(file), paths, told.append, told.append)
-    assert told == ["checking mine …"]
+    assert told == ["checked mine"]
     file.write_text(file.read_text() + "\n")
     going_live.sound(run_of(file), paths, told.append, told.append)
-    assert told == ["checking mine …"] * 2
+    assert told == ["checked mine"] * 2
 
 
 def test_what_does_not_load_is_left_to_its_host(paths: StatePaths, tmp_path: Path) -> None:
@@ -321,7 +358,9 @@ def test_what_does_not_load_is_left_to_its_host(paths: StatePaths, tmp_path: Pat
 
 
 def test_up_refuses_to_trade_live_what_deceives_itself(appliance: Appliance, tmp_path: Path) -> None:
-    said = appliance("up", "--strategy", PLANTED / "state_not_saved.py", "--state", tmp_path / "live")
+    said = appliance(
+        "up", "--strategy", PLANTED / "state_not_saved.py", "--param", "symbol=ALFA", "--state", tmp_path / "live"
+    )
     assert said.code == 4
     assert "refused: state_not_saved" in said.err
     assert "`appliance up --no-check` trades it all the same" in said.err

@@ -13,7 +13,7 @@ from appliance.domain.messages import VenueAsk, VenueLink, VenueLook, VenueSubmi
 from appliance.domain.operations import CommandResult, Latch, Verb, Wakeup
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import Account, Fill, Order, OrderType, Position, Side, TimeInForce, Trail
-from tests.core.make import again, approved, command, intent, report, snapshot, status, told
+from tests.core.make import again, approved, cancel, command, intent, report, snapshot, status, told
 from tests.core.test_gateway import ENTRY, EXIT, IBKR, STOP, cancels, core_of, gateway, linked, restarted, submits
 from tests.playbook import Playbook
 
@@ -155,14 +155,16 @@ def test_an_exit_goes_when_both_have_ended() -> None:
         play >> report(STOP, "cancel") << status("canceled", id=STOP) << status("sending") << submits(EXIT.id, 100)
 
 
-def test_what_a_partial_exit_leaves_is_protected_by_a_new_group() -> None:
+def test_what_a_partial_exit_leaves_is_protected_by_a_new_group_as_soon_as_it_is_sent() -> None:
     part = replace(EXIT, quantity=D(40))
     with bracketed(linked()) as play:
-        play >> approved(part) >> report(STOP, "cancel") >> report(PROFIT, "cancel") << ...
-        stop, profit = f"{part.id}-s40", f"{part.id}-t40"
-        followed(play >> told(part.id, 40, Side.SELL))
+        play >> approved(part) >> report(STOP, "cancel") << ... >> report(PROFIT, "cancel") << Order
+        play << status("sending", id=part.id) << submits(part.id, 40)
+        stop, profit = f"{part.id}-s0", f"{part.id}-t0"
         play << status("sending", id=stop, oco=stop, stop_price=D(90)) << submits(stop, 60)
         play << status("sending", id=profit, oco=stop, limit_price=D(120)) << submits(profit, 60)
+        followed(play >> told(part.id, 40, Side.SELL))
+        assert covered(play) == -60
 
 
 def test_a_group_beside_an_exit_that_turns_up_after_all_must_go() -> None:
@@ -173,11 +175,14 @@ def test_a_group_beside_an_exit_that_turns_up_after_all_must_go() -> None:
         play.later(2) >> report(EXIT.id, "absent") << status("not_placed", id=EXIT.id) << ...
         assert covered(play) == -100
         anew = [order.id for order in core_of(play).ledger.protective("trend", "SPY")]
-        followed(play >> told(EXIT.id, 40, Side.SELL), Latch, Latch, *(cancels(order_id) for order_id in anew))
+        gone = (cancels(order_id) for order_id in (EXIT.id, *anew))
+        followed(play >> told(EXIT.id, 40, Side.SELL), Latch, Latch, *gone)
         for order_id in anew:
             play >> report(order_id, "cancel") << status("canceled", id=order_id)
         left = core_of(play).ledger.working_exits("SPY", -1)
         assert (left, covered(play), core_of(play).ledger.holding("trend", "SPY")) == (60, 0, 60)
+        play >> report(EXIT.id, "cancel", filled=D(40)) << status("canceled", id=EXIT.id) << ...
+        assert covered(play) == -60
 
 
 def limit_exit(quantity: int = 100, **given: Any) -> Any:
@@ -256,6 +261,33 @@ def test_an_entry_against_one_that_works_in_the_other_direction_is_denied() -> N
         play >> approved(replace(short, id="mean-1-1", strategy="mean")) << status("sending") << VenueSubmit
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_an_entry_after_the_cancel_of_an_opposed_one_goes_whether_or_not_that_has_ended_yet(early: bool) -> None:
+    rests, short = intent(type=OrderType.LIMIT, limit_price=D(90)), intent(id="trend-1-4", side=Side.SELL)
+    gone = report(rests.id, "cancel")
+    with linked() as play:
+        play >> approved(rests) >> report(rests.id, "accept") >> cancel(rests.id) << ...
+        play >> (gone if early else approved(short)) << Order
+        play >> (approved(short) if early else gone) << ...
+        assert status_of(play, short.id) is OrderStatus.SENDING
+
+
+def test_an_entry_that_waits_for_an_opposed_one_to_end_is_denied_when_that_fills() -> None:
+    rests, short = intent(type=OrderType.LIMIT, limit_price=D(90)), intent(id="trend-1-4", side=Side.SELL)
+    with linked() as play:
+        play >> approved(rests) >> report(rests.id, "accept") >> cancel(rests.id) >> approved(short) << ...
+        play >> told(rests.id, 100)
+        followed(play, status("denied", id=short.id, code="EXIT_FIRST"))
+
+
+def test_of_two_entries_that_would_wait_for_the_same_exit_the_opposed_one_is_denied() -> None:
+    with bracketed(linked()) as play:
+        play >> approved(EXIT) << ...
+        play >> approved(intent(id="trend-1-4", side=Side.SELL)) << status("waiting", id="trend-1-4")
+        again_long = intent(id="trend-1-5", type=OrderType.STOP, stop_price=D(130))
+        play >> approved(again_long) << status("denied", id="trend-1-5", code="OPPOSED")
+
+
 def test_a_flip_is_not_begun_before_an_exit_that_rests() -> None:
     with bracketed(linked()) as play:
         play >> approved(limit_exit()) >> report(STOP, "cancel") >> report(PROFIT, "cancel") << ...
@@ -297,7 +329,6 @@ def test_where_a_trailing_stop_stood_is_where_the_next_one_begins() -> None:
     with bracketed(linked(), stop=None, take_profit=None, trailing=FIVE) as play:
         play >> approved(part) << status("waiting") << cancels(STOP)
         play >> report(STOP, "cancel", stop=D(104)) << status("canceled", stop_price=D(104)) << Order << VenueSubmit
-        followed(play >> told(part.id, 40, Side.SELL))
         play << status("sending", type=OrderType.TRAILING_STOP, stop_price=D(104), trail=FIVE) << VenueSubmit
 
 

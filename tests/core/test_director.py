@@ -136,17 +136,17 @@ def standing(state: str) -> Playbook:
         ("paused", PAUSE, False, "trend is paused: only a running", "paused"),
         ("paused", RESUME, True, "trend is running", "running"),
         ("paused", STOP, True, "is stopped", "stopped"),
-        ("paused", RELOAD, True, "it is paused, so resume it", "paused"),
+        ("paused", RELOAD, True, "it is paused as before: `appliance strategy resume trend`", "paused"),
         ("paused", SET, True, "trend: live = 5", "paused"),
         ("failed", PAUSE, False, "trend is failed: only a running", "failed"),
         ("failed", RESUME, True, "trend is running", "running"),
         ("failed", STOP, True, "is stopped", "stopped"),
-        ("failed", RELOAD, True, "it is failed, so resume it", "failed"),
+        ("failed", RELOAD, True, "it is failed as before: `appliance strategy resume trend`", "failed"),
         ("failed", SET, False, "its parameters come with a reload", "failed"),
         ("stopped", PAUSE, False, "trend is stopped: only a running", "stopped"),
         ("stopped", RESUME, True, "trend is running; bars that came meanwhile", "running"),
         ("stopped", STOP, False, "trend is stopped", "stopped"),
-        ("stopped", RELOAD, True, "it is stopped, so resume it", "stopped"),
+        ("stopped", RELOAD, True, "it is stopped as before: `appliance strategy resume trend`", "stopped"),
         ("stopped", SET, False, "its parameters come with a reload", "stopped"),
     ],
 )
@@ -366,7 +366,7 @@ def test_a_broken_new_version_changes_nothing_but_a_notice(how: str, cut: int | 
     )
     assert [one for one in bodies if notice("RELOAD_trend", True)(one)]
     assert play.core.roster.state("trend") is StrategyState.RUNNING  # type: ignore[attr-defined]
-    assert play.core.roster.code_of("trend").source == "v1"  # type: ignore[attr-defined]
+    assert "trend" not in play.core.roster.code, "its file is in force"  # type: ignore[attr-defined]
 
 
 def same_causes(expected: list[Any], found: list[Any]) -> list[Any]:
@@ -410,7 +410,7 @@ def test_a_second_reload_before_the_first_bar_goes_back_to_what_was_proven() -> 
     with live(versions()) as play:
         play >> asks(RELOAD, "c1", source="v2") >> asks(RELOAD, "c2", source="broken") << ...
         play >> closes(play, 7) << (lambda said: said.quantity == 1) << Intent << notice("RELOAD_trend", True)
-        assert play.core.roster.code_of("trend").source == "v1"  # type: ignore[attr-defined]
+        assert "trend" not in play.core.roster.code, "its file is in force"  # type: ignore[attr-defined]
 
 
 def test_many_calls_survived_are_as_good_as_a_bar() -> None:

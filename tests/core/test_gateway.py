@@ -317,7 +317,8 @@ def test_a_snapshot_that_shows_a_burnt_order_open_adopts_it_and_blocks() -> None
         play >> report(ENTRY.id, "absent")
         play.later(2) >> report(ENTRY.id, "absent") << status("not_placed")
         play.later(30) >> Wakeup() << VenueLook
-        play >> snapshot(2, open=(ENTRY.id,)) << status("accepted") << blocked << "view/latch"
+        play >> snapshot(2, open=(ENTRY.id,)) << status("accepted") << blocked << "view/latch" << cancels(ENTRY.id)
+        play << cancels(ENTRY.id)  # it is open and must go
 
 
 def test_an_accepted_order_the_venue_no_longer_knows_blocks_its_symbol() -> None:
@@ -500,9 +501,10 @@ def test_what_a_partial_exit_leaves_is_protected_again() -> None:
     with linked() as play:
         entered(play, stop="90")
         part = replace(EXIT, quantity=D(40))
-        play >> approved(part) >> report(STOP, "cancel") << ...
+        play >> approved(part) >> report(STOP, "cancel") << status("waiting") << cancels(STOP) << Order
+        play << status("sending", id=part.id) << submits(part.id, 40)
+        play << status("sending", quantity=D(60), stop_price=D(90), side=Side.SELL) << submits(f"{part.id}-s0", 60)
         play >> told(part.id, 40, Side.SELL) << Fill << status("filled") << Account << Position << Account
-        play << status("sending", quantity=D(60), stop_price=D(90), side=Side.SELL) << submits(f"{part.id}-s40", 60)
 
 
 def test_a_rejected_exit_leaves_the_position_protected_again() -> None:

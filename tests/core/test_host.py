@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from appliance.core.wishes import Wish
-from appliance.domain.market import Bar
+from appliance.core.host import HostCore
+from appliance.core.wishes import Made, Wish
+from appliance.domain.market import Bar, Quote
 from appliance.domain.messages import DATA_BOOT, Stage, Step
 from appliance.domain.operations import Latch
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import Denied, Intent, Side, Signal
 from tests.core.hosting import MINUTE, D, Puppet, begin, closes, done, failed_notice, holding, host, live, puppet, wants
-from tests.core.make import again, bar, fill, intent, moment, order
+from tests.core.make import again, bar, fill, intent, moment, order, writers
 from tests.playbook import BEGIN, Playbook
 
 # --- netting --------------------------------------------------------------------------------------
@@ -85,6 +86,97 @@ def test_what_a_strategy_raises_costs_it_this_call_and_nobody_else() -> None:
     play >> closes(play, 8)
     assert [said.strategy for said in play.heard(Signal)] == ["trend", "other"]
     assert any("bad luck" in line for line in play.core.logged)  # type: ignore[attr-defined]
+
+
+def test_bars_heard_since_the_last_commit_are_not_lost_by_a_failure_and_not_acted_on_again() -> None:
+    play = live()
+    play.core.changes()
+    for close in (7, 8):
+        play >> closes(play, close)
+    play << ...
+    play >> closes(play, 13)
+    assert play.heard(Signal) == []
+    assert puppet(play).heard == ["start", "bar 7", "bar 8"]
+    assert Playbook(again(play.core, host())).core.roster._saves.load("trend")["heard"] == puppet(play).heard  # type: ignore[attr-defined]
+
+
+def test_a_strategy_that_cannot_hear_again_what_it_heard_goes_on_from_what_was_saved() -> None:
+    class Forgetful(Puppet):
+        seen: int
+
+        def start(self, now: int) -> tuple[Wish, ...]:
+            self.seen = 0
+            return super().start(now)
+
+        def bar(self, bar: Bar, now: int) -> tuple[Wish, ...]:
+            self.seen += 1  # nothing a restart would know
+            return super().bar(bar, now)
+
+    play = live(Forgetful)
+    play.core.changes()
+    play >> closes(play, 7) << ... >> closes(play, 13)
+    assert puppet(play).heard == ["start"]
+    play.core.changes()
+
+
+def test_what_is_saved_does_not_depend_on_how_often() -> None:
+    often, seldom = live(), live()
+    for play in (often, seldom):
+        for close in (7, 13, 8, 9):
+            play >> closes(play, close)
+            if play is often:
+                play.core.changes()
+    assert often.core.snapshot() == seldom.core.snapshot()
+
+
+def test_quotes_go_only_to_those_who_listen_and_a_new_runner_is_asked_again() -> None:
+    class Deaf(Puppet):
+        def hears(self, hook: str) -> bool:
+            return hook == "bar"
+
+        def quote(self, quote: Quote, now: int) -> tuple[Wish, ...]:
+            raise AssertionError
+
+    play = live(Deaf, lambda: Puppet("other"))
+    runners = play.core.roster.runners  # type: ignore[attr-defined]
+    assert (runners.hearing("SPY", "quote"), runners.hearing("SPY", "bar")) == (("other",), ("trend", "other"))
+    runners["trend"] = Puppet()
+    assert runners.hearing("SPY", "quote") == ("trend", "other")
+    runners.remove("other")
+    assert (runners.hearing("SPY", "quote"), runners.hearing("QQQ", "bar")) == (("trend",), ())
+
+
+def test_what_prices_change_is_kept_each_minute_and_goes_on_from_there_after_a_kill() -> None:
+    def funded() -> HostCore:
+        made = [Made("trend", lambda: Mild("trend"))]
+        return HostCore("host@trend", writers("host@trend"), made, allotments={"trend": D(10_000)})
+
+    def marks(core: HostCore) -> int:
+        return core.tracker.performance("trend").exposure.moments
+
+    def seconds(play: Playbook, count: int) -> None:
+        for _ in range(count):
+            play.later(1)
+            play >> bar(10.0, play.now.time - MINUTE) << ...
+            changed = play.core.changes()
+            written.extend(key for key in changed if key == "performance/trend")
+            kept.update({key: value for key, value in changed.items() if value is not None})
+
+    kept: dict[str, bytes] = {}
+    written: list[str] = []
+    first, second = funded(), funded()
+    play = Playbook(first)
+    begin(play)
+    seconds(play, 150)
+    assert len(written) in (3, 4), "at the start, and each minute"
+    second.restore(kept)
+    after = Playbook(second)
+    after.now = play.now
+    begin(after)
+    saved = marks(second)
+    assert marks(first) - 60 <= saved < marks(first)
+    seconds(after, 5)
+    assert marks(second) == saved + 4, "the last second's prices wait for the next"
 
 
 class Mild(Puppet):

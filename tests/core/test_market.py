@@ -162,6 +162,11 @@ def test_a_day_order_decided_at_the_close_lives_in_the_next_session() -> None:
         play >> later << filled("90.0", later.start)
 
 
+def test_an_order_of_the_last_bar_of_a_session_fills_at_its_close() -> None:
+    with resting(sessions=DAYS, decided=moment(30)) as play:
+        play >> NEXT << filled("101.0", NEXT.end)
+
+
 # --- the venue's answers --------------------------------------------------------------------------
 
 

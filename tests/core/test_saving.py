@@ -1,4 +1,4 @@
-"""Saves: a bar changes one small row, and what is read is what was written."""
+"""What strategies save: only what changed is written, and what is read is what was kept."""
 
 from __future__ import annotations
 
@@ -8,80 +8,84 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.core.base import Core
-from appliance.core.saving import Saves
-from appliance.strategy.bars import CHUNK, BarWindow
-from tests.core.make import bar, writers
-from tests.playbook import BEGIN, SECOND
+from appliance.core.saving import CHUNK, Saves
+from tests.core.make import writers
 
 
-def fresh() -> tuple[Core, Saves]:
-    core = Core("host@trend", writers("host@trend"))
-    return core, Saves(core)
+class Keeper(Core):
+    """The least core that saves."""
+
+    def __init__(self) -> None:
+        super().__init__("host@trend", writers("host@trend"))
+        self.saves = Saves(self)
 
 
-def snapshot(*windows: BarWindow, **more: Any) -> dict[str, Any]:
-    return {"state": {}, "windows": {f"SPY/{n}": window.snapshot() for n, window in enumerate(windows)}, **more}
+def again(keeper: Keeper) -> Keeper:
+    """The same after a restart."""
+    other = Keeper()
+    other.restore(keeper.snapshot())
+    return other
 
 
-def filled(window: BarWindow, count: int, begin: int = 0) -> BarWindow:
-    for number in range(begin, begin + count):
-        window.append(bar(float(number), BEGIN + number * 60 * SECOND))
-    return window
+def snapshot(bars: int, limit: int) -> dict[str, Any]:
+    """A strategy that keeps the last ``limit`` bars in whole chunks, and as many values of an indicator."""
+    first = max(0, bars - limit)
+    rows = [[at, float(at)] for at in range(bars)]
+    chunks = {str(at): rows[at * CHUNK : (at + 1) * CHUNK] for at in range(first // CHUNK, -(-bars // CHUNK))}
+    low, high = -(-first // CHUNK), bars // CHUNK
+    window = {
+        "taken": bars, "head": list(range(first, low * CHUNK)), "tail": list(range(high * CHUNK, bars)),
+        "chunks": {str(at): list(range(at * CHUNK, (at + 1) * CHUNK)) for at in range(low, high)},
+    }  # fmt: skip
+    indicators = [["sma(SPY, 100)", {"value": 1.0, "window": window}], ["ema(SPY, 3)", {"value": 2.0}]]
+    return {"state": {"bars": bars}, "windows": {"SPY/": {"count": bars, "chunks": chunks}}, "indicators": indicators}
 
 
-def test_a_bar_writes_the_small_row_and_one_chunk() -> None:
-    core, saves = fresh()
-    window = filled(BarWindow(100 * CHUNK), 90 * CHUNK + 3)
-    saves.keep("trend", snapshot(window))
-    core.changes()
-    saves.keep("trend", snapshot(filled(window, 1, 90 * CHUNK + 3)))
-    changed = core.changes()
-    assert sorted(changed) == ["chunk/trend/SPY/0/90", "strategy/trend"]
-    assert sum(len(row or b"") for row in changed.values()) < 2_500
-
-
-def test_nothing_changed_writes_nothing_also_after_a_restart() -> None:
-    core, saves = fresh()
-    window = filled(BarWindow(50), 40)
-    saves.keep("trend", snapshot(window))
-    other, again = fresh()
-    other.restore(core.snapshot())
-    one = BarWindow(50)
-    one.restore(again.load("trend")["windows"]["SPY/0"])
-    again.keep("trend", snapshot(one))
-    assert other.changes() == {}
-
-
-@given(counts=st.lists(st.integers(0, 3 * CHUNK), min_size=1, max_size=6), limit=st.integers(1, 3 * CHUNK))
 @settings(max_examples=60, deadline=None)
-def test_what_is_loaded_is_what_was_kept_and_chunks_that_fell_out_are_gone(counts: list[int], limit: int) -> None:
-    core, saves = fresh()
-    window, total = BarWindow(limit), 0
-    for count in counts:
-        filled(window, count, total)
-        total += count
-        kept = snapshot(window)
-        saves.keep("trend", kept)
-        other, again = fresh()
-        other.restore(core.snapshot())
-        assert again.load("trend") == kept
-        rows = [key for key in core.snapshot() if key.startswith("chunk/")]
-        assert rows == [f"chunk/trend/SPY/0/{number}" for number in kept["windows"]["SPY/0"]["chunks"]]
+@given(steps=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=12))
+def test_what_is_loaded_is_what_was_kept_also_after_restarts(steps: list[tuple[int, bool]]) -> None:
+    keeper, bars = Keeper(), 0
+    for more, restarted in steps:
+        bars += more
+        keeper.saves.keep("trend", snapshot(bars, 100))
+        keeper = again(keeper) if restarted else keeper
+        assert keeper.saves.load("trend") == snapshot(bars, 100)
 
 
-def test_a_window_that_a_new_version_does_not_have_leaves_no_rows() -> None:
-    core, saves = fresh()
-    saves.keep("trend", snapshot(filled(BarWindow(50), 40), filled(BarWindow(20), 20)))
-    saves.keep("trend", snapshot(filled(BarWindow(50), 40)))
-    assert not [key for key in core.snapshot() if "SPY/1" in key]
-    saves.keep("trend", {"state": {}})
-    assert sorted(core.snapshot()) == ["strategy/trend"]
+@settings(max_examples=40, deadline=None)
+@given(stops=st.lists(st.integers(1, 50), min_size=1, max_size=8))
+def test_the_rows_depend_on_the_last_snapshot_alone(stops: list[int]) -> None:
+    keeper, once, bars = Keeper(), Keeper(), 0
+    for more in stops:
+        bars += more
+        keeper.saves.keep("trend", snapshot(bars, 100))
+    once.saves.keep("trend", snapshot(bars, 100))
+    assert keeper.snapshot() == once.snapshot()
 
 
-def test_a_dropped_save_leaves_nothing() -> None:
-    core, saves = fresh()
-    saves.keep("trend", snapshot(filled(BarWindow(50), 40)))
-    saves.drop("trend")
-    assert core.snapshot() == {}
-    assert "trend" not in saves
-    assert saves.load("trend") == {}
+def test_a_new_bar_writes_one_row_and_with_every_sixteenth_the_chunks_that_are_full_or_gone() -> None:
+    keeper, written = Keeper(), []
+    keeper.saves.keep("trend", snapshot(1_000, 400))
+    keeper.changes()
+    for bars in range(1_001, 1_001 + 4 * CHUNK):
+        keeper.saves.keep("trend", snapshot(bars, 400))
+        written.append(len(keeper.changes()))
+    assert min(written) == 1
+    assert sum(written) == 4 * CHUNK + 4 * 2 * 2
+    assert len(keeper.snapshot()) <= 1 + 2 * (400 // CHUNK)
+
+
+def test_windows_that_are_no_longer_made_leave_nothing_behind() -> None:
+    keeper = Keeper()
+    keeper.saves.keep("trend", snapshot(500, 400))
+    keeper = again(keeper)
+    keeper.saves.keep("trend", {"state": {}})
+    assert list(keeper.snapshot()) == ["strategy/trend"]
+
+
+def test_one_strategy_does_not_touch_the_chunks_of_another() -> None:
+    keeper = Keeper()
+    for name in ("trend", "tren"):
+        keeper.saves.keep(name, snapshot(300, 100))
+    keeper.saves.keep("tren", {"state": {}})
+    assert keeper.saves.load("trend") == snapshot(300, 100)

@@ -9,10 +9,11 @@ import pytest
 
 from appliance.core.commission import Commission
 from appliance.core.feed import FeedCore
-from appliance.core.host import GRACE, PATIENCE, HostCore
+from appliance.core.host import HostCore
 from appliance.core.limits import LimitValues, rules
 from appliance.core.lockstep import Barrier
 from appliance.core.streams import Writers
+from appliance.core.timing import GRACE, PATIENCE
 from appliance.domain import topics
 from appliance.domain.market import MINUTE, Bar
 from appliance.domain.messages import DATA_BOOT, Event, Now, Offer, Settled, Stage, local

@@ -37,7 +37,7 @@ def test_the_processes_write_the_orders_of_the_backtest(box: Box, walk: tuple[st
     assert done.err == ""
 
 
-@pytest.mark.parametrize("strategy", ["sma_cross.py", "mean_reversion.py"])
+@pytest.mark.parametrize("strategy", ["sma_cross.py", "bollinger.py"])
 def test_a_recorded_day_gives_the_orders_of_the_backtest(box: Box, real_data: Path, strategy: str) -> None:
     day = ("--bar-stamp", "start", "--symbols", "SPY", "--start", "2013-10-07", "--end", "2013-10-07")
     data = ("--data", real_data / "equity_1min_bars.csv.gz", *day)
@@ -50,10 +50,58 @@ def test_a_recorded_day_gives_the_orders_of_the_backtest(box: Box, real_data: Pa
     assert box.orders.read_bytes() == wanted.read_bytes()
 
 
+EVERY_WAY = """
+from appliance.strategy import Strategy
+
+class EveryWay(Strategy):
+    symbols = ("SPY",)
+
+    def on_start(self):
+        self.state["n"] = 0
+
+    def on_bar(self, bar):
+        self.state["n"] += 1
+        n, price = self.state["n"], bar.close
+        way = n % 24
+        if way == 1:
+            self.target("SPY", quantity=100, stop_loss=price * 0.998, take_profit=price * 1.002)
+        elif way == 6:
+            self.target("SPY", quantity=150, trailing="0.2%", take_profit=price * 1.003)
+        elif way == 9:
+            self.target("SPY", quantity=60, limit=price * 1.001)
+        elif way == 13:
+            self.target("SPY", quantity=0)
+        elif way == 15:
+            self.sell("SPY", 50, stop=price * 0.9995, time_in_force="gtc", stop_loss=price * 1.002)
+        elif way == 18:
+            self.cancel(symbol="SPY")
+            self.buy("SPY", 20, trail=0.05)
+        elif way == 21:
+            self.target("SPY", quantity=-40, limit=price, trailing=0.2)
+"""
+
+
+def test_brackets_trailing_stops_resting_orders_and_cancels_give_the_orders_of_the_backtest(
+    box: Box, walk: tuple[str, ...]
+) -> None:
+    strategy = box.folder / "every_way.py"
+    strategy.write_text(EVERY_WAY)
+    done = box.finish(*walk, "--strategy", strategy, *MAX)
+    assert done.code == 0, done
+    wanted = box.folder / "backtest.jsonl"
+    there = appliance("backtest", strategy, *walk, "--orders-out", wanted)
+    assert there.code == 0, there
+    rows = orders_of(box.orders)
+    assert box.orders.read_bytes() == wanted.read_bytes()
+    assert {"market", "limit", "stop", "trailing_stop"} == {row["type"] for row in rows}
+    assert {"filled", "canceled"} <= {row["status"] for row in rows}
+    assert done.json["orders"] > len([row for row in rows if row["status"] != "denied"])  # those that protect
+
+
 def test_two_strategies_in_processes_of_their_own_decide_as_they_do_side_by_side(box: Box) -> None:
     data = random_walk(box.folder / "two.csv", 150, ("AIG", "SPY"))
     other = box.folder / "dip.py"
-    other.write_text((STRATEGIES / "mean_reversion.py").read_text().replace('"SPY"', '"AIG"'))
+    other.write_text((STRATEGIES / "bollinger.py").read_text().replace('"SPY"', '"AIG"'))
     done = box.finish("--data", data, "--session", "all", "--symbols", "AIG,SPY", *SMA, "--strategy", other, *MAX)
     assert done.code == 0, done
     rows = orders_of(box.orders, ids=False)

@@ -406,7 +406,7 @@ def test_a_new_version_takes_over_by_name_and_the_rest_begins_anew() -> None:
     [
         (lambda self, state: {"x": {1, 2}}, "cannot be saved"),
         (lambda self, state: state["y"], "y"),
-        (lambda self, s: 5, ""),
+        (lambda self, state: 5, "int"),
     ],
 )
 def test_a_state_that_does_not_migrate_is_told(migrate: Any, words: str) -> None:

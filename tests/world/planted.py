@@ -116,7 +116,7 @@ BUGS = (
     Bug(
         "stop doubled with the resting one",
         "core/plans.py",
-        "        if not stops:\n            self._go(order, now, cause, new=True)\n            return\n",
+        "        if not before:\n            self._go(order, now, cause, new=True)\n            return\n",
         "        self._go(order, now, cause, new=True)\n        return\n",
     ),
     Bug(
@@ -142,6 +142,55 @@ BUGS = (
         "core/streams.py",
         "        if self.head.last > self.cursor and not self.held:\n            return True\n",
         "",
+    ),
+    Bug(
+        "what one of a group fills the other keeps",
+        "core/market.py",
+        "            self._lessen(order, quantity, now)\n",
+        "            pass\n",
+    ),
+    Bug(
+        "take-profit counted beside its stop",
+        "core/ledger.py",
+        "            group = order.oco or order.id\n",
+        "            group = order.id\n",
+    ),
+    Bug(
+        "exit does not wait for the take-profit",
+        "core/plans.py",
+        "        return [*self._ledger.protective(order.intent.strategy, order.symbol), *resting]\n",
+        "        stops = self._ledger.protective(order.intent.strategy, order.symbol)\n"
+        "        return [*(stop for stop in stops if stop.type is not OrderType.LIMIT), *resting]\n",
+    ),
+    Bug(
+        "take-profit placed outside its group",
+        "core/gateway.py",
+        "            profit = replace(order, id=profit_id, type=OrderType.LIMIT",
+        "            profit = replace(order, oco='', id=profit_id, type=OrderType.LIMIT",
+    ),
+    Bug(
+        "trailing stop loosened",
+        "core/matching.py",
+        "    return min(stop, new) if side is Side.BUY else max(stop, new)\n",
+        "    return new\n",
+    ),
+    Bug(
+        "cancel of a strategy asked for once",
+        "core/gateway.py",
+        "        self.plans.forgo(order)\n        self.reconciler.unwant(order, now)\n",
+        "        self.cancel(order, now)\n",
+    ),
+    Bug(
+        "stop that was never there not placed anew",
+        "core/plans.py",
+        "            if self._lost(order):\n",
+        "            if False:\n",
+    ),
+    Bug(
+        "resting exit ends and the stop stays away",
+        "core/plans.py",
+        "        elif order.intent.exit:\n            self._protect_rest(order, now)\n            self._release",
+        "        elif order.intent.exit:\n            self._release",
     ),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from math import fsum, nan
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from appliance.domain.market import Bar
 from appliance.strategy.indicators.base import Indicator, Line
 from appliance.strategy.indicators.units import SCALE, UNITS
+from appliance.strategy.indicators.windows import loaded, saved, sliding
 
 if TYPE_CHECKING:
     from appliance.strategy.indicators.arrays import Columns, Floats
@@ -23,7 +23,7 @@ class SMA(Indicator):
     def __init__(self, symbol: str, period: int, *, timeframe: str = "") -> None:
         super().__init__(symbol, period, timeframe=timeframe)
         self._divisor = period * UNITS
-        self._window = deque([0] * period, maxlen=period)  # zeros, so that the sum needs no case for the warm-up
+        self._window = sliding([0] * period, period)  # zeros, so that the sum needs no case for the warm-up
         self._sum = 0
 
     def update(self, bar: Bar) -> None:
@@ -39,10 +39,10 @@ class SMA(Indicator):
         self.value = total / self._divisor
 
     def _save(self) -> dict[str, Any]:
-        return {"window": list(self._window)}
+        return {"window": saved(self._window)}
 
     def _load(self, data: dict[str, Any]) -> None:
-        self._window = deque(data["window"], maxlen=self.period)
+        self._window = loaded(data["window"], self.period)
         self._sum = sum(self._window)
 
     def _over(self, columns: Columns) -> Sequence[Floats]:
@@ -102,7 +102,7 @@ class WMA(Indicator):
     def __init__(self, symbol: str, period: int, *, timeframe: str = "") -> None:
         super().__init__(symbol, period, timeframe=timeframe)
         self._divisor = period * (period + 1) // 2 * UNITS
-        self._window = deque([0] * period, maxlen=period)
+        self._window = sliding([0] * period, period)
         self._sum = 0
         self._weighted = 0
 
@@ -115,10 +115,10 @@ class WMA(Indicator):
             self.value = self._weighted / self._divisor
 
     def _save(self) -> dict[str, Any]:
-        return {"window": list(self._window)}
+        return {"window": saved(self._window)}
 
     def _load(self, data: dict[str, Any]) -> None:
-        self._window = deque(data["window"], maxlen=self.period)
+        self._window = loaded(data["window"], self.period)
         self._sum = sum(self._window)
         self._weighted = sum(weight * units for weight, units in enumerate(self._window, 1))
 

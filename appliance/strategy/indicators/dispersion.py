@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from math import sqrt
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from appliance.domain.market import Bar
 from appliance.strategy.indicators.base import Indicator, Line
 from appliance.strategy.indicators.units import SCALE, UNITS
+from appliance.strategy.indicators.windows import loaded, saved, sliding
 
 if TYPE_CHECKING:
     from appliance.strategy.indicators.arrays import Columns, Floats
@@ -22,7 +22,7 @@ class _Moments(Indicator):
 
     def __init__(self, symbol: str, *parameters: Any, timeframe: str = "") -> None:
         super().__init__(symbol, *parameters, timeframe=timeframe)
-        self._window = deque([0] * self.period, maxlen=self.period)
+        self._window = sliding([0] * self.period, self.period)
         self._sum = 0
         self._squares = 0
 
@@ -38,10 +38,10 @@ class _Moments(Indicator):
         return sqrt(self.period * self._squares - self._sum * self._sum)
 
     def _save(self) -> dict[str, Any]:
-        return {"window": list(self._window)}
+        return {"window": saved(self._window)}
 
     def _load(self, data: dict[str, Any]) -> None:
-        self._window = deque(data["window"], maxlen=self.period)
+        self._window = loaded(data["window"], self.period)
         self._sum = sum(self._window)
         self._squares = sum(units * units for units in self._window)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from math import nan
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from appliance.domain.market import Bar
 from appliance.strategy.indicators.base import Indicator, Line
 from appliance.strategy.indicators.units import SCALE
+from appliance.strategy.indicators.windows import loaded, saved, sliding
 
 if TYPE_CHECKING:
     from appliance.strategy.indicators.arrays import Columns, Floats
@@ -78,7 +78,7 @@ class ROC(Indicator):
     def __init__(self, symbol: str, period: int, *, timeframe: str = "") -> None:
         super().__init__(symbol, period, timeframe=timeframe)
         self._needs(period + 1)
-        self._window: deque[int] = deque(maxlen=period + 1)
+        self._window = sliding((), period + 1)
 
     def update(self, bar: Bar) -> None:
         window = self._window
@@ -87,10 +87,10 @@ class ROC(Indicator):
             self.value = 100 * (window[-1] - window[0]) / window[0] if window[0] else nan
 
     def _save(self) -> dict[str, Any]:
-        return {"window": list(self._window)}
+        return {"window": saved(self._window)}
 
     def _load(self, data: dict[str, Any]) -> None:
-        self._window = deque(data["window"], maxlen=self.period + 1)
+        self._window = loaded(data["window"], self.period + 1)
 
     def _over(self, columns: Columns) -> Sequence[Floats]:
         from appliance.strategy.indicators import arrays

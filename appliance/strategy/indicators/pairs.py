@@ -8,7 +8,6 @@ in both, in whole numbers of 1e-12, so that their sums are exact.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from math import nan, sqrt
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from appliance.domain.market import Bar
 from appliance.errors import StrategyError
 from appliance.strategy.indicators.base import Indicator
 from appliance.strategy.indicators.units import SCALE
+from appliance.strategy.indicators.windows import Window, loaded, saved, sliding
 
 if TYPE_CHECKING:
     from appliance.strategy.indicators.arrays import Columns, Floats
@@ -103,7 +103,7 @@ class RatioZScore(Pair):
 
     def __init__(self, symbol: str, other: str, period: int, *, timeframe: str = "") -> None:
         super().__init__(symbol, other, period, timeframe=timeframe)
-        self._window = deque([0] * period, maxlen=period)
+        self._window = sliding([0] * period, period)
         self._sum = self._squares = 0
 
     def _pair(self, closes: tuple[int, int]) -> None:
@@ -116,11 +116,11 @@ class RatioZScore(Pair):
             self.value = (self.period * ratio - self._sum) / spread if spread else 0.0
 
     def _save(self) -> dict[str, Any]:
-        return super()._save() | {"window": list(self._window)}
+        return super()._save() | {"window": saved(self._window)}
 
     def _load(self, data: dict[str, Any]) -> None:
         super()._load(data)
-        self._window = deque(data["window"], maxlen=self.period)
+        self._window = loaded(data["window"], self.period)
         self._sum = sum(self._window)
         self._squares = sum(ratio * ratio for ratio in self._window)
 
@@ -139,7 +139,7 @@ class _Returns(Pair):
     def __init__(self, symbol: str, other: str, period: int, *, timeframe: str = "") -> None:
         super().__init__(symbol, other, period, timeframe=timeframe)
         self._needs(period + 1)
-        self._window = deque([(0, 0)] * period, maxlen=period)
+        self._window = sliding([(0, 0)] * period, period)
         self._sums = _totals(self._window)
 
     def _pair(self, closes: tuple[int, int]) -> None:
@@ -159,11 +159,11 @@ class _Returns(Pair):
         raise NotImplementedError
 
     def _save(self) -> dict[str, Any]:
-        return super()._save() | {"window": [list(pair) for pair in self._window]}
+        return super()._save() | {"window": saved(self._window)}
 
     def _load(self, data: dict[str, Any]) -> None:
         super()._load(data)
-        self._window = deque(((one, other) for one, other in data["window"]), maxlen=self.period)
+        self._window = loaded(data["window"], self.period)
         self._sums = _totals(self._window)
 
     def _over_pairs(self, first: Floats, second: Floats) -> Floats:
@@ -211,7 +211,7 @@ def _products(pair: tuple[int, int]) -> tuple[int, ...]:
     return one, other, one * one, other * other, one * other
 
 
-def _totals(window: deque[tuple[int, int]]) -> list[int]:
+def _totals(window: Window) -> list[int]:
     return [sum(column) for column in zip(*map(_products, window), strict=True)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
 from math import nan
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from appliance.domain.market import Bar
 from appliance.strategy.indicators.base import Indicator
 from appliance.strategy.indicators.units import SCALE, UNITS
+from appliance.strategy.indicators.windows import loaded, saved, sliding
 
 if TYPE_CHECKING:
     from appliance.strategy.indicators.arrays import Columns, Floats, Ints
@@ -33,7 +33,7 @@ class VWAP(Indicator):
 
     def __init__(self, symbol: str, period: int, *, timeframe: str = "") -> None:
         super().__init__(symbol, period, timeframe=timeframe)
-        self._window = deque([(0, 0)] * period, maxlen=period)
+        self._window = sliding([(0, 0)] * period, period)
         self._paid = self._volume = 0
 
     def update(self, bar: Bar) -> None:
@@ -46,10 +46,10 @@ class VWAP(Indicator):
             self.value = self._paid / (3 * UNITS * self._volume) if self._volume else nan
 
     def _save(self) -> dict[str, Any]:
-        return {"window": [list(traded) for traded in self._window]}
+        return {"window": saved(self._window)}
 
     def _load(self, data: dict[str, Any]) -> None:
-        self._window = deque(((paid, volume) for paid, volume in data["window"]), maxlen=self.period)
+        self._window = loaded(data["window"], self.period)
         self._paid = sum(paid for paid, _ in self._window)
         self._volume = sum(volume for _, volume in self._window)
 
