@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from appliance.domain.trading import (
     AT_MARKET,
     ZERO,
     Cancel,
-    Denied,
     Fill,
     Intent,
     Moment,
@@ -26,6 +25,7 @@ from appliance.domain.trading import (
     Side,
     Signal,
     Terms,
+    Trail,
 )
 
 if TYPE_CHECKING:
@@ -36,12 +36,21 @@ PATIENCE_MAX = 64
 """A target that is wished again and again after a denial is asked for at the latest with every 64th wish."""
 
 
+class Target(Struct, frozen=True):
+    """A wished position (shares, signed), and what is to protect it; prices USD."""
+
+    quantity: Decimal
+    stop: Decimal | None = None
+    take_profit: Decimal | None = None
+    trailing: Trail | None = None
+
+
 class Booked(Struct, frozen=True):
     """An intent of ours on its way: ``left`` shares may still trade; ``ended`` when nothing more is expected.
 
-    ``target`` is the wished position it leads to (None: an order of the strategy's own, called ``ticket``); ``price``
-    (USD) and ``decided`` are those of its decision; ``sent`` when it is known to be at the venue, ``canceled`` when we
-    have asked for its end.
+    ``target`` is what it leads to (None: an order of the strategy's own, called ``ticket``); ``price`` (USD) and
+    ``decided`` are those of its decision; ``sent`` when it is known to be at the venue, ``canceled`` when we have asked
+    for its end.
     """
 
     strategy: str
@@ -50,7 +59,7 @@ class Booked(Struct, frozen=True):
     left: Decimal
     ended: bool = False
     exit: bool = False
-    target: Decimal | None = None
+    target: Target | None = None
     terms: Terms = AT_MARKET
     ticket: str = ""
     canceled: bool = False
@@ -67,11 +76,19 @@ class Booked(Struct, frozen=True):
 class Refused(Struct, frozen=True):
     """A target that came to nothing: it is not asked for again with every bar, but after 1, 2, 4, … more wishes."""
 
-    quantity: Decimal
+    target: Target
     terms: Terms
     held: Decimal
     patience: int = 1
     repeats: int = 0
+
+
+class Protecting(Struct, frozen=True):
+    """An order that rests behind a position of a strategy; ``canceled`` when the strategy has given it up."""
+
+    strategy: str
+    symbol: str
+    canceled: bool = False
 
 
 class Bookings:
@@ -84,6 +101,7 @@ class Bookings:
         self.booked = host.table("booked", Booked)
         self.deferred = host.table("deferred", Signal)
         self.missed = host.table("missed", Signal)
+        self.protecting = host.table("protecting", Protecting)
         self._refused = host.table("refused", Refused)
         self._open: dict[str, None] | None = None
 
@@ -97,6 +115,7 @@ class Bookings:
         key = f"{signal.strategy}/{signal.symbol}"
         held = self.positions.get(key, ZERO)
         if self._was_refused(key, signal, held):
+            self.deferred.drop(key)
             return
         live = dict(self._live(signal.strategy, signal.symbol))
         way = _signed(booked for booked in live.values() if not booked.rests)
@@ -135,7 +154,7 @@ class Bookings:
             take_profit=signal.take_profit if protected else None,
             trailing=signal.trailing if protected else None, ticket=signal.ticket,
         )  # fmt: skip
-        target = signal.quantity if signal.side is None else None
+        target = target_of(signal) if signal.side is None else None
         booked = Booked(
             signal.strategy, signal.symbol, leg.side, leg.quantity, exit=leg.exit, target=target, terms=terms,
             ticket=signal.ticket, price=self._host.tracker.decision_price(signal.symbol), decided=now.moment,
@@ -146,32 +165,39 @@ class Bookings:
     # --- cancelling -----------------------------------------------------------------------------------------------
 
     def cancel(self, strategy: str, wish: CancelWish, cause: str, now: Now) -> None:
-        """Ask for the end of the orders a strategy names."""
+        """Ask for the end of the orders a strategy names; of a protective one, only when it is named by its id."""
         named = {
             order_id: booked
             for order_id, booked in self._live(strategy, wish.symbol)
             if not wish.ticket or wish.ticket in (booked.ticket, order_id)
         }
         self._cancel(named, wish.reason, now, cause)
+        behind = self.protecting.get(wish.ticket)
+        if behind is not None and behind.strategy == strategy and not behind.canceled:
+            self.protecting[wish.ticket] = replace(behind, canceled=True)
+            self._ask_to_cancel(wish.ticket, strategy, behind.symbol, wish.reason, now, cause)
 
     def _cancel(self, orders: dict[str, Booked], reason: str, now: Now, cause: str = "") -> None:
         for order_id, booked in orders.items():
-            if booked.canceled:
-                continue
-            self.booked[order_id] = replace(booked, canceled=True)
-            spot = self._host.writers[self.intents].next()
-            cancel = Cancel(
-                f"{self._host.name}-{spot.epoch}-{spot.seq}", booked.strategy, self._host.counter(booked.strategy),
-                booked.symbol, order_id, now.moment, self._host.validity, cause, reason, now.boot == DATA_BOOT,
-            )  # fmt: skip
-            self._host.emit(self.intents, cancel, now, cause)
+            if not booked.canceled:
+                self.booked[order_id] = replace(booked, canceled=True)
+                self._ask_to_cancel(order_id, booked.strategy, booked.symbol, reason, now, cause)
+
+    def _ask_to_cancel(self, order_id: str, strategy: str, symbol: str, reason: str, now: Now, cause: str) -> None:
+        spot = self._host.writers[self.intents].next()
+        cancel = Cancel(
+            f"{self._host.name}-{spot.epoch}-{spot.seq}", strategy, self._host.counter(strategy), symbol, order_id,
+            now.moment, self._host.validity, cause, reason, now.boot == DATA_BOOT,
+        )  # fmt: skip
+        self._host.emit(self.intents, cancel, now, cause)
 
     # --- what is under way ----------------------------------------------------------------------------------------
 
     def _live(self, strategy: str, symbol: str = "") -> Iterator[tuple[str, Booked]]:
         """Intents of one strategy (and symbol) that have not ended, oldest first."""
         if self._open is None:  # the first question after a start
-            self._open = {key: None for key, booked in self.booked.items() if not booked.ended}
+            live = [key for key, booked in self.booked.items() if not booked.ended]
+            self._open = dict.fromkeys(sorted(live, key=_age))
         for order_id in self._open:
             booked = self.booked[order_id]
             if booked.strategy == strategy and symbol in ("", booked.symbol):
@@ -199,6 +225,15 @@ class Bookings:
             self._book(order.id, booked)
         if not booked.ended and booked.left != order.remaining:
             self._book(order.id, replace(booked, left=order.remaining))
+        if order.status is OrderStatus.ACCEPTED and booked.target is not None:
+            self._refused.drop(f"{booked.strategy}/{booked.symbol}")
+
+    def rests_behind(self, order: Order) -> None:
+        """A protective order stands differently."""
+        if is_terminal(order.status):
+            self.protecting.drop(order.id)
+        elif order.id not in self.protecting:
+            self.protecting[order.id] = Protecting(order.intent.strategy, order.symbol)
 
     def _adopt(self, order: Order) -> None:
         """An intent of ours that we do not remember: a power cut took the memory, not the order."""
@@ -206,13 +241,23 @@ class Bookings:
         terms = Terms(intent.type, intent.limit_price, intent.stop_price, intent.trail, intent.time_in_force)
         booked = Booked(
             intent.strategy, intent.symbol, intent.side, order.remaining, is_terminal(order.status), intent.exit,
-            terms=terms, ticket=intent.ticket, sent=True,
+            target=self._led_to(order), terms=terms, ticket=intent.ticket, sent=True,
         )  # fmt: skip
         self._book(order.id, booked)
         wished = _key(intent.strategy, intent.symbol, intent.ticket)
         for table in (self.deferred, self.missed):
             if wished in table and table[wished].counter <= intent.counter:
                 del table[wished]
+
+    def _led_to(self, order: Order) -> Target | None:
+        """The target an adopted order was asked for by, as far as can be known; None for one of the strategy's own."""
+        intent = order.intent
+        if intent.ticket:
+            return None
+        held = self.positions.get(f"{intent.strategy}/{intent.symbol}", ZERO)
+        on_its_way = _signed(booked for _, booked in self._live(intent.strategy, intent.symbol))
+        quantity = held + on_its_way + order.remaining * intent.side.sign
+        return Target(quantity, intent.stop, intent.take_profit, intent.trailing)
 
     def filled(self, fill: Fill, now: Now) -> Decimal:
         """A fill of one of our strategies; its position (shares) after it."""
@@ -226,43 +271,42 @@ class Bookings:
             self._book(fill.order_id, replace(booked, left=booked.left - fill.quantity))
         return position
 
-    def denied(self, denied: Denied, now: Now) -> None:
-        """The guard's no."""
-        self.ended(denied.intent.id, OrderStatus.DENIED, now)
-
-    def ended(self, order_id: str, how: OrderStatus, now: Now) -> None:
-        """Nothing more is expected of an intent; what waited for its end may go on."""
+    def ended(self, order_id: str, how: OrderStatus) -> None:
+        """Nothing more is expected of an intent."""
         booked = self.booked[order_id]
         if not booked.ended:
             self._book(order_id, replace(booked, ended=True, left=ZERO))
             if len(self.booked) > BOOKED_MAX:
                 self._forget()
-        key = f"{booked.strategy}/{booked.symbol}"
         if how in (OrderStatus.DENIED, OrderStatus.REJECTED) and booked.target is not None and not booked.canceled:
-            self._refuse(key, booked)
-        deferred = self.deferred.get(key)
+            self._refuse(f"{booked.strategy}/{booked.symbol}", booked.target, booked.terms)
+
+    def go_on(self, order_id: str, now: Now) -> None:
+        """What waited for the end of an intent may go on; in lockstep, at its stage."""
+        booked = self.booked.get(order_id)
+        deferred = self.deferred.get(f"{booked.strategy}/{booked.symbol}") if booked is not None else None
         if deferred is not None and now.boot != DATA_BOOT and not self._host.catching_up:
             self.net(deferred, now)
 
     def _forget(self) -> None:
-        for order_id in [key for key, booked in self.booked.items() if booked.ended][: BOOKED_MAX // 2]:
+        ended = sorted((key for key, booked in self.booked.items() if booked.ended), key=_age)
+        for order_id in ended[: BOOKED_MAX // 2]:
             del self.booked[order_id]
 
     # --- what was refused -----------------------------------------------------------------------------------------
 
-    def _refuse(self, key: str, booked: Booked) -> None:
-        assert booked.target is not None
+    def _refuse(self, key: str, target: Target, terms: Terms) -> None:
         held = self.positions.get(key, ZERO)
         before = self._refused.get(key)
-        if before is None or not _same(before, booked.target, booked.terms, held):
-            self._refused[key] = Refused(booked.target, booked.terms, held)
+        if before is None or not _same(before, target, terms, held):
+            self._refused[key] = Refused(target, terms, held)
 
     def _was_refused(self, key: str, signal: Signal, held: Decimal) -> bool:
         """Whether to leave a repeated wish alone; anything that changes makes it a new one."""
         refused = self._refused.get(key)
         if refused is None:
             return False
-        if not _same(refused, signal.quantity, signal.terms, held):
+        if not _same(refused, target_of(signal), signal.terms, held):
             del self._refused[key]
             return False
         if refused.repeats < refused.patience:
@@ -272,9 +316,19 @@ class Bookings:
         return False
 
     def forgive(self) -> None:
-        """The box trades again: what was refused may be asked for at once."""
+        """What the box allows has changed: what was refused may be asked for at once."""
         for key in list(self._refused):
             del self._refused[key]
+
+
+def in_order(signals: Iterable[Signal]) -> list[Signal]:
+    """Signals by strategy and number: rows that were loaded come in the order of their keys."""
+    return sorted(signals, key=lambda signal: (signal.strategy, signal.counter))
+
+
+def target_of(signal: Signal) -> Target:
+    """What a signal without a side wishes."""
+    return Target(signal.quantity, signal.stop, signal.take_profit, signal.trailing)
 
 
 def missed_key(signal: Signal) -> str:
@@ -296,8 +350,14 @@ def _in_the_way(resting: dict[str, Booked], signal: Signal, expected: Decimal) -
     if not targets:
         return expected != signal.quantity
     leads = expected + _signed(iter(targets)) == signal.quantity
-    return not (leads and all(booked.terms == signal.terms for booked in targets))
+    return not (leads and all(booked.terms == signal.terms and not booked.canceled for booked in targets))
 
 
-def _same(refused: Refused, quantity: Decimal, terms: Terms, held: Decimal) -> bool:
-    return (refused.quantity, refused.terms, refused.held) == (quantity, terms, held)
+def _same(refused: Refused, target: Target, terms: Terms, held: Decimal) -> bool:
+    return (refused.target, refused.terms, refused.held) == (target, terms, held)
+
+
+def _age(order_id: str) -> tuple[int, int]:
+    """Epoch and number of an id of ours, so that older orders come first."""
+    _, epoch, seq = order_id.rsplit("-", 2)
+    return int(epoch), int(seq)

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from appliance.core.wishes import Code
+from appliance.core.telltale import said
+from appliance.core.wishes import Code, Wishes
 from appliance.domain.messages import Event, Now
 from appliance.domain.operations import Command, CommandResult, StrategyState, Verb
+from appliance.domain.wire import sendable
 
 if TYPE_CHECKING:
     from appliance.core.host import HostCore
 
 REMEMBERED = 64
+TEXT_MAX = 4_000
 Answer = tuple[bool, str]
 
 
@@ -90,14 +93,19 @@ class Director:
         name, state = command.strategy, self._roster.state(command.strategy)
         if state is StrategyState.RUNNING:
             return False, f"{name} is running"
+        wishes: Wishes = ()
         if state is not StrategyState.PAUSED or name not in self._roster.runners:
-            self._host.wished(name, self._roster.revive(name, now), now, "start")
+            wishes = self._roster.revive(name, now)
         if name not in self._roster.runners:
             return False, f"{name}: {self._roster.standing[name].why}"
         self._roster.runners[name].skip(now.time)
-        self._roster.become(name, StrategyState.RUNNING)
+        self._roster.runners.stir()
+        if not self._roster.runs(name):
+            self._roster.become(name, StrategyState.RUNNING)
         self._roster.standing[name] = replace(self._roster.standing[name], failures=())
-        return True, f"{name} is running"
+        self._host.wished(name, wishes, now, "start")
+        missed = "; bars that came meanwhile it has not seen" if state is StrategyState.STOPPED else ""
+        return True, f"{name} is running{missed}"
 
     def _stop(self, command: Command, now: Now) -> Answer:
         """Its last word is heard (``on_stop``), then nothing more; positions and stops stay."""
@@ -105,47 +113,47 @@ class Director:
         if state is StrategyState.STOPPED:
             return False, f"{name} is stopped"
         wishes = self._roster.call_plain(name, "stop", now)
+        self._roster.become(name, StrategyState.STOPPED, command.reason or f"by {command.by}")
         self._host.wished(name, wishes, now, command.id)
-        if self._roster.state(name) is not StrategyState.STOPPED:
-            self._roster.become(name, StrategyState.STOPPED, command.reason or f"by {command.by}")
         return True, f"{name} is stopped; its positions and protective stops stay: close them with `appliance flatten`"
 
     # --- new code, new parameters ---------------------------------------------------------------------------------
 
     def _reload(self, command: Command, now: Now) -> Answer:
         """Import the new code beside the old, let it take over the state, and swap between two bars."""
-        name, roster = command.strategy, self._roster
+        name, roster, state = command.strategy, self._roster, self._roster.state(command.strategy)
         code = Code(command.source, {**roster.given(name), **command.params}, roster.makers[name].digest)
         try:
-            runner = roster.load(name, code)
-        except (Exception, SystemExit) as error:
-            said = getattr(error, "text", "") or f"{type(error).__name__}: {error}"
-            roster.tell_reload(name, f"the new version does not load: {said}")
-            return False, f"{name}: the new version does not load, the old one goes on: {said}"
+            runner = roster.trials.load(name, code)
+        except MemoryError:
+            raise
+        except BaseException as error:
+            roster.trials.tell(name, f"the new version does not load: {said(error)}")
+            return False, f"{name}: the new version does not load, the old one goes on: {said(error)}"
         self._host.logged.extend(f"{name}: {line}" for line in runner.logs())
-        if name not in roster.runners:
-            self._host.wished(name, roster.begin_anew(runner, code, now), now, "start")
-            if name not in roster.runners:
-                return False, f"{name}: the new version {roster.standing[name].why}"
-            return True, f"{name} is {roster.state(name).value} by the new version"
-        roster.try_out(runner, code)
-        text = f"{name}: the new version is in place, for what happens after {now.time} (ns UTC, market time)"
-        state = roster.state(name)
-        if state in (StrategyState.FAILED, StrategyState.STOPPED):
-            text += f"; it is {state.value} as before: `appliance strategy resume {name}`"
-        return True, text
+        if roster.saved(name) is None:
+            self._host.wished(name, roster.trials.start(name, code, now), now, "start")
+            done = name in roster.runners
+            return done, f"{name} is running by the new version" if done else f"{name}: {roster.standing[name].why}"
+        roster.put(runner, code)
+        text = f"{name}: the new version is in place"
+        if state is StrategyState.RUNNING:
+            return True, f"{text}, for what happens after {now.time} (ns UTC, market time)"
+        return True, f"{text}; it is {state.value} as before: `appliance strategy resume {name}`"
 
     def _retune(self, command: Command, now: Now) -> Answer:
-        name = command.strategy
-        runner = self._roster.runners.get(name)
-        if runner is None:
-            return False, f"{name} is {self._roster.state(name).value}: its parameters come with a reload"
+        name, state = command.strategy, self._roster.state(command.strategy)
+        if not command.params:
+            return False, f"{name}: no parameter was named"
+        if state not in (StrategyState.RUNNING, StrategyState.PAUSED) or name not in self._roster.runners:
+            return False, f"{name} is {state.value}: its parameters come with a reload"
         try:
-            with self._roster.inside(name, "on_params"):
-                wishes = runner.retune(command.params, now.time)
-        except (Exception, SystemExit) as error:
-            self._host.wished(name, self._roster.revive(name, now), now, "start")
-            return False, getattr(error, "text", "") or f"{name}: on_params raised {type(error).__name__}: {error}"
-        self._roster.keep_params(name, command.params)
-        self._host.wished(name, wishes, now, command.id)
+            wishes = self._roster.retune(name, command.params, now)
+        except MemoryError:
+            raise
+        except BaseException as error:
+            text = getattr(error, "text", "")
+            return False, sendable(text, TEXT_MAX) if text else f"{name}: on_params raised {said(error)}"
+        if state is StrategyState.RUNNING:
+            self._host.wished(name, wishes, now, command.id)
         return True, f"{name}: " + ", ".join(f"{key} = {value}" for key, value in command.params.items())

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from msgspec.structs import replace
 
 from appliance.core.base import Core
-from appliance.core.booking import Bookings, missed_key
+from appliance.core.booking import Bookings, in_order, missed_key
 from appliance.core.director import Director
 from appliance.core.metrics.performance import Performance
 from appliance.core.portfolio import Portfolio
 from appliance.core.roster import Roster
 from appliance.core.streams import Writers
 from appliance.core.telling import Telling, Told, spot_of
+from appliance.core.timing import GRACE, Timing
 from appliance.core.tracking import Tracker
 from appliance.core.wishes import CancelWish, Maker, Wish, Wishes
 from appliance.domain.market import AlwaysOpen, Bar, MarketEvent, Quote, Sessions, Trade, known_at, last_price
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage, local
-from appliance.domain.operations import LatchState, Spot, StrategyState
+from appliance.domain.operations import Spot, StrategyState
 from appliance.domain.orders import OrderStatus, is_terminal
 from appliance.domain.trading import ZERO, Denied, Fill, Order, Signal
 
 VALID = 5_000_000_000
-GRACE = 1_000_000_000
-"""Live, a timer is due so long (ns) after its time: the bar that ends with it is to come first, as in a replay."""
+PAST = ("feed/", "timer:")
+"""What the cause of a wish begins with that may have been decided on data of the past."""
+SPOT = re.compile(r"[0-9]+:[0-9]+")
 SAVE_EVERY = 60_000_000_000
 """How often (ns) performance is written that only prices have changed."""
 HOOKS: dict[type, str] = {Bar: "bar", Quote: "quote", Trade: "trade"}
@@ -65,7 +68,7 @@ class HostCore(Core):
         self._keep = keep
         self.bookings = Bookings(self)
         self.tracker = Tracker(
-            self.table("portfolio", Portfolio), self.table("performance", Performance), sessions or AlwaysOpen()
+            self.table("portfolio", Portfolio), self.table("performance", Performance), sessions or AlwaysOpen(), keep
         )
         self.roster = Roster(self, makers, keep, mark)
         self.director = Director(self)
@@ -73,12 +76,9 @@ class HostCore(Core):
         self._heard = self.table("heard", int)
         self.telling = Telling(self)
         self._saved_at = 0
-        self._offset = 0
+        self._timing = Timing(validity)
         self._at = 0
         self._begun = False
-        self._past = False
-        self._due: int | None = None
-        self._due_known = False
         self._register()
 
     def _register(self) -> None:
@@ -88,10 +88,9 @@ class HostCore(Core):
         self.on(EventType.TICKS, self._ticks)
         self.on(EventType.ORDER, self._order)
         self.on(EventType.FILL, self._fill)
-        self.on(EventType.ACCOUNT, self._ignore)
         self.on(EventType.LATCH, self._latch)
-        self.on(EventType.APPROVED, self._ignore)
-        self.on(EventType.CANCEL, self._ignore)
+        for kind in (EventType.ACCOUNT, EventType.APPROVED, EventType.CANCEL):
+            self.on(kind, self._ignore)
         self.on(EventType.DENIED, self._denied)
         self.on(EventType.SIGNAL, self._others_signal)
         self.on(EventType.COMMAND, self._command)
@@ -103,8 +102,7 @@ class HostCore(Core):
     def started(self, now: Now) -> list[Event]:
         """Revive the strategies; in a replay that has not begun, time is not known yet and the first step does it."""
         self._out = []
-        self._due_known = False
-        self._offset = now.ticks - now.time
+        self._timing.set(now)
         if now.time > 0:
             self._begin(now)
         return self._out
@@ -139,11 +137,14 @@ class HostCore(Core):
     def released(self, now: Now) -> list[Event]:
         """The gateway's stream is consumed to its head: what was wished meanwhile is netted against what is known."""
         self._out = []
-        self._due_known = False
         self.catching_up = False
-        for key, signal in [*self.bookings.missed.items(), *self.bookings.deferred.items()]:
-            self.bookings.missed.drop(key)
-            self.bookings.net(signal, now)
+        self._timing.be_patient(now)
+        for signal in in_order(self.bookings.missed.values()):
+            if not signal.cause.startswith(PAST):
+                self.bookings.missed.drop(missed_key(signal))
+                self.bookings.net(signal, now)
+        for signal in in_order(self.bookings.deferred.values()) if now.boot != DATA_BOOT else ():
+            self.bookings.net(signal, now)  # in lockstep, at its stage
         return self._out
 
     def snapshot(self) -> dict[str, bytes]:
@@ -159,7 +160,7 @@ class HostCore(Core):
         due = self._next_due()
         if due is None:
             return None
-        return due + self._offset if self._offset == 0 else due + GRACE + self._offset
+        return self._timing.ticks_of(due)
 
     # --- what strategies and their parts ask ----------------------------------------------------------------------
 
@@ -175,13 +176,14 @@ class HostCore(Core):
 
     def handle(self, event: Event, now: Now) -> list[Event]:
         out = super().handle(event, now)
-        if event.type is not EventType.TICKS:
-            self._due_known = False
         if self.roster.notices:
-            for notice in self.roster.notices:
-                self.emit(self._notices, notice, now)
-            self.roster.notices.clear()
+            self._tell_notices(now)
         return out
+
+    def _tell_notices(self, now: Now) -> None:
+        for notice in self.roster.notices:
+            self.emit(self._notices, notice, now)
+        self.roster.notices.clear()
 
     def _begin(self, now: Now) -> None:
         """Load strategies with the first message, when time is known."""
@@ -190,9 +192,7 @@ class HostCore(Core):
             self.tracker.open(name, self._allotments.get(name, ZERO), now.time)
         for name, wishes in self.roster.begin(now):
             self.wished(name, wishes, now, "start")
-        for notice in self.roster.notices:
-            self.emit(self._notices, notice, now)
-        self.roster.notices.clear()
+        self._tell_notices(now)
 
     def _step(self, event: Event, now: Now) -> None:
         if not self._begun:
@@ -203,13 +203,16 @@ class HostCore(Core):
             self._bars_heard(now)
         if step.stage is not Stage.HOSTS:
             return
-        self.telling.tell_all(event.seq, now)
-        for signal in list(self.bookings.deferred.values()):
-            self.bookings.net(signal, now)
+        if self.telling.waiting:
+            self.telling.tell_all(event.seq, now)
+        if self.bookings.deferred:
+            for signal in in_order(self.bookings.deferred.values()):
+                self.bookings.net(signal, now)
         for happened in step.events:
             self._market(happened, now, event.stream, spot)
         self._timers(now.time, now)
         self._bars_heard(now)
+        self._save_marks(now)
 
     def is_amid(self, now: Now) -> bool:
         """Lockstep: whether the market has moved on to ``now`` and the strategies have not heard of it yet."""
@@ -223,19 +226,22 @@ class HostCore(Core):
     def _live_market(self, event: Event, now: Now) -> None:
         if not self._begun:
             self._begin(now)
-        # The past is judged by time: strategies learn from it, nobody trades it, the last wish waits for the present.
-        self._offset = now.ticks - now.time
+        self._timing.set(now)
         self._timers(event.body.end - 1, now)
-        self._past = now.time - event.body.end > self.validity
+        if self._timing.judge(event.body.end, now):
+            self._timing.be_patient(now)
         self._market(event.body, now, event.stream, event.spot)
-        if self.bookings.missed and not self._past:
+        if self.bookings.missed and not self._timing.past:
             self._catch_up(now)
-        if now.time - self._saved_at >= SAVE_EVERY:
+        self._save_marks(now)
+
+    def _save_marks(self, now: Now) -> None:
+        if self._keep and now.time - self._saved_at >= SAVE_EVERY:
             self._saved_at = now.time
             self.tracker.save()
 
     def _wakeup(self, event: Event, now: Now) -> None:
-        self._offset = now.ticks - now.time
+        self._timing.set(now)
         self._timers(now.time - GRACE, now)
 
     def _market(self, happened: MarketEvent, now: Now, cause: str, spot: Spot) -> None:
@@ -256,7 +262,6 @@ class HostCore(Core):
     def call(self, name: str, hook: str, what: object, now: Now, cause: str, spot: Spot) -> None:
         """Let one strategy hear of something, and do what it wishes unless it has been decided before."""
         wishes = self.roster.call(name, hook, what, now)
-        self._due_known = False
         if wishes:
             through = self._through.get(f"{name}/{cause}")
             if through is None or spot > through:
@@ -265,24 +270,23 @@ class HostCore(Core):
             self.logged.extend(f"{name}: {line}" for line in self.roster.runners[name].logs())
 
     def _catch_up(self, now: Now) -> None:
-        """Back in the present: one target per symbol from what was missed, unless it has been said anew."""
-        for key, signal in list(self.bookings.missed.items()):
-            del self.bookings.missed[key]
-            said = any(e.type is EventType.SIGNAL and f"{e.body.strategy}/{e.body.symbol}" == key for e in self._out)
-            if not said:
-                self.bookings.net(signal, now)
+        """Back in the present: one target per symbol from what was missed and has not been said anew."""
+        for signal in in_order(self.bookings.missed.values()):
+            self.bookings.missed.drop(missed_key(signal))
+            self.bookings.net(signal, now)
 
     def _ticks(self, event: Event, now: Now) -> None:
         if not self._begun:
             return
         for quote in event.body.quotes:
-            self._market(quote, now, "feed/quotes", Spot(0, event.body.n))
+            self._timing.judge(quote.time, now)
+            self._market(quote, now, "feed/quotes", Spot(0, quote.time))
 
     def _latch(self, event: Event, now: Now) -> None:
-        if event.body.state is LatchState.ACTIVE:
-            self.bookings.forgive()
+        self.bookings.forgive()
 
     def _command(self, event: Event, now: Now) -> None:
+        self._timing.judge(now.time, now)
         self.director.command(event, now)
 
     def _ignore(self, event: Event, now: Now) -> None:
@@ -291,22 +295,13 @@ class HostCore(Core):
     # --- time -----------------------------------------------------------------------------------------------------
 
     def _next_due(self) -> int | None:
-        """Asked many times between two messages, in which nothing changes."""
-        if not self._due_known:
-            self._due = min((due for _, due in self._dues()), default=None)
-            self._due_known = True
-        return self._due
-
-    def _dues(self) -> list[tuple[str, int]]:
-        """When each strategy that runs next wants its timer (ns UTC)."""
-        running = [(name, runner) for name, runner in self.roster.runners.items() if self.roster.runs(name)]
-        return [(name, due) for name, runner in running if (due := runner.due()) is not None]
+        return self.roster.runners.next_due() if self.roster.runners.timed else None
 
     def _timers(self, upto: int, now: Now) -> None:
         """Let strategies hear of their timers that were due until ``upto`` (ns UTC), in order of time and name."""
         while (due := self._next_due()) is not None and due <= upto:
-            self._past = now.boot != DATA_BOOT and now.time - due > self.validity
-            for name in [name for name, at in self._dues() if at == due]:
+            self._timing.judge(due, now)
+            for name in [name for name, at in self.roster.runners.dues() if at == due]:
                 self.call(name, "timer", due, now, "timer", Spot(0, due))
 
     # --- wishes to signals and intents ----------------------------------------------------------------------------
@@ -325,21 +320,23 @@ class HostCore(Core):
             wish.take_profit, wish.trailing, wish.side, wish.terms, wish.ticket, self._at,
         )  # fmt: skip
         event = self.emit(self._signals, signal, now, cause)
-        if self._past and wish.side is not None:
+        if self._timing.past and wish.side is not None:
             self.logged.append(f"{name}: order {wish.ticket} was wished on data of the past and is not sent")
-        elif self._past or self.catching_up:
+        elif self._timing.past or self.catching_up:
             self.bookings.missed[missed_key(signal)] = signal
         else:
+            self.bookings.missed.drop(missed_key(signal))
             self.bookings.net(signal, now)
         self._spread(event, now)
 
     def _others_signal(self, event: Event, now: Now) -> None:
+        self._timing.judge(event.ts, now)
         self._spread(event, now)
 
     def _spread(self, event: Event, now: Now) -> None:
         """Let those who follow a strategy hear of its signal: at their next stage in lockstep, at once live."""
         signal: Signal = event.body
-        if self.telling.followers(signal.strategy):
+        if self.roster.runners.followers(signal.strategy):
             self.telling.hear(Told(event.position, signal=signal), now)
 
     # --- what became of it ----------------------------------------------------------------------------------------
@@ -354,26 +351,34 @@ class HostCore(Core):
             side=intent.side, quantity=intent.quantity, type=intent.type, limit_price=intent.limit_price,
             stop_price=intent.stop_price, time_in_force=intent.time_in_force, code=denied.code, text=denied.text,
         )  # fmt: skip
-        self.telling.hear(Told(event.position, order=order), now)
-        self.bookings.denied(denied, now)
+        self._tell_order(order, event, now)
 
     def _order(self, event: Event, now: Now) -> None:
         order: Order = event.body
         if order.intent.strategy not in self.roster.makers:
             return
-        if order.id.startswith(f"{self.name}-") and not order.protects:
+        if order.protects:
+            self.bookings.rests_behind(order)
+        elif order.id.startswith(f"{self.name}-"):
             if order.id not in self.bookings.booked:
                 self._decided_before(order)
             self.bookings.heard(order, now)
-        self.telling.hear(Told(event.position, order=order), now)
+        self._tell_order(order, event, now)
+
+    def _tell_order(self, order: Order, event: Event, now: Now) -> None:
+        """It has ended before its strategy hears of it, which may wish for another; what was deferred goes on then."""
         if is_terminal(order.status) and order.id in self.bookings.booked:
-            self.bookings.ended(order.id, order.status, now)
+            self.bookings.ended(order.id, order.status)
+        self._timing.judge(event.ts, now)
+        self.telling.hear(Told(event.position, order=order), now)
+        if is_terminal(order.status):
+            self.bookings.go_on(order.id, now)
 
     def _decided_before(self, order: Order) -> None:
         """An order we do not remember: what led to it has been decided, and is not decided again."""
         intent = order.intent
         stream, _, spot = intent.cause.partition(":")
-        if spot:
+        if SPOT.fullmatch(spot):
             key = f"{intent.strategy}/{stream}"
             self._through[key] = max(self._through.get(key, Spot()), spot_of(spot))
         self.roster.count(intent.strategy, at_least=intent.counter)
@@ -387,4 +392,5 @@ class HostCore(Core):
         if runner is not None:
             runner.set_position(fill.symbol, position)
             runner.set_cash(cash)
+        self._timing.judge(event.ts, now)
         self.telling.hear(Told(event.position, fill=fill), now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -12,6 +13,11 @@ from appliance.domain.trading import Fill, Order, Signal
 
 if TYPE_CHECKING:
     from appliance.core.host import HostCore
+
+
+ORDERS = "gateway/orders"
+TOLD_MAX = 1_000
+"""So much may follow from one message; more is a circle."""
 
 
 class Told(Struct, frozen=True):
@@ -28,27 +34,34 @@ class Telling:
 
     def __init__(self, host: HostCore) -> None:
         self._host = host
-        self._waiting = host.table("told", Told)
-
-    def __len__(self) -> int:
-        return len(self._waiting)
+        self.waiting = host.table("told", Told)
+        self._queue: deque[Told] = deque()
 
     def hear(self, told: Told, now: Now) -> None:
         """News has come."""
         if now.boot == DATA_BOOT:
-            self._waiting[told.position] = told
-        else:
-            self._tell(told, now)
+            self.waiting[told.position] = told
+            return
+        self._queue.append(told)
+        if len(self._queue) > 1:
+            return  # raised by what is being told: its turn comes, and no circle of followers goes round for ever
+        for _ in range(TOLD_MAX):
+            self._tell(self._queue[0], now)
+            self._queue.popleft()
+            if not self._queue:
+                return
+        self._queue.clear()
+        self._host.logged.append(f"{TOLD_MAX} signals followed from {told.position}: do strategies follow in a circle?")
 
     def tell_all(self, step: int, now: Now) -> None:
         """Its stage has come, in the step of that number: tell what waits.
 
         A signal of this very step has come from a host that was quicker than ours: it waits for a later one.
         """
-        # Signals of several hosts come in any order; all else comes in the order of one stream.
-        told_now = [told for told in self._waiting.values() if told.signal is None or told.signal.step < step]
-        for told in sorted(told_now, key=lambda told: _rank(told.signal)):
-            del self._waiting[told.position]
+        # Several streams come in any order, and rows that were loaded in that of their keys.
+        told_now = [told for told in self.waiting.values() if told.signal is None or told.signal.step < step]
+        for told in sorted(told_now, key=_rank):
+            del self.waiting[told.position]
             self._tell(told, now)
 
     def _tell(self, told: Told, now: Now) -> None:
@@ -59,12 +72,8 @@ class Telling:
         elif told.fill is not None:
             self._host.call(told.fill.strategy, "fill", told.fill, now, cause, spot)
         elif told.signal is not None:
-            for name in self.followers(told.signal.strategy):
+            for name in self._host.roster.runners.followers(told.signal.strategy):
                 self._host.call(name, "signal", told.signal, now, cause, spot)
-
-    def followers(self, strategy: str) -> list[str]:
-        """The strategies here that want to hear another one's signals."""
-        return [name for name, runner in self._host.roster.runners.items() if strategy in runner.follows]
 
 
 def spot_of(text: str) -> Spot:
@@ -73,5 +82,9 @@ def spot_of(text: str) -> Spot:
     return Spot(int(epoch), int(seq))
 
 
-def _rank(signal: Signal | None) -> tuple[bool, str, int]:
-    return (signal is not None, signal.strategy if signal is not None else "", signal.counter if signal else 0)
+def _rank(told: Told) -> tuple[bool, str, Spot]:
+    """Orders and fills by stream, then denials, then signals by strategy: not by who was faster."""
+    if told.signal is not None:
+        return True, told.signal.strategy, Spot(0, told.signal.counter)
+    stream, _, spot = told.position.partition(":")
+    return False, f"{stream != ORDERS} {stream}", spot_of(spot)

@@ -25,13 +25,18 @@ FOREVER = 1 << 62
 class Tracker:
     """Marks every portfolio once a second of market time: when the first price of a later one comes, with all those
     before it, so that the bars of one moment count together; and a strategy before each of its fills. ``calendar`` says
-    when a session closes, which makes a daily return."""
+    when a session closes, which makes a daily return. Without ``keep`` nobody writes the rows, so nothing is copied."""
 
     def __init__(
-        self, portfolios: Rows[Portfolio], performances: Rows[Performance], calendar: Sessions | None = None
+        self,
+        portfolios: Rows[Portfolio],
+        performances: Rows[Performance],
+        calendar: Sessions | None = None,
+        keep: bool = True,
     ) -> None:
         self.portfolios = portfolios
         self._rows = performances
+        self._saves = keep
         self._live: dict[str, Performance] = {}
         self.prices: dict[str, float] = {}
         self._moment = 0
@@ -64,7 +69,7 @@ class Tracker:
     def _keep(self, strategy: str, performance: Performance) -> None:
         """Write it with this turn: a copy, for what is in memory goes on changing."""
         self._live[strategy] = performance
-        self._rows[strategy] = _copy(performance)
+        self._rows[strategy] = _copy(performance) if self._saves else performance
 
     def close(self, strategy: str) -> None:
         """Forget a strategy that was removed."""

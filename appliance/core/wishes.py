@@ -79,6 +79,11 @@ class Runner(Protocol):
         ...
 
     @property
+    def timed(self) -> bool:
+        """Whether it ever wants ``timer``; known after its start."""
+        ...
+
+    @property
     def needs(self) -> tuple[tuple[str, str, int], ...]:
         """Symbol, timeframe ("" as they come) and number of the bars it warms up with."""
         ...
@@ -179,6 +184,7 @@ class Silent:
     follows: tuple[str, ...] = ()
     needs: tuple[tuple[str, str, int], ...] = ()
     heard_bar = True
+    timed = True
 
     def __init__(self, name: str, symbols: tuple[str, ...]) -> None:
         self.name = name

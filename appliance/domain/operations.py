@@ -181,7 +181,7 @@ STRATEGY_LIFE: dict[StrategyState, tuple[StrategyState, ...]] = {
     StrategyState.RUNNING: (StrategyState.PAUSED, StrategyState.FAILED, StrategyState.STOPPED),
     StrategyState.PAUSED: (StrategyState.RUNNING, StrategyState.FAILED, StrategyState.STOPPED),
     StrategyState.FAILED: (StrategyState.RUNNING, StrategyState.STOPPED),
-    StrategyState.STOPPED: (StrategyState.RUNNING,),
+    StrategyState.STOPPED: (StrategyState.RUNNING, StrategyState.FAILED),
 }
 """Which state may follow which. A strategy that is not in the settings any more is removed with its host."""
 

@@ -122,3 +122,8 @@ def pack(value: Any) -> bytes:
 def unpack(payload: bytes, kind: type[T]) -> T:
     """Plain data of a known type from JSON bytes."""
     return msgspec.json.decode(payload, type=kind)
+
+
+def sendable(text: str, limit: int) -> str:
+    """At most ``limit`` characters of a text, each of which UTF-8 can say (half a surrogate pair becomes "?")."""
+    return text[:limit].encode("utf-8", "replace").decode()

@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
-from math import isfinite
-from numbers import Integral
+from math import inf, isfinite
+from numbers import Integral, Real
 
-from appliance.domain.trading import OrderType, Side, Terms, TimeInForce, Trail
+from appliance.domain.trading import ZERO, OrderType, Side, Terms, TimeInForce, Trail
+from appliance.domain.wire import sendable
 from appliance.errors import StrategyError
 
 Number = int | Decimal | str | float
+MOST = Decimal(10) ** 12
+"""More shares, and more USD for one, are a slip of the pen; sums of smaller ones stay exact."""
+GRAIN = Decimal("1e-9")
+_DIGITS = 18
+_BEYOND = 10**_DIGITS
 _WHOLE = Decimal(1)
 _PRICE_HINT = "give a price in USD above 0, or leave it away"
 
 
 def shares(call: str, value: Number) -> Decimal:
     """A quantity of shares. A float must be whole. Raises StrategyError on anything unclear."""
-    if isinstance(value, float) and isfinite(value) and value == int(value):
-        return Decimal(int(value))
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return Decimal(int(value))
-    number = _decimal(value) if isinstance(value, Decimal | str) else None
+    fractional = isinstance(value, Real) and not isinstance(value, Integral)
+    number = _whole(float(value)) if fractional else _exact(value)
     if number is None:
         raise StrategyError(
-            f"{call}: quantity={value!r} is not a number of shares",
+            f"{call}: quantity={_shown(value)} is not a number of shares",
             hint='give an int, a Decimal, a text such as "0.5", or a float without fraction; NaN is never an order',
+        )
+    if not abs(number) <= MOST or number != number.quantize(GRAIN):
+        raise StrategyError(
+            f"{call}: quantity={_shown(value)} is out of range",
+            hint=f"at most {MOST:.0e} shares, in steps of {GRAIN:f}",
         )
     return number
 
 
 def price(call: str, name: str, value: Number) -> Decimal:
-    """A price in USD; floats to 8 digits. Raises StrategyError unless it is finite and above 0."""
+    """A price in USD; floats to 8 digits. Raises StrategyError unless it is finite, above 0 and can be one."""
     found = _exact(value)
-    if found is None or not found > 0:
-        raise StrategyError(f"{call}: {name}={value!r} is not a price", hint=_PRICE_HINT)
+    if found is None or not 0 < found <= MOST or found != found.quantize(GRAIN):
+        raise StrategyError(f"{call}: {name}={_shown(value)} is not a price", hint=_PRICE_HINT)
     return found
 
 
@@ -48,23 +56,31 @@ def trail(call: str, name: str, value: Number | None) -> Trail | None:
         return None
     percent = isinstance(value, str) and value.endswith("%")
     found = _exact(value.removesuffix("%") if isinstance(value, str) else value)
-    if found is None or not found > 0 or (percent and not found < 100):
+    most = Decimal(100) if percent else MOST
+    if found is None or not 0 < found < most or found != found.quantize(GRAIN):
         raise StrategyError(
-            f"{call}: {name}={value!r} is not a distance", hint='give USD above 0 (1.5), or percent below 100 ("2%")'
+            f"{call}: {name}={_shown(value)} is not a distance",
+            hint='give USD above 0 (1.5), or percent below 100 ("2%")',
         )
     return Trail(found, percent)
 
 
-def sized(call: str, name: str, value: Number, unit: float, at: float) -> Decimal:
-    """Whole shares, towards 0, that ``value`` units of ``unit`` USD buy at a price of ``at`` USD; both finite floats.
+def sized(call: str, name: str, value: Number, unit: Decimal, at: float) -> Decimal:
+    """Whole shares, towards 0, that ``value`` units of ``unit`` USD buy at a price of ``at`` USD.
 
-    Raises StrategyError for a value that is no finite number.
+    Raises StrategyError for a value that is no finite number, a price that is none, and more than can be meant.
     """
     number = _exact(value)
     if number is None:
-        raise StrategyError(f"{call}: {name}={value!r} is not a finite number", hint="give a number such as 0.5")
-    exact = number * Decimal(repr(unit)) / Decimal(repr(at))
-    return exact.quantize(_WHOLE, ROUND_DOWN)
+        raise StrategyError(f"{call}: {name}={_shown(value)} is not a finite number", hint="give a number such as 0.5")
+    if not 0 < at < inf:
+        raise StrategyError(f"{call}: the last price is {at!r}, so {name}= says nothing", hint="give quantity=")
+    if not abs(number) <= MOST:
+        raise StrategyError(f"{call}: {name}={_shown(value)} is out of range", hint=f"at most {MOST:.0e}")
+    exact = number * unit / Decimal(repr(float(at)))
+    if not abs(exact) <= MOST:
+        raise StrategyError(f"{call}: {name}={_shown(value)} are {exact:.3e} shares", hint=f"at most {MOST:.0e}")
+    return exact.quantize(_WHOLE, ROUND_DOWN) + ZERO
 
 
 def side(call: str, value: Side | str) -> Side:
@@ -106,18 +122,28 @@ _TYPES = {
 """Which order it is, by whether limit, stop and trail are given."""
 
 
+def _whole(value: float) -> Decimal | None:
+    return Decimal(int(value)) if isfinite(value) and value == int(value) and abs(value) < _BEYOND else None
+
+
 def _exact(value: Number) -> Decimal | None:
-    """A finite number, floats to 8 digits; None when it is none."""
-    if isinstance(value, float):  # numpy's too
-        return _decimal(repr(round(float(value), 8)))
+    """A finite number, floats (numpy's too) to 8 digits; None when it is none, or beyond all measure."""
     if isinstance(value, Integral) and not isinstance(value, bool):
-        return Decimal(int(value))
+        return Decimal(int(value)) if abs(int(value)) < _BEYOND else None
+    if isinstance(value, Real):
+        return _decimal(repr(round(float(value), 8))) if not isinstance(value, bool) else None
     return _decimal(value) if isinstance(value, Decimal | str) else None
 
 
 def _decimal(value: Decimal | str) -> Decimal | None:
     try:
         number = Decimal(value)
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
         return None
-    return number if number.is_finite() else None
+    return number + ZERO if number.is_finite() and abs(number.adjusted()) < _DIGITS else None
+
+
+def _shown(value: object) -> str:
+    """What was given, short, for a message."""
+    text = f"{value!r}" if not isinstance(value, int) or abs(value) < _BEYOND else "a huge number"
+    return sendable(text, 80)

@@ -9,6 +9,7 @@ from typing import Any
 from appliance.core.wishes import CancelWish, Wish
 from appliance.domain.market import AlwaysOpen, Sessions
 from appliance.domain.trading import ZERO, Order
+from appliance.domain.wire import sendable
 from appliance.errors import StrategyError
 from appliance.strategy.bars import BarWindow
 from appliance.strategy.chance import Chance
@@ -69,7 +70,7 @@ class Context:
     def log(self, text: str) -> None:
         """Keep one line for the host, bounded in length and number."""
         if len(self.lines) < LOG_LINES_MAX:
-            self.lines.append(str(text)[:LOG_LINE_LENGTH_MAX])
+            self.lines.append(sendable(str(text), LOG_LINE_LENGTH_MAX))
         else:
             self.dropped += 1
 
@@ -92,7 +93,7 @@ class Context:
 
 def plain(value: Any, path: str = "self.state", depth: int = 0) -> Any:
     """A copy of plain data. Raises StrategyError naming what would not come back from a restart as it was."""
-    if value is None or isinstance(value, bool | str):
+    if value is None or type(value) is bool or (type(value) is str and _can_be_said(value)):
         return value
     if type(value) is int and -(2**63) <= value < 2**63:
         return value
@@ -100,9 +101,18 @@ def plain(value: Any, path: str = "self.state", depth: int = 0) -> Any:
         return value
     if depth < STATE_DEPTH_MAX and type(value) is list:
         return [plain(one, f"{path}[{index}]", depth + 1) for index, one in enumerate(value)]
-    if depth < STATE_DEPTH_MAX and type(value) is dict and all(type(key) is str for key in value):
+    if depth < STATE_DEPTH_MAX and type(value) is dict and all(type(key) is str and _can_be_said(key) for key in value):
         return {key: plain(one, f"{path}[{key!r}]", depth + 1) for key, one in value.items()}
     raise StrategyError(
-        f"{path} = {value!r:.80} ({type(value).__name__}) cannot be saved",
+        f"{path} = {_shown(value)} ({type(value).__name__}) cannot be saved",
         hint="use None, bool, int (64 bits), finite float, str, list, and dict with str keys",
     )
+
+
+def _can_be_said(text: str) -> bool:
+    """Whether UTF-8 has all its characters: half a surrogate pair is none."""
+    return text.isascii() or text == sendable(text, len(text))
+
+
+def _shown(value: Any) -> str:
+    return sendable(f"{value!r:.80}", 80)

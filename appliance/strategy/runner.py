@@ -50,6 +50,7 @@ class StrategyRunner:
         self._on_bar = self._strategy.on_bar
         self._started: int | None = None
         self._held_at_start: dict[str, Any] = {}
+        self._staleness: Staleness | None = None
 
     @property
     def declared(self) -> Mapping[str, Param]:
@@ -64,7 +65,12 @@ class StrategyRunner:
     @property
     def follows(self) -> tuple[str, ...]:
         """Names of the strategies whose signals it wants to hear."""
-        return tuple(_listed(self._strategy.follows)) if self._strategy.follows else ()
+        return tuple(str(name).strip() for name in _listed(self._strategy.follows)) if self._strategy.follows else ()
+
+    @property
+    def timed(self) -> bool:
+        """Whether it ever wants ``timer``; known after its start."""
+        return self._context.schedule.timed or self._staleness is not None
 
     @property
     def needs(self) -> tuple[tuple[str, str, int], ...]:

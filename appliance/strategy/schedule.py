@@ -111,6 +111,11 @@ class Schedule:
         self._through = now
         self._known = False
 
+    @property
+    def timed(self) -> bool:
+        """Whether anything has been asked for."""
+        return bool(self._timers) or self._tells
+
     def deadline(self) -> int | None:
         """When something is due next (ns UTC); None when nothing will be."""
         if not self._known:

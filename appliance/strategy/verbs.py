@@ -8,11 +8,15 @@ from typing import Any
 from appliance.core.wishes import CancelWish, Wish
 from appliance.domain.market import Session
 from appliance.domain.trading import AT_MARKET, ZERO, Order, Side
+from appliance.domain.wire import sendable
 from appliance.errors import StrategyError
 from appliance.strategy import amounts
 from appliance.strategy.amounts import Number
 from appliance.strategy.bars import Bars, BarWindow
 from appliance.strategy.context import Context
+
+REASON_LENGTH_MAX = 500
+_USD = Decimal(1)
 
 
 class Verbs:
@@ -52,7 +56,7 @@ class Verbs:
                 raise StrategyError(f"{call}: with quantity 0 there is nothing left to protect")
             given = (None, None, None)  # a weight too small for one share
         terms = AT_MARKET if limit is None else amounts.terms(call, limit, None, None, "day")
-        self._context.wish(Wish(symbol, wanted, str(reason), **_protection(call, *given), terms=terms))
+        self._context.wish(Wish(symbol, wanted, _reason(reason), **_protection(call, *given), terms=terms))
 
     def buy(self, symbol: str, quantity: Number, **given: Any) -> str:
         """``order(symbol, "buy", quantity, …)``."""
@@ -95,7 +99,7 @@ class Verbs:
         protection = _protection(call, stop_loss, take_profit, trailing)
         context.tickets += 1
         ticket = f"t{context.tickets}"
-        context.wish(Wish(symbol, wanted, str(reason), **protection, side=which, terms=terms, ticket=ticket))
+        context.wish(Wish(symbol, wanted, _reason(reason), **protection, side=which, terms=terms, ticket=ticket))
         return ticket
 
     def cancel(self, ticket: str = "", *, symbol: str = "", reason: str = "") -> None:
@@ -105,7 +109,7 @@ class Verbs:
         """
         if symbol:
             self._context.check_symbol("cancel()", symbol)
-        self._context.wish(CancelWish(str(ticket), symbol, str(reason)))
+        self._context.wish(CancelWish(str(ticket), symbol, _reason(reason)))
 
     def _wanted(
         self, call: str, symbol: str, quantity: Number | None, weight: Number | None, notional: Number | None
@@ -122,9 +126,9 @@ class Verbs:
                 hint=f"wait for its first bar, self.price({symbol!r}) is NaN until then, or give quantity=",
             )
         if weight is not None:
-            return amounts.sized(call, "weight", weight, float(self._context.equity), price)
+            return amounts.sized(call, "weight", weight, max(self._context.equity, ZERO), price)
         assert notional is not None
-        return amounts.sized(call, "notional", notional, 1.0, price)
+        return amounts.sized(call, "notional", notional, _USD, price)
 
     # -- what there is ------------------------------------------------------------------------------------------------
 
@@ -219,6 +223,10 @@ class Verbs:
     def _only_in_on_start(self, call: str) -> None:
         if not self._context.starting:
             raise StrategyError(f"{call} after on_start could not be made again at a restart", hint="in on_start")
+
+
+def _reason(text: str) -> str:
+    return sendable(str(text), REASON_LENGTH_MAX)
 
 
 def _protection(

@@ -2,124 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from appliance.core.host import HostCore
-from appliance.core.wishes import Made, Silent, Wish
+from appliance.core.wishes import Made, Wish
 from appliance.domain.market import Bar, Quote
 from appliance.domain.messages import DATA_BOOT, Stage, Step
-from appliance.domain.operations import Latch, Notice
+from appliance.domain.operations import Latch
 from appliance.domain.orders import OrderStatus
-from appliance.domain.trading import Denied, Fill, Intent, Order, Side, Signal
+from appliance.domain.trading import Denied, Intent, Side, Signal
+from tests.core.hosting import MINUTE, D, Puppet, begin, closes, done, failed_notice, holding, host, live, puppet, wants
 from tests.core.make import again, bar, fill, intent, moment, order, writers
-from tests.playbook import BEGIN, SECOND, Playbook
-
-D = Decimal
-MINUTE = 60 * SECOND
-INTENTS, SIGNALS = "host/trend/intents", "host/trend/signals"
-
-
-class Puppet(Silent):
-    """A strategy on strings: the close of a bar is the position it wants; 13 is bad luck."""
-
-    def __init__(self, name: str = "trend", symbols: tuple[str, ...] = ("SPY",)) -> None:
-        super().__init__(name, symbols)
-        self.heard: list[str] = []
-        self.positions: dict[str, Decimal] = {}
-        self.last = 0.0
-
-    def start(self, now: int) -> tuple[Wish, ...]:
-        self.heard.append("start")
-        return ()
-
-    def bar(self, bar: Bar, now: int) -> tuple[Wish, ...]:
-        self.heard.append(f"bar {bar.close:g}")
-        self.last = bar.close
-        if bar.close == 13:
-            raise ValueError("bad luck")
-        return (Wish(bar.symbol, D(int(bar.close)), "said so"),)
-
-    def order(self, order: Order, now: int) -> tuple[Wish, ...]:
-        self.heard.append(f"order {order.status.value}")
-        return ()
-
-    def fill(self, fill: Fill, now: int) -> tuple[Wish, ...]:
-        self.heard.append(f"fill {fill.quantity} of {self.positions[fill.symbol]}")
-        return ()
-
-    def set_position(self, symbol: str, quantity: Decimal) -> None:
-        self.positions[symbol] = quantity
-
-    def snapshot(self) -> dict[str, Any]:
-        return {"last": self.last, "heard": list(self.heard)}
-
-    def restore(self, data: dict[str, Any]) -> None:
-        self.last, self.heard = data["last"], list(data["heard"])
-
-
-def host(*makers: Callable[[], Puppet], keep: bool = True) -> HostCore:
-    made = [Made(make().name, make) for make in makers or (Puppet,)]
-    return HostCore("host@trend", writers("host@trend"), made, keep=keep)
-
-
-def live(*makers: Callable[[], Puppet]) -> Playbook:
-    """A host past its gate, its strategies started."""
-    play = Playbook(host(*makers))
-    begin(play)
-    return play
-
-
-def begin(play: Playbook) -> None:
-    play.unread.extend(play.core.started(play.now))
-    play.unread.extend(play.core.released(play.now))
-
-
-def closes(play: Playbook, close: float, symbol: str = "SPY") -> Bar:
-    """A bar that ends now."""
-    play.later(60)
-    return bar(close, play.now.time - MINUTE, symbol=symbol)
-
-
-def wants(side: Side, quantity: int, **fields: Any) -> Callable[[Any], bool]:
-    def fits(said: Any) -> bool:
-        same = isinstance(said, Intent) and (said.side, said.quantity) == (side, D(quantity))
-        return same and all(getattr(said, name) == value for name, value in fields.items())
-
-    fits.__name__ = f"Intent {side.value} {quantity} {fields or ''}"
-    return fits
-
-
-def failed_notice(name: str, words: str) -> Callable[[Any], bool]:
-    def fits(said: Any) -> bool:
-        return isinstance(said, Notice) and said.code == f"STRATEGY_{name}" and said.holds and words in said.text
-
-    fits.__name__ = f"Notice that {name} failed: {words}"
-    return fits
-
-
-def puppet(play: Playbook, name: str = "trend") -> Puppet:
-    assert isinstance(play.core, HostCore)
-    found = play.core.roster.runners[name]
-    assert isinstance(found, Puppet)
-    return found
-
-
-def done(play: Playbook, said: Intent, quantity: int | None = None) -> None:
-    """The gateway sends, fills and ends an intent."""
-    sent = order(said, OrderStatus.SENDING)
-    play >> sent >> fill(sent, quantity) >> replace(sent, status=OrderStatus.FILLED, filled=sent.quantity)
-
-
-def holding(play: Playbook, shares: int) -> None:
-    play >> closes(play, shares)
-    done(play, play.heard(Intent)[0])
-    play << ...
-
+from tests.playbook import BEGIN, Playbook
 
 # --- netting --------------------------------------------------------------------------------------
 
