@@ -273,14 +273,14 @@ def test_a_strategy_that_has_failed_gets_new_code_and_runs_when_it_is_resumed(pl
     assert [said.quantity for said in play.heard(Signal)] == [D(70)]
 
 
-def test_a_stopped_strategy_whose_code_no_longer_loads_stays_stopped_and_resume_says_why(play: Playbook) -> None:
+def test_a_stopped_strategy_whose_code_no_longer_loads_does_not_run_and_resume_says_why(play: Playbook) -> None:
     play >> command(Verb.STOP_STRATEGY, id="s", strategy="trend") << ...
     after = restarted(play, maker=Refused())
     after >> command(Verb.RESUME_STRATEGY, id="r", strategy="trend")
     (result,) = after.heard(CommandResult)
     assert not result.done
     assert "cannot start" in result.text
-    assert state(after) is StrategyState.STOPPED
+    assert state(after) is StrategyState.FAILED
 
 
 # --- lockstep ---------------------------------------------------------------------------------------------------------

@@ -166,7 +166,8 @@ def test_the_lines_in_the_table_of_indicators_exist() -> None:
         for name in re.findall(r"`\.(\w+)`", second):
             call = _code(first)[0]
             source = f"{IMPORT}class One(Strategy):\n    def on_start(self):\n        symbol, other = 'A', 'B'\n"
-            load(f"{source}        one = {call}\n        one.{name}\n", "one.py").start(0)
+            made = load(f"{source}        self.one = {call}\n        one = self.one.{name}\n", "one.py")
+            assert made.start(0) == ()
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------------------
