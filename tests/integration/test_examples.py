@@ -104,6 +104,7 @@ class Seen:
         self.asked: list[Asked] = []
         self.timely: int | None = None
         self._name = name
+        self._before = 0  # orders decided before the last bar
         self._waiting: dict[str, int] = {}  # orders without a fill so far, and when (ns UTC) they were decided
 
     def note(self, event: Event) -> None:
@@ -111,6 +112,7 @@ class Seen:
         body: Any = event.body
         if event.type is EventType.BAR:
             self.bars.append(body)
+            self._before = len(self.asked)
             if self.timely is None and any(decided < body.end for decided in self._waiting.values()):
                 self.timely = len(self.asked)
         elif event.type is EventType.INTENT and body.strategy == self._name:
@@ -122,13 +124,12 @@ class Seen:
     def compared(self) -> tuple[list[Asked], bool]:
         """The orders a backtest of these bars asks for too, and whether it asks for no others.
 
-        What was decided on the last fills is left out: in a backtest they are known with the bar that did not come.
+        What was decided on fills after the last bar is left out: in a backtest they come with the bar that did not.
         """
         if self.timely is not None:
             return self.asked[: self.timely], False
-        while self.asked and self.asked[-1].cause.startswith("gateway/"):
-            self.asked.pop()
-        return self.asked, True
+        after = [one for one in self.asked[self._before :] if not one.cause.startswith("gateway/")]
+        return [*self.asked[: self._before], *after], True
 
 
 @pytest.fixture(scope="module")
