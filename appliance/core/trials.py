@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from appliance.core.roster import Roster
 
 CALLS_MAX = 1_000
-"""So many calls survived count like a bar: quotes may come all night."""
+"""So many calls survived count like a bar that reached the author: quotes may come all night."""
 
 
 class Trial(Struct, frozen=True):
@@ -87,31 +87,44 @@ class Trials:
     def heard(self, name: str, hook: str, what: object, now: Now) -> None:
         """The new version took it. A bar proves it; of all else the old one hears too, in case it has to go on."""
         trial, old = self._rows[name], self._before.get(name)
+        calls = trial.calls + (hook != "bar")
         proved = hook == "bar" and self._roster.runners[name].heard_bar
-        if proved or old is None or trial.calls + 1 >= CALLS_MAX:
+        if proved or old is None or calls >= CALLS_MAX:
             self.end(name)
             self._host.roster.notices.append(Notice(f"RELOAD_{name}", Severity.WARNING, "", holds=False))
             return
         self._roster.set_books(old)
-        try:
-            with self._roster.inside(name, hook):
-                getattr(old, hook)(what, now.time)
-        except MemoryError:
-            raise
-        except BaseException:
-            old.restore(trial.saved)
-        self._keep(name, old, trial.calls + 1)
+        self._let(name, old, hook, (what, now.time), calls)
 
     def feed(self, name: str, bar: Bar) -> None:
         """Both versions are paused and see a bar."""
         old = self._before.get(name)
         if old is not None:
-            old.feed(bar)
-            self._keep(name, old, self._rows[name].calls)
+            self._let(name, old, "feed", (bar,), self._rows[name].calls)
 
-    def _keep(self, name: str, old: Runner, calls: int) -> None:
+    def _let(self, name: str, old: Runner, hook: str, given: tuple[object, ...], calls: int) -> None:
+        """Let the old version hear something. What it raises costs it this call; it goes when it cannot be put back."""
+        saved = self._rows[name].saved
+        try:
+            with self._roster.inside(name, hook):
+                getattr(old, hook)(*given)
+            saved = old.snapshot()
+        except BaseException:
+            if not self._is_put_back(name, old):
+                return
         old.logs()
-        self._rows[name] = replace(self._rows[name], saved=old.snapshot(), calls=calls)
+        self._rows[name] = replace(self._rows[name], saved=saved, calls=calls)
+
+    def _is_put_back(self, name: str, old: Runner) -> bool:
+        try:
+            with self._roster.inside(name, RELOAD):
+                old.restore(self._rows[name].saved)
+        except BaseException as error:
+            self._host.logged.append(f"{name}: the version before is lost: {said(error)}")
+            self.end(name)
+            return False
+        self._roster.set_books(old)
+        return True
 
     def give_back(self, name: str, why: str, error: BaseException | None = None) -> Runner | None:
         """End a trial for the old version: its code and its state are in force again. The old one, if it stands by."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from appliance.core.host import HostCore
+from appliance.core.trials import CALLS_MAX
 from appliance.core.wishes import RELOAD, Code, Silent, Wish
 from appliance.domain.market import Bar
 from appliance.domain.messages import DATA_BOOT, Stage, Step
@@ -237,6 +238,84 @@ def test_a_version_that_ends_the_process_while_it_is_loaded_leaves_the_old_one_i
     assert "ended its process while it was loaded: watchdog" in after.heard(Notice)[-1].text
 
 
+class Sickly(Versions):
+    """Its first version cannot save what a fill does to it, and then may not even be put back."""
+
+    is_lost = False
+
+    def __call__(self, code: Code | None = None) -> Version:
+        return super().__call__(code) if code is not None else Old(self)
+
+
+class Old(Version):
+    def __init__(self, maker: Sickly) -> None:
+        super().__init__(100)
+        self.maker = maker
+        self.is_sick = False
+
+    def fill(self, fill: Fill, now: int) -> tuple[Wish, ...]:
+        self.is_sick = True
+        return super().fill(fill, now)
+
+    def snapshot(self) -> dict[str, Any]:
+        if self.is_sick:
+            raise ValueError("cannot be saved")
+        return super().snapshot()
+
+    def restore(self, data: dict[str, Any]) -> None:
+        if self.maker.is_lost:
+            raise ValueError("cannot be put back")
+        self.is_sick = False
+        super().restore(data)
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_what_the_version_before_raises_costs_it_this_call_or_its_place_and_the_new_one_nothing(is_lost: bool) -> None:
+    maker = Sickly()
+    play = Playbook(host(maker))
+    _begin(play)
+    closes(play, 1)
+    play << ...
+    reload(play, "-1")
+    maker.is_lost = is_lost
+    fills(play)
+    assert version(play).heard == ["bar 1", "fill 1"]
+    assert state(play) is StrategyState.RUNNING
+    play << ...
+    closes(play, 2)
+    assert [said.quantity for said in play.heard(Signal)] == ([] if is_lost else [D(100)])
+
+
+def test_however_many_bars_that_do_not_reach_the_author_prove_nothing() -> None:
+    play = Playbook(host(Longer()))
+    _begin(play)
+    reload(play, "70")
+    for _ in range(CALLS_MAX + 1):
+        closes(play, 1)
+    assert "trend" in play.core.roster.trials  # type: ignore[attr-defined]
+    play << ...
+
+
+class Greedy(Versions):
+    """Every version but its file's wants more memory than there is."""
+
+    def __call__(self, code: Code | None = None) -> Version:
+        if code is not None:
+            raise MemoryError
+        return super().__call__()
+
+
+def test_a_version_that_wants_too_much_memory_does_not_load_and_the_old_one_goes_on() -> None:
+    play = Playbook(host(Greedy()))
+    _begin(play)
+    result, (notice,) = reload(play, "70")
+    assert not result.done
+    assert "does not load, the old one goes on: MemoryError" in result.text
+    assert "the new version does not load: MemoryError" in notice.text
+    closes(play, 2)
+    assert [said.quantity for said in play.heard(Signal)] == [D(100)]
+
+
 # --- what does not run ------------------------------------------------------------------------------------------------
 
 
@@ -277,9 +356,11 @@ def test_a_stopped_strategy_whose_code_no_longer_loads_does_not_run_and_resume_s
     play >> command(Verb.STOP_STRATEGY, id="s", strategy="trend") << ...
     after = restarted(play, maker=Refused())
     after >> command(Verb.RESUME_STRATEGY, id="r", strategy="trend")
-    (result,) = after.heard(CommandResult)
+    told = [event.body for event in after.unread]
+    (result,) = [body for body in told if isinstance(body, CommandResult)]
     assert not result.done
     assert "cannot start" in result.text
+    assert [body.code for body in told if isinstance(body, Notice)] == ["STRATEGY_trend"]
     assert state(after) is StrategyState.FAILED
 
 
