@@ -50,7 +50,7 @@ class Booked(Struct, frozen=True):
 
     ``target`` is what it leads to (None: an order of the strategy's own, called ``ticket``); ``price`` (USD) and
     ``decided`` are those of its decision; ``sent`` when it is known to be at the venue, ``canceled`` when we have asked
-    for its end.
+    for its end. ``counter`` is that of the signal it comes from.
     """
 
     strategy: str
@@ -66,6 +66,7 @@ class Booked(Struct, frozen=True):
     price: Decimal | None = None
     decided: Moment | None = None
     sent: bool = False
+    counter: int = 0
 
     @property
     def rests(self) -> bool:
@@ -158,6 +159,7 @@ class Bookings:
         booked = Booked(
             signal.strategy, signal.symbol, leg.side, leg.quantity, exit=leg.exit, target=target, terms=terms,
             ticket=signal.ticket, price=self._host.tracker.decision_price(signal.symbol), decided=now.moment,
+            counter=signal.counter,
         )  # fmt: skip
         self._book(intent.id, booked)
         self._host.emit(self.intents, intent, now, signal.cause)
@@ -242,6 +244,7 @@ class Bookings:
         booked = Booked(
             intent.strategy, intent.symbol, intent.side, order.remaining, is_terminal(order.status), intent.exit,
             target=self._led_to(order), terms=terms, ticket=intent.ticket, sent=True,
+            counter=intent.counter,
         )  # fmt: skip
         self._book(order.id, booked)
         wished = _key(intent.strategy, intent.symbol, intent.ticket)
@@ -286,6 +289,16 @@ class Bookings:
         booked = self.booked.get(order_id)
         deferred = self.deferred.get(f"{booked.strategy}/{booked.symbol}") if booked is not None else None
         if deferred is not None and now.boot != DATA_BOOT and not self._host.catching_up:
+            self._net_if_free(deferred, now)
+
+    def go_on_all(self, now: Now) -> None:
+        """Whatever no longer waits may go on: after a start, and at a lockstep stage."""
+        for signal in in_order(self.deferred.values()):
+            self._net_if_free(signal, now)
+
+    def _net_if_free(self, deferred: Signal, now: Now) -> None:
+        """Net a deferred target once the orders before it have ended; those after it were not what it waited for."""
+        if not any(one.counter < deferred.counter for _, one in self._live(deferred.strategy, deferred.symbol)):
             self.net(deferred, now)
 
     def _forget(self) -> None:

@@ -143,8 +143,8 @@ class HostCore(Core):
             if not signal.cause.startswith(PAST):
                 self.bookings.missed.drop(missed_key(signal))
                 self.bookings.net(signal, now)
-        for signal in in_order(self.bookings.deferred.values()) if now.boot != DATA_BOOT else ():
-            self.bookings.net(signal, now)  # in lockstep, at its stage
+        if now.boot != DATA_BOOT:  # in lockstep, at its stage
+            self.bookings.go_on_all(now)
         return self._out
 
     def snapshot(self) -> dict[str, bytes]:
@@ -206,8 +206,7 @@ class HostCore(Core):
         if self.telling.waiting:
             self.telling.tell_all(event.seq, now)
         if self.bookings.deferred:
-            for signal in in_order(self.bookings.deferred.values()):
-                self.bookings.net(signal, now)
+            self.bookings.go_on_all(now)
         for happened in step.events:
             self._market(happened, now, event.stream, spot)
         self._timers(now.time, now)

@@ -249,8 +249,8 @@ class Roster:
 
     def given(self, name: str) -> dict[str, str]:
         """The parameters a strategy was given so far, as text; the others have its file's defaults."""
-        code = self.code.get(name)
-        return code.params if code is not None else self.makers[name].params
+        maker, code = self.makers[name], self.code.get(name)
+        return code.params if code is not None and code.base == maker.digest else maker.params
 
     @contextmanager
     def inside(self, name: str, hook: str) -> Iterator[None]:
