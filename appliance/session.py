@@ -62,6 +62,7 @@ class Session:
         self._launch = Launch(paths, spec, self._note, watchdog, self._strict)
         self._reloader = self._watch() if reload else None
         self._began = time.monotonic()
+        self._last_beats: dict[str, tuple[str, int]] | None = None
 
     def _watch(self) -> Reloader:
         return Reloader(
@@ -89,7 +90,7 @@ class Session:
             if until_done:
                 if self._strict:
                     self._refuse_failed_strategies()
-                if self._is_done():
+                if self._is_done() and (not self._strict or self._have_beaten()):
                     return
             if time.monotonic() - told >= SAY_EVERY_S:
                 told = time.monotonic()
@@ -98,6 +99,16 @@ class Session:
     def _is_done(self) -> bool:
         collector = self._launch.collector
         return self.figures.done and collector is not None and collector.caught_up()
+
+    def _have_beaten(self) -> bool:
+        """Whether every host has told how its strategies are since the data ended: a short run ends between two
+        heartbeats."""
+        beats = self._launch.collector.beats if self._launch.collector is not None else {}
+        beaten = {name: (beat.instance, beat.n) for name, beat in beats.items() if name.startswith("host@")}
+        if self._last_beats is None:
+            self._last_beats = beaten
+        hosts = [f"host@{name}" for name in self._spec.hosts]
+        return all(name in beaten and beaten[name] != self._last_beats.get(name) for name in hosts)
 
     def _refuse_failed_strategies(self) -> None:
         """A recorded run whose strategy raised has no meaning; live, its host contains it and the box goes on."""

@@ -17,9 +17,11 @@ from appliance.errors import ApplianceError, EnvironmentFault
 from appliance.shell.paths import StatePaths
 from appliance.shell.window import Window
 
-WAIT_S = 0.4
+WAIT_S = 1.0
 SECOND = 1_000_000_000
-HEARS = ("view/latch", "view/account", "view/position/<symbol>")
+HEARS = ("view/position/<symbol>", "view/account", "view/latch")
+"""In this order, since Mosquitto tells what it kept in the order of the subscriptions: whoever has heard the latch has
+heard every position."""
 
 
 @click.command()
@@ -46,7 +48,7 @@ def status(state: Path, as_json: bool) -> None:
 
 
 def look(paths: StatePaths) -> dict[str, Any]:
-    """What can be known now: the supervisor's file, and what Mosquitto has kept, if it answers within half a second.
+    """What can be known now: the supervisor's file, and what Mosquitto has kept, if it answers within a second.
 
     Raises EnvironmentFault when no box was ever started in this directory.
     """
@@ -87,7 +89,7 @@ class _Seen:
             self.latch = event.body
 
     def complete(self) -> bool:
-        """Whether latch and account have been heard."""
+        """Whether all has been heard: see HEARS."""
         return self.account is not None and self.latch is not None
 
     def told(self) -> dict[str, Any]:

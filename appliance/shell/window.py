@@ -234,8 +234,8 @@ class Window:
 
 
 def _filters(name: str, hears: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    """The subscriptions for some topics of the table; results and heartbeats always, since ``ask`` needs them."""
+    """The subscriptions for some topics of the table, in the order of ``hears``; results and heartbeats always, since
+    ``ask`` needs them."""
     wanted = (*hears, "result", "heartbeat/<process>")
-    return tuple(
-        (found, qos) for found, qos in topics.filters_for(name) if topics.pattern_of(found.replace("+", "x")) in wanted
-    )
+    offered = {topics.pattern_of(found.replace("+", "x")): (found, qos) for found, qos in topics.filters_for(name)}
+    return tuple(offered[topic] for topic in wanted if topic in offered)
