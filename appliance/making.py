@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from appliance.core.host import unmarked
 from appliance.core.wishes import RELOAD, Code, Runner
 from appliance.data.options import FileOptions
 from appliance.data.warmup import Need, needs_of, warm_up
@@ -73,10 +74,6 @@ def _nearest(name: str, names: Sequence[str]) -> str:
 def around(spec: RunSpec, strategy: StrategySpec) -> Around:
     """What a strategy finds in a run."""
     return Around(spec.known_symbols, spec.others(strategy), spec.hears(strategy), spec.lockstep)
-
-
-def unmarked(strategy: str, hook: str) -> None:
-    """Nobody asks which hook runs: its process cannot die of it alone."""
 
 
 def no_past(runner: Runner) -> tuple[Bar, ...]:

@@ -12,7 +12,7 @@ from appliance.core.base import Core
 from appliance.core.feed import FeedCore
 from appliance.core.gateway import GatewayCore, VenueTraits
 from appliance.core.guard import GuardCore
-from appliance.core.host import HostCore
+from appliance.core.host import HostCore, unmarked
 from appliance.core.limits import rules
 from appliance.core.lockstep import Barrier
 from appliance.core.market import MarketSimulator
@@ -24,7 +24,7 @@ from appliance.domain import topics
 from appliance.domain.messages import Event, local
 from appliance.domain.operations import Death
 from appliance.errors import StrategyError
-from appliance.making import LOAD, Mark, StrategyMaker, around, past_of_run, unmarked
+from appliance.making import LOAD, Mark, StrategyMaker, around, past_of_run
 from appliance.runs import RunSpec, StrategySpec, read_spec
 from appliance.shell import deaths, marker, mosquitto
 from appliance.shell.bus import EventBus

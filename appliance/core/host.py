@@ -35,7 +35,7 @@ HOOKS: dict[type, str] = {Bar: "bar", Quote: "quote", Trade: "trade"}
 """Which of a runner's calls hears of which market event."""
 
 
-def _unmarked(strategy: str, hook: str) -> None:
+def unmarked(strategy: str, hook: str) -> None:
     """Nobody watches what we run."""
 
 
@@ -56,7 +56,7 @@ class HostCore(Core):
         keep: bool = True,
         allotments: dict[str, Decimal] | None = None,
         sessions: Sessions | None = None,
-        mark: Callable[[str, str], None] = _unmarked,
+        mark: Callable[[str, str], None] = unmarked,
     ) -> None:
         super().__init__(process, writers)
         self.name = process.partition("@")[2]
