@@ -66,7 +66,7 @@ def core_of(
         "guard": lambda writers: GuardCore(process, writers, rules(spec.limits), spec.approval_valid),
         "gateway": lambda writers: GatewayCore(process, writers, PAPER_TRAITS),
         "monitor": lambda writers: MonitorCore(process, writers),
-        PAPER: lambda writers: MarketSimulator(process, writers, spec.cash, spec.commission, spec.calendar),
+        PAPER: lambda writers: MarketSimulator(process, writers, spec.cash, spec.model, spec.calendar),
     }
     return built[kind]
 

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues
+from appliance.core.models import MarketModel
 from appliance.data.options import FileOptions
 from appliance.domain.market import SECOND, Session, Sessions
 from appliance.errors import EnvironmentFault
@@ -52,7 +52,7 @@ class RunSpec(Struct, frozen=True):
     strategies: tuple[StrategySpec, ...]
     cash: Decimal
     limits: LimitValues = LimitValues()
-    commission: Commission = Commission()
+    model: MarketModel = MarketModel()
     files: tuple[str, ...] = ()
     options: FileOptions | None = None
     speed: str = "1"

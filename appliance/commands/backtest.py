@@ -13,8 +13,9 @@ from typing import Any
 import click
 
 from appliance.commands.options import RunOptions, backtest_options, limit_values, orders_file
-from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues, rules
+from appliance.core.models import MarketModel
+from appliance.core.models.commission import Commission
 from appliance.core.record import plain
 from appliance.data.sources.files import FileReport, FileSource
 from appliance.domain.market import SECOND
@@ -61,7 +62,7 @@ def _run(options: RunOptions) -> tuple[Backtest, FileReport, float]:
             (make,),
             rules(limits),
             options.cash if options.cash is not None else paper.cash,
-            Commission(paper.commission_per_share, paper.commission_minimum),
+            MarketModel(Commission(paper.commission_per_share, paper.commission_minimum)),
             files.sessions,
         )
         began = time.perf_counter()

@@ -14,8 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from appliance.core.base import Core, Rows
-from appliance.core.commission import Commission
 from appliance.core.matching import UNSET, begins, begun, meet, path, trailed, triggered
+from appliance.core.models import MarketModel
 from appliance.core.streams import Writers
 from appliance.domain.market import MarketEvent, Sessions
 from appliance.domain.messages import (
@@ -83,11 +83,11 @@ class MarketSimulator(Core):
         process: str,
         writers: Writers,
         cash: Decimal,
-        commission: Commission = Commission(),  # noqa: B008 - frozen
+        model: MarketModel = MarketModel(),  # noqa: B008 - frozen
         sessions: Sessions | None = None,
     ) -> None:
         super().__init__(process, writers)
-        self._commission = commission
+        self._model = model
         self._sessions = sessions
         self.resting = self.table("resting", Resting)
         self.ended = self.table("ended", Ended)
@@ -241,7 +241,7 @@ class MarketSimulator(Core):
         filled = order.filled + quantity
         exact = Decimal(repr(price))
         key = f"{order.id}:{filled}"
-        commission = self._commission.of(quantity, exact)
+        commission = self._model.commission.of(quantity, exact)
         fill = VenueFill(key, order.id, order.symbol, order.side, quantity, exact, commission, time, now.time)
         self.fills[key] = fill
         _bound(self.fills)

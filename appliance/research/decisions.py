@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues, rules
+from appliance.core.models import MarketModel
 from appliance.core.wishes import Made, Runner
 from appliance.domain.market import SECOND, Bar
 from appliance.errors import ApplianceError
@@ -78,7 +78,7 @@ def decide(make: Callable[[], Runner], scene: Scene, meddle: Meddle | None = Non
     """Run a backtest on a scene; the decisions. What the strategy raises ends the run and is the last of them."""
     heard: list[Decision] = []
     maker = Made(make().name, lambda: Recorder(make(), heard, meddle))
-    run = Backtest("check", (maker,), rules(LimitValues()), CASH, Commission(), scene.calendar)
+    run = Backtest("check", (maker,), rules(LimitValues()), CASH, MarketModel(), scene.calendar)
     try:
         run.run(scene.events)
     except (Exception, SystemExit) as error:

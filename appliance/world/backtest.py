@@ -8,13 +8,13 @@ from decimal import ROUND_DOWN, Decimal
 from itertools import groupby
 
 from appliance.core.base import Core
-from appliance.core.commission import Commission
 from appliance.core.gateway import GatewayCore
 from appliance.core.guard import GuardCore
 from appliance.core.host import HostCore
 from appliance.core.limits import Rule
 from appliance.core.lockstep import Staging, wake, within
 from appliance.core.market import MarketSimulator
+from appliance.core.models import MarketModel
 from appliance.core.record import OrderRecord
 from appliance.core.streams import Writers
 from appliance.core.wishes import Maker
@@ -37,7 +37,7 @@ class Backtest:
         makers: Sequence[Maker],
         rules: Sequence[Rule],
         cash: Decimal,
-        commission: Commission,
+        model: MarketModel = MarketModel(),  # noqa: B008 - frozen
         sessions: Sessions | None = None,
     ) -> None:
         self.record = OrderRecord()
@@ -49,7 +49,7 @@ class Backtest:
         self._queue: deque[Event] = deque()
         self._known: dict[tuple[str, type], tuple[Core, ...]] = {}
         host = f"host@{name}"
-        self.paper = MarketSimulator("paper", _writers("paper"), cash, commission, sessions)
+        self.paper = MarketSimulator("paper", _writers("paper"), cash, model, sessions)
         self.gateway = GatewayCore("gateway", _writers("gateway"))
         self.guard = GuardCore("guard", _writers("guard"), rules)
         allotments = {maker.name: (cash / len(makers)).quantize(CENT, ROUND_DOWN) for maker in makers}

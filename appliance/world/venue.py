@@ -13,8 +13,9 @@ from random import Random
 from msgspec import Struct
 from msgspec.structs import replace
 
-from appliance.core.commission import FREE
 from appliance.core.market import MarketSimulator, Resting
+from appliance.core.models import MarketModel
+from appliance.core.models.commission import FREE
 from appliance.core.streams import Writers
 from appliance.domain.market import MarketEvent
 from appliance.domain.messages import Event, EventType, Now, VenueLink, VenueReport, local
@@ -61,7 +62,7 @@ class SimulatedVenue:
         self._faults = faults
         self._random = random
         self._deliver = deliver
-        self.market = _Market("venue", Writers(()), Decimal(1_000_000), FREE)
+        self.market = _Market("venue", Writers(()), Decimal(1_000_000), MarketModel(FREE))
         self.market.faults, self.market.random = faults, random
         self.log: list[Placed] = []
         self.strays: dict[str, str] = {}

@@ -12,8 +12,8 @@ import warnings
 from decimal import Decimal
 from typing import Any
 
-from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues, rules
+from appliance.core.models import MarketModel
 from appliance.data.sources.random_walk import random_walk
 from appliance.domain.market import Bar
 from appliance.making import runner_factory
@@ -42,7 +42,7 @@ def _ours(bars: list[Bar]) -> dict[str, Any]:
     params = {"symbol": SYMBOL, "fast": str(FAST), "slow": str(SLOW)}
     file = str(box.ROOT / "strategies" / "sma_cross.py")
     maker = runner_factory(StrategySpec("sma_cross", file, params=params))
-    backtest = Backtest("sma_cross", (maker,), rules(LimitValues()), Decimal(CASH), Commission())
+    backtest = Backtest("sma_cross", (maker,), rules(LimitValues()), Decimal(CASH), MarketModel())
     begin, used = time.perf_counter(), time.process_time()
     backtest.run(bars)
     seconds, used = time.perf_counter() - begin, time.process_time() - used

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from appliance.core.commission import FREE, Commission
 from appliance.core.market import MarketSimulator
+from appliance.core.models import MarketModel
+from appliance.core.models.commission import FREE, Commission
 from appliance.core.streams import Writers
 from appliance.domain.market import Bar, MarketEvent, Quote, QuoteBar, Session, Sessions, Trade
 from appliance.domain.messages import (
@@ -37,7 +38,7 @@ AFTER = Bar("SPY", "1m", BEGIN + MINUTE, BEGIN + 2 * MINUTE, 99.0, 99.5, 98.0, 9
 
 
 def simulator(commission: Commission = FREE, sessions: Sessions | None = None) -> MarketSimulator:
-    return MarketSimulator("paper", Writers(()), D(100_000), commission, sessions)
+    return MarketSimulator("paper", Writers(()), D(100_000), MarketModel(commission), sessions)
 
 
 def resting(commission: Commission = FREE, sessions: Sessions | None = None, **wanted: Any) -> Playbook:

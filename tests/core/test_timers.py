@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from appliance.core.commission import Commission
 from appliance.core.feed import FeedCore
 from appliance.core.host import HostCore
 from appliance.core.limits import LimitValues, rules
 from appliance.core.lockstep import Barrier
+from appliance.core.models import MarketModel
 from appliance.core.streams import Writers
 from appliance.core.timing import GRACE, PATIENCE
 from appliance.domain import topics
@@ -37,7 +37,7 @@ class Kept(Backtest):
 
     def __init__(self, *makers: Any) -> None:
         self.said: list[Any] = []
-        super().__init__("trend", makers, rules(LimitValues()), D(1_000_000), Commission(), new_york())
+        super().__init__("trend", makers, rules(LimitValues()), D(1_000_000), MarketModel(), new_york())
 
     def _route(self, event: Event) -> None:
         if isinstance(event.body, Intent | Order | Fill | Signal):

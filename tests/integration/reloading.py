@@ -6,8 +6,8 @@ import re
 from decimal import Decimal
 from pathlib import Path
 
-from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues, rules
+from appliance.core.models import MarketModel
 from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileSource
 from appliance.domain.market import known_at
@@ -92,7 +92,7 @@ def expected(data: Path, old: Path, swaps: dict[int, str], params: dict[str, str
     """The orders of a backtest in which the code is swapped after these times: ``swaps`` are new texts by ns UTC."""
     run = Backtest(
         NAME, [runner_factory(StrategySpec(NAME, str(old), params=params))], rules(LimitValues()), Decimal(100_000),
-        Commission(),
+        MarketModel(),
     )  # fmt: skip
     events = FileSource([str(data)], FileOptions(session="all", symbols=("SPY",))).batch(100_000).events
     since = 0

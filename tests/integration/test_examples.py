@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues, rules
+from appliance.core.models import MarketModel
 from appliance.domain import wire
 from appliance.domain.market import Bar
 from appliance.domain.messages import Event, EventType
@@ -189,7 +189,7 @@ def test_an_example_asks_live_for_the_orders_of_its_backtest(
     live, whole = seen.compared()
     assert live
     spec = StrategySpec(name, str(_file(name)), params=parameters[name])
-    run = Backtest(name, (runner_factory(spec),), rules(LimitValues()), EIGHTH, Commission())
+    run = Backtest(name, (runner_factory(spec),), rules(LimitValues()), EIGHTH, MarketModel())
     run.run(seen.bars)
     tested = [Asked(row["symbol"], row["side"], Decimal(row["quantity"])) for row in run.record.rows()]
     assert [one[:2] for one in live] == [one[:2] for one in (tested if whole else tested[: len(live)])]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues, rules
+from appliance.core.models import MarketModel
 from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileSource
 from appliance.making import runner_factory
@@ -74,7 +74,7 @@ class Pair:
     def side_by_side(self, out: Path) -> list[dict[str, Any]]:
         """The orders of a backtest with both in one host; ids are those of a host, so they are left out."""
         makers = [runner_factory(StrategySpec(name, str(file))) for name, file in self.files.items()]
-        run = Backtest("both", makers, rules(LimitValues()), Decimal(100_000), Commission())
+        run = Backtest("both", makers, rules(LimitValues()), Decimal(100_000), MarketModel())
         run.run(FileSource([str(self.data)], FileOptions(session="all", symbols=("SPY",))).batch(10_000).events)
         out.write_bytes(run.record.jsonl())
         return orders_of(out, ids=False)

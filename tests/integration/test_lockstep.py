@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues, rules
+from appliance.core.models import MarketModel
 from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileSource
 from appliance.making import runner_factory
@@ -113,7 +113,7 @@ def _side_by_side(data: Path, *strategies: Path) -> list[dict[str, object]]:
     *files, out = strategies
     specs = [StrategySpec(path.stem, str(path)) for path in sorted(files, key=lambda path: path.stem)]
     run = Backtest(
-        "both", [runner_factory(spec) for spec in specs], rules(LimitValues()), Decimal(100_000), Commission()
+        "both", [runner_factory(spec) for spec in specs], rules(LimitValues()), Decimal(100_000), MarketModel()
     )
     run.run(FileSource([str(data)], FileOptions(session="all", symbols=("AIG", "SPY"))).batch(10_000).events)
     out.write_bytes(run.record.jsonl())

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues, rules
+from appliance.core.models import MarketModel
 from appliance.core.portfolio import Portfolio, differences
 from appliance.core.record import OrderRecord
 from appliance.core.wishes import Maker
@@ -63,7 +63,7 @@ def spec_of(folder: Path) -> RunSpec:
         for name, (weight, hold) in SHAPES.items()
     )  # fmt: skip
     options = FileOptions(session="all")
-    return RunSpec("test", of, CASH, LimitValues(), Commission(), (str(data),), options, speed="max")
+    return RunSpec("test", of, CASH, LimitValues(), MarketModel(), (str(data),), options, speed="max")
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_the_backtest_has_the_portfolios_of_the_processes(tmp_path: Path) -> Non
     spec = replace(spec, strategies=tuple(replace(strategy, cash=None) for strategy in spec.strategies))
     traded(paths, spec)
     makers: list[Maker] = [runner_factory(strategy) for strategy in spec.strategies]
-    backtest = Backtest("test", makers, rules(LimitValues()), CASH, Commission())
+    backtest = Backtest("test", makers, rules(LimitValues()), CASH, MarketModel())
     source = FileSource(spec.files, spec.reading)
     backtest.run(source.batch(1_000_000).events)
     held = {symbol: quantity for symbol, quantity in backtest.record.positions.items() if quantity}

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from appliance.core.commission import FREE
 from appliance.core.market import MarketSimulator
+from appliance.core.models import MarketModel
+from appliance.core.models.commission import FREE
 from appliance.core.turn import Turn
 from appliance.domain.market import MINUTE, Bar
 from appliance.domain.messages import (
@@ -50,7 +51,7 @@ class Gateway:
     def __init__(self, store):
         self.answers, self.said, self.reports = [], [], 0
         clock = DataClock()
-        build = lambda writers: MarketSimulator("paper", writers, Decimal(10_000), FREE)  # noqa: E731
+        build = lambda writers: MarketSimulator("paper", writers, Decimal(10_000), MarketModel(FREE))  # noqa: E731
         self.venue = PaperVenue(build, store, clock, self.answers.append, lambda e, p: self.said.append(e), True)
         self.venue.turn.start()
         self.inbox = []

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.core.commission import Commission
 from appliance.core.limits import LimitValues, rules
+from appliance.core.models import MarketModel
 from appliance.core.portfolio import differences
 from appliance.core.wishes import Made, Wish, Wishes
 from appliance.domain.market import Bar
@@ -47,7 +47,7 @@ class Keeping(Scripted):
 
 def run(*strategies: Keeping, closes: list[int]) -> Backtest:
     makers = [Made(one.name, lambda one=one: one) for one in strategies]  # type: ignore[misc]
-    found = Backtest("trend", makers, rules(LimitValues(require_cash=False)), CASH, Commission())
+    found = Backtest("trend", makers, rules(LimitValues(require_cash=False)), CASH, MarketModel())
     found.run(market(closes))
     return found
 
