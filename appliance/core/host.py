@@ -90,8 +90,7 @@ class HostCore(Core):
         self.on(EventType.FILL, self._fill)
         self.on(EventType.ACTIVITY, self.telling.activity)
         self.on(EventType.LATCH, self._latch)
-        for kind in (EventType.ACCOUNT, EventType.APPROVED, EventType.CANCEL):
-            self.on(kind, self._ignore)
+        self.ignore(EventType.ACCOUNT, EventType.APPROVED, EventType.CANCEL)
         self.on(EventType.DENIED, self._denied)
         self.on(EventType.SIGNAL, self._others_signal)
         self.on(EventType.COMMAND, self._command)
@@ -288,9 +287,6 @@ class HostCore(Core):
     def _command(self, event: Event, now: Now) -> None:
         self.timing.judge(now.time, now)
         self.director.command(event, now)
-
-    def _ignore(self, event: Event, now: Now) -> None:
-        """Not for us."""
 
     # --- time -----------------------------------------------------------------------------------------------------
 
