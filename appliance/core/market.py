@@ -13,11 +13,13 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from appliance.core import matching
 from appliance.core.base import Core, Rows
-from appliance.core.matching import UNSET, begins, begun, meet, path, trailed, triggered
+from appliance.core.matching import UNSET, Path, begins, meet, path, triggered
 from appliance.core.models import MarketModel
+from appliance.core.models.fills import Feed, Fills
 from appliance.core.streams import Writers
-from appliance.domain.market import MarketEvent, Sessions
+from appliance.domain.market import Bar, MarketEvent, Quote, QuoteBar, Sessions, Trade, known_at, last_price
 from appliance.domain.messages import (
     Event,
     EventType,
@@ -33,6 +35,7 @@ from appliance.domain.trading import ZERO, Order, OrderType, Side, TimeInForce, 
 ANSWERS = "venue/answers"
 REMEMBERED = 20_000
 """Ended orders, fills and groups the venue can still tell of."""
+LIMIT = OrderType.LIMIT
 STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
 AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 
@@ -40,7 +43,8 @@ AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 class Resting(Struct, frozen=True):
     """An order that waits in the market. ``known`` is since when (ns UTC), ``expires`` when a DAY order ends (or 0).
 
-    ``stop`` of a trailing stop is where it stands by now (USD), 0 before it has seen a price.
+    ``stop`` of a trailing stop is where it stands by now (USD), 0 before it has seen a price. ``worth`` and ``paid``
+    are USD of what was filled of it, and of the commission on that.
     """
 
     id: str
@@ -56,6 +60,8 @@ class Resting(Struct, frozen=True):
     expires: int
     trail: Trail | None = None
     oco: str = ""
+    worth: Decimal = ZERO
+    paid: Decimal = ZERO
 
 
 class Ended(Struct, frozen=True):
@@ -71,6 +77,22 @@ class Group(Struct, frozen=True):
     """Orders of which one cancels the others: ``left`` shares may still be filled by all of them together."""
 
     left: Decimal
+
+
+class Heard(Struct, frozen=True):
+    """What a symbol's market did last: in quotes, and in trades."""
+
+    quote: QuoteBar | Quote | None = None
+    trade: Bar | Trade | None = None
+
+    def by(self, feed: Feed) -> MarketEvent | None:
+        """The last event of a feed, or of the other one where there is none; a quote is as new as a trade beside it."""
+        quote, trade = self.quote, self.trade
+        if quote is None or trade is None:
+            return quote or trade
+        if feed == "first":
+            return quote if known_at(quote) >= known_at(trade) else trade
+        return quote if feed == "quotes" else trade
 
 
 class MarketSimulator(Core):
@@ -89,9 +111,16 @@ class MarketSimulator(Core):
         super().__init__(process, writers)
         self._model = model
         self._sessions = sessions
+        self._touch = model.fills.limit == "touch"
+        self._whole = model.fills.bars == "ended"
+        self._late = model.fills.trailing == "close"
+        self._feeds = _feeds(model.fills)
+        self.attentive = model.fills.looks_back
+        """Whether it must hear of every market event, also while nothing rests."""
         self.resting = self.table("resting", Resting)
         self.ended = self.table("ended", Ended)
         self.groups = self.table("group", Group)
+        self.heard = self.table("heard", Heard)
         self.fills = self.table("fill", VenueFill)
         self.positions = self.table("position", Decimal)
         self.balance = self.table("balance", Decimal)
@@ -126,6 +155,8 @@ class MarketSimulator(Core):
             return
         self.resting[order.id] = resting
         self._report(order.id, OrderEvent.ACCEPT, now)
+        if resting.type is OrderType.MARKET and self._model.fills.market == "at_once":
+            self._take(resting, now)
 
     def _joined(self, order: Resting) -> Resting:
         """An order as its group lets it in: for no more shares than the others have left."""
@@ -139,12 +170,17 @@ class MarketSimulator(Core):
     def _rest(self, order: Order, now: Now) -> Resting:
         known = now.time if order.protects else order.intent.decided.time
         limit = float(order.limit_price) if order.limit_price is not None else 0.0
-        stop = float(order.stop_price) if order.stop_price is not None else UNSET
+        stop = float(order.stop_price) if order.stop_price is not None else self._start(order)
         expires = self._closing(known) if order.time_in_force is TimeInForce.DAY else 0
         return Resting(
             order.id, order.symbol, order.side, order.type, order.quantity, ZERO, limit, stop, order.time_in_force,
             known, expires, order.trail, order.oco,
         )  # fmt: skip
+
+    def _start(self, order: Order) -> float:
+        """Where a trailing stop stands that begins behind the last trade (USD); the others wait for their first bar."""
+        last = self.heard.get(order.symbol, Heard()).by("trades") if self._late else None
+        return matching.behind(order.side, UNSET, order.trail, last_price(last)) if last and order.trail else UNSET
 
     def _closing(self, known: int) -> int:
         """The close of the session a DAY order lives in; the next session's when it comes at or after a close."""
@@ -200,6 +236,9 @@ class MarketSimulator(Core):
 
     def market(self, events: tuple[MarketEvent, ...], now: Now) -> None:
         """Let resting orders meet market events, in the order they were placed; take-profits of a group come last."""
+        if self.attentive:
+            for happened in events:
+                self._remember(happened)
         if not self.resting:
             return
         for happened in events:
@@ -208,8 +247,38 @@ class MarketSimulator(Core):
                 if order_id in self.resting:  # another of its group may have ended it
                     self._match(self.resting[order_id], happened, now)
 
+    def _remember(self, happened: MarketEvent) -> None:
+        before = self.heard.get(happened.symbol, Heard())
+        if isinstance(happened, QuoteBar | Quote):
+            self.heard[happened.symbol] = Heard(happened, before.trade)
+        else:
+            self.heard[happened.symbol] = Heard(before.quote, happened)
+
+    def _take(self, order: Resting, now: Now) -> None:
+        """Let a market order have what the market stood at when it came, if that is of the session it came in."""
+        last = self.heard.get(order.symbol, Heard()).by(self._model.fills.market_on)
+        if last is None:
+            return
+        if self._sessions is not None:
+            session = self._sessions.at(order.known)
+            if session is None or known_at(last) <= session.open:
+                return
+        self._fill(order, matching.standing(last, order.side), max(order.known, known_at(last)), now)
+
+    def _is_met_by(self, order: Resting, happened: MarketEvent) -> bool:
+        """Whether an event is of the feed that orders of this type are filled from."""
+        feed = self._feeds[order.type]
+        if feed == "first":
+            return True
+        heard = self.heard[happened.symbol]
+        if isinstance(happened, QuoteBar | Quote):
+            return feed == "quotes" or heard.trade is None
+        return feed == "trades" or heard.quote is None
+
     def _match(self, order: Resting, happened: MarketEvent, now: Now) -> None:
-        way = path(happened, order.side, order.known)
+        if self.attentive and not self._is_met_by(order, happened):
+            return
+        way = path(happened, order.side, order.known, self._whole and order.type is not OrderType.MARKET)
         if way is None:
             return
         if order.expires and begins(happened) >= order.expires:
@@ -218,14 +287,23 @@ class MarketSimulator(Core):
         if order.type is OrderType.STOP_LIMIT and triggered(order.side, order.stop, way):
             self.resting[order.id] = replace(order, type=OrderType.LIMIT, known=way.end)
             return
-        stop = begun(order.side, order.stop, order.trail, way) if order.trail is not None else order.stop
-        met = meet(order.type, order.side, order.limit, stop, way)
+        met, stop = self._met(order, way)
         if met is not None:
             self._fill(order, met[0], met[1], now)
         elif order.time_in_force in AT_ONCE:
             self._end(order.id, OrderEvent.CANCEL, now)
         elif order.trail is not None:
-            self._trail(order, trailed(order.side, stop, order.trail, way))
+            self._trail(order, matching.trailed(order.side, stop, order.trail, way))
+
+    def _met(self, order: Resting, way: Path) -> tuple[tuple[float, int] | None, float]:
+        """Price and time of a fill on ``way`` or None, and the stop price that was tested."""
+        stop = order.stop
+        if order.trail is not None:
+            if not self._late or stop == UNSET:
+                stop = matching.begun(order.side, stop, order.trail, way)
+            if self._late:
+                return matching.meet_late(order.side, stop, way), stop
+        return meet(order.type, order.side, order.limit, stop, way, self._touch), stop
 
     def _trail(self, order: Resting, stop: float) -> None:
         if stop != order.stop:
@@ -241,14 +319,16 @@ class MarketSimulator(Core):
         filled = order.filled + quantity
         exact = Decimal(repr(price))
         key = f"{order.id}:{filled}"
-        commission = self._model.commission.of(quantity, exact)
+        worth = order.worth + quantity * exact
+        paid = self._model.commission.charge(filled, worth, order.side, order.type is LIMIT and price == order.limit)
+        commission = paid - order.paid
         fill = VenueFill(key, order.id, order.symbol, order.side, quantity, exact, commission, time, now.time)
         self.fills[key] = fill
         _bound(self.fills)
         signed = quantity * order.side.sign
         self.positions[order.symbol] = self.positions.get(order.symbol, ZERO) + signed
         self.balance["cash"] = self.cash - signed * exact - commission
-        self._remain(replace(order, filled=filled))
+        self._remain(replace(order, filled=filled, worth=worth, paid=paid))
         self.send(ANSWERS, fill, now)
         if order.oco:
             self._lessen(order, quantity, now)
@@ -301,6 +381,15 @@ class MarketSimulator(Core):
 def _stands(order: Resting) -> Decimal | None:
     """Where a trailing stop stands (USD)."""
     return Decimal(repr(order.stop)) if order.trail is not None and order.stop != UNSET else None
+
+
+def _feeds(fills: Fills) -> dict[OrderType, Feed]:
+    """Which events orders of each type meet; a market order that waits for the open does as a limit or a stop does."""
+    feeds = dict.fromkeys(OrderType, fills.resting_on)
+    feeds[OrderType.TRAILING_STOP] = fills.trailing_on
+    if fills.market == "next_event":
+        feeds[OrderType.MARKET] = fills.market_on
+    return feeds
 
 
 def _comes_last(order: Resting) -> bool:

@@ -53,7 +53,9 @@ class Backtest:
         self.gateway = GatewayCore("gateway", _writers("gateway"))
         self.guard = GuardCore("guard", _writers("guard"), rules)
         allotments = {maker.name: (cash / len(makers)).quantize(CENT, ROUND_DOWN) for maker in makers}
-        self.host = HostCore(host, _writers(host), makers, keep=False, allotments=allotments, sessions=sessions)
+        self.host = HostCore(
+            host, _writers(host), makers, keep=False, allotments=allotments, sessions=sessions, sizer=model.sizer
+        )
         self._to: dict[str, tuple[Core, ...]] = {
             f"host/{name}/intents": (self.guard,),
             f"host/{name}/signals": (),
@@ -89,7 +91,7 @@ class Backtest:
             self._wake(deadline, time)
             deadline = self.host.deadline()
         self._now = Now(time, DATA_BOOT, time)
-        if self.paper.resting or not self._n:
+        if self.paper.resting or self.paper.attentive or not self._n:
             self._release(Step(Stage.VENUE, time, 0, events), self._stages[Stage.VENUE])
         else:
             self._n += 1  # nothing rests, so nobody would do anything

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec import Struct
 
-from appliance.core.models.commission import Commission
+from appliance.core.models.commission import IB_EXACT, AnyCommission, Commission, Percent
+from appliance.core.models.fills import Fills
+from appliance.core.models.sizing import Sizer, Sizing
 
 
 class MarketModel(Struct, frozen=True):
     """All choices of one simulated market. The defaults are pessimistic."""
 
-    commission: Commission = Commission()
+    commission: AnyCommission = Commission()
+    fills: Fills = Fills()
+    sizing: Sizing = Sizing()
+
+    @property
+    def sizer(self) -> Sizer:
+        """How ``target(weight=)`` counts shares."""
+        return Sizer(self.sizing, self.commission)
+
+
+PRESETS: dict[str, MarketModel] = {
+    "pessimistic": MarketModel(),
+    "lean": MarketModel(
+        IB_EXACT,
+        Fills("at_once", "through", "ended", "close", resting_on="trades", trailing_on="quotes"),
+        Sizing(Decimal("0.25"), "equity"),
+    ),
+    "backtesting.py": MarketModel(
+        Percent(Decimal("0.2")), Fills(limit="touch"), Sizing(commission="order"),
+    ),
+}  # fmt: skip
+"""Models with a name. ``lean``: the conventions of QuantConnect's LEAN for US equities. ``backtesting.py``: those of
+that package, with its ``commission=.002``."""
