@@ -29,6 +29,8 @@ class Fills(Struct, frozen=True):
 
     ``market_on``, ``resting_on`` and ``trailing_on`` choose the events that market orders, limits and stops, and
     trailing stops meet (``Feed``).
+
+    ``bound``: slippage and impact end at the ``range`` of the bar, or at ``none``; a single quote or trade has none.
     """
 
     market: Literal["next_event", "at_once"] = "next_event"
@@ -38,6 +40,7 @@ class Fills(Struct, frozen=True):
     market_on: Feed = "first"
     resting_on: Feed = "first"
     trailing_on: Feed = "first"
+    bound: Literal["range", "none"] = "range"
 
     @property
     def looks_back(self) -> bool:
