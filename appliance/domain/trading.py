@@ -46,12 +46,15 @@ class OrderType(Enum):
 
 
 class TimeInForce(Enum):
-    """How long an order works: the session, until cancelled, at once or not at all, wholly or not at all."""
+    """How long an order works: the session, until cancelled, at once or not at all, wholly or not at all; in the next
+    session's opening only, or at the close of the session."""
 
     DAY = "day"
     GTC = "gtc"
     IOC = "ioc"
     FOK = "fok"
+    OPG = "opg"
+    CLS = "cls"
 
 
 class Trail(Struct, frozen=True, gc=False):

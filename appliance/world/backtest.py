@@ -57,7 +57,9 @@ class Backtest:
         self.gateway = GatewayCore("gateway", _writers("gateway"))
         self.guard = GuardCore("guard", _writers("guard"), rules)
         allotments = {maker.name: (cash / len(makers)).quantize(CENT, ROUND_DOWN) for maker in makers}
-        self.host = HostCore(host, _writers(host), makers, keep=False, allotments=allotments, sessions=sessions)
+        self.host = HostCore(
+            host, _writers(host), makers, keep=False, allotments=allotments, sessions=sessions, sizer=model.sizer
+        )
         self._to: dict[str, tuple[Core, ...]] = {
             f"host/{name}/intents": (self.guard,),
             f"host/{name}/signals": (),
