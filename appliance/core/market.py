@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from appliance.core.activities import Prices, activity_of, adjusted, remaining_after
 from appliance.core.base import Core, Rows
+from appliance.core.lending import Lending
 from appliance.core.matching import UNSET, begins, begun, meet, path, trailed, triggered
 from appliance.core.models import MarketModel
 from appliance.core.streams import Writers
@@ -103,7 +104,10 @@ class MarketSimulator(Core):
         self.positions = self.table("position", Decimal)
         self.balance = self.table("balance", Decimal)
         self._opening = cash
-        self.attentive = False
+        self.hears_all = False
+        self.lending = Lending(self, model, sessions)
+        self.lent = False
+        """Whether every market event matters, because something is held or owed on margin."""
         self.on(EventType.VENUE_SUBMIT, self._submit)
         self.on(EventType.VENUE_CANCEL, self._cancel)
         self.on(EventType.VENUE_ASK, self._ask)
@@ -211,6 +215,8 @@ class MarketSimulator(Core):
 
     def market(self, events: tuple[MarketEvent, ...], now: Now) -> None:
         """Let resting orders meet market events, in the order they were placed; take-profits of a group come last."""
+        if self.lending.lends:
+            self._lend(events, now)
         if not self.resting:
             return
         for happened in events:
@@ -249,6 +255,7 @@ class MarketSimulator(Core):
         self._book(activity_of(action, self.positions.get(action.symbol, ZERO)), now)
         resting = [order for order in self.resting.values() if order.symbol == action.symbol]
         if isinstance(action, Split):
+            self.lending.split(action.symbol, action.old, action.new)
             for group in dict.fromkeys(order.oco for order in resting if order.oco):
                 self.groups[group] = Group(remaining_after(self.groups[group].left, action))
         for order in resting:
@@ -258,6 +265,13 @@ class MarketSimulator(Core):
             else:
                 self._end(order.id, OrderEvent.CANCEL, now, "the split has left nothing of it")
 
+    def _lend(self, events: tuple[MarketEvent, ...], now: Now) -> None:
+        """Once a session is over its charges are booked; then prices go on."""
+        close = self.lending.over(now.time)
+        for charge in self.lending.charges(close, self.cash, self.positions) if close else ():
+            self._book(charge, now)
+        self.lending.hear(events)
+
     def _book(self, activity: Activity, now: Now) -> None:
         """Money or shares come or go without an order."""
         if activity.symbol:
@@ -266,6 +280,7 @@ class MarketSimulator(Core):
         told = VenueActivity(activity, now.time)
         self.activities[activity.key] = told
         _bound(self.activities)
+        self.lent = self.lending.needs(self.cash, self.positions.values())
         self.send(ANSWERS, told, now)
 
     def portion(self, order: Resting) -> Decimal:
@@ -285,6 +300,7 @@ class MarketSimulator(Core):
         signed = quantity * order.side.sign
         self.positions[order.symbol] = self.positions.get(order.symbol, ZERO) + signed
         self.balance["cash"] = self.cash - signed * exact - commission
+        self.lent = self.lending.needs(self.cash, self.positions.values())
         self._remain(replace(order, filled=filled))
         self.send(ANSWERS, fill, now)
         if order.oco:
