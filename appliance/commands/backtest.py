@@ -19,6 +19,7 @@ from appliance.core.models.commission import Commission
 from appliance.core.record import plain
 from appliance.data.sources.files import FileReport, FileSource
 from appliance.domain.market import SECOND
+from appliance.domain.trading import AccountKind
 from appliance.errors import ApplianceError, StrategyError
 from appliance.making import past_in, runner_factory
 from appliance.runs import StrategySpec
@@ -54,15 +55,16 @@ def _run(options: RunOptions) -> tuple[Backtest, FileReport, float]:
     spec = options.strategies[0]
     limits = limit_values(load_limits(options.limits)) if options.limits is not None else LimitValues()
     paper = load_settings().paper
+    account = options.account or AccountKind(paper.account)
     source, files = options.source()
     make = runner_factory(spec, files.sessions, past_in(options.data, files, options.warm_up))
     with orders_file(options.orders_out) as write:
         run = Backtest(
             spec.name,
             (make,),
-            rules(limits),
+            rules(limits, account),
             options.cash if options.cash is not None else paper.cash,
-            MarketModel(Commission(paper.commission_per_share, paper.commission_minimum)),
+            MarketModel(Commission(paper.commission_per_share, paper.commission_minimum), account=account),
             files.sessions,
         )
         began = time.perf_counter()

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from appliance.core.activities import activity_of, remaining_after
 from appliance.core.base import Core, Rows
 from appliance.core.crossing import Crossing, Met, Over, volume_of
+from appliance.core.lending import Lending
 from appliance.core.matching import UNSET, begins
 from appliance.core.models import MarketModel
 from appliance.core.resting import NOTHING, Ended, Group, Heard, Resting, Room
@@ -81,6 +82,9 @@ class MarketSimulator(Core):
         self.positions = self.table("position", Decimal)
         self.balance = self.table("balance", Decimal)
         self._opening = cash
+        self.lending = Lending(self, model, sessions)
+        self.lent = False
+        """Whether every market event matters, because something is held or owed on margin."""
         self.on(EventType.VENUE_SUBMIT, self._submit)
         self.on(EventType.VENUE_CANCEL, self._cancel)
         self.on(EventType.VENUE_ASK, self._ask)
@@ -196,6 +200,8 @@ class MarketSimulator(Core):
 
     def market(self, events: tuple[MarketEvent, ...], now: Now) -> None:
         """Let resting orders meet market events, in the order they were placed; take-profits of a group come last."""
+        if self.lending.lends:
+            self._lend(events, now)
         if not self.resting and not self.hears_all:
             return
         for happened in events:
@@ -278,6 +284,7 @@ class MarketSimulator(Core):
         signed = quantity if order.side is Side.BUY else -quantity
         self.positions[order.symbol] = self.positions.get(order.symbol, ZERO) + signed
         self.balance["cash"] = self.cash - signed * exact - commission
+        self.lent = self.lending.needs(self.cash, self.positions.values())
         self._remain(order, filled, worth, paid)
         self.send(ANSWERS, fill, now)
 
@@ -310,6 +317,7 @@ class MarketSimulator(Core):
         resting = [order for order in self.resting.values() if order.symbol == action.symbol]
         if isinstance(action, Split):
             self.heard.drop(action.symbol)  # those were other prices
+            self.lending.split(action.symbol, action.old, action.new)
             for group in dict.fromkeys(order.oco for order in resting if order.oco):
                 self.groups[group] = Group(remaining_after(self.groups[group].left, action))
         for order in resting:
@@ -319,6 +327,13 @@ class MarketSimulator(Core):
             else:
                 self._end(order.id, OrderEvent.CANCEL, now, "the split has left nothing of it")
 
+    def _lend(self, events: tuple[MarketEvent, ...], now: Now) -> None:
+        """Once a session is over its charges are booked; then prices go on."""
+        close = self.lending.over(now.time)
+        for charge in self.lending.charges(close, self.cash, self.positions) if close else ():
+            self._book(charge, now)
+        self.lending.hear(events)
+
     def _book(self, activity: Activity, now: Now) -> None:
         """Money or shares come or go without an order."""
         if activity.symbol:
@@ -327,6 +342,7 @@ class MarketSimulator(Core):
         told = VenueActivity(activity, now.time)
         self.activities[activity.key] = told
         _bound(self.activities)
+        self.lent = self.lending.needs(self.cash, self.positions.values())
         self.send(ANSWERS, told, now)
 
     # --- answers --------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from appliance.strategy.context import Context, plain
 from appliance.strategy.feeding import Feeding
 from appliance.strategy.params import Param, Value, retune
 from appliance.strategy.staleness import Staleness
-from appliance.strategy.symbols import listed, symbol_of
+from appliance.strategy.symbols import listed, symbols_of
 
 SNAPSHOT_VERSION = 3
 _NONE: Wishes = ()
@@ -380,15 +380,7 @@ class StrategyRunner:
     def _take_symbols(self) -> None:
         named = [symbol for one in self._context.indicators for symbol in one.symbols]
         named += [symbol for symbol, _ in self._context.windows]
-        for attribute in ("symbol", "symbols"):
-            named += listed(getattr(self._strategy, attribute, ()))
-        self.symbols = tuple(sorted({symbol_of(self.name, one) for one in named}))
-        if not self.symbols:
-            raise StrategyError(
-                f"{self.name}: the strategy names no symbol, so it would never hear of a bar",
-                hint='declare symbol: str = param("SPY"), or symbols = ("SPY",)',
-            )
-        self._context.symbols = self.symbols
+        self.symbols = self._context.symbols = symbols_of(self.name, self._strategy, named)
 
     def _check_indicators(self, saved: list[str]) -> None:
         made = [one.label for one in self._context.indicators]
