@@ -129,7 +129,7 @@ class Market(Section):
 
 
 class Strategy(Section):
-    """One strategy of the owner's. ``group`` shares a host; ``cash`` is USD of its own, else an equal share."""
+    """One strategy of the owner's. ``group`` shares a host; ``cash`` is its own (USD), else a share of what is left."""
 
     name: Name
     file: str = Field(min_length=1)

@@ -264,12 +264,15 @@ def _currency(text: str) -> str:
     return text
 
 
+_MONEY_OF = re.compile(r"([A-Z]{3}|[€£¥])\s*[0-9.,]+|[0-9.,]+\s*([A-Z]{3}|[€£¥])")
+"""An amount with its currency."""
+
+
 def _money(text: str | None) -> Decimal | None:
     if text is None:
         return None
-    found = re.search(r"[A-Za-z]{3}|[€£¥]", text.replace("USD", ""))
-    if found and re.search(r"\d", text):
-        _currency(found[0].upper())
+    if found := _MONEY_OF.fullmatch(text):
+        _currency(found[1] or found[2])
     try:
         value = Decimal(text)
     except InvalidOperation:

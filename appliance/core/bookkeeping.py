@@ -68,6 +68,7 @@ class Book:
         self.held: dict[str, _Held] = {}
         self.due = -1
         self.through = 0
+        self.hears: dict[type, Callable[[Any], None]] = {Fill: self._fill, Activity: self._activity}
         self._decided = decided
         self._sessions = sessions if sessions else AlwaysOpen()
         self._every, self._thins = (EVENT, True) if mark_every == AUTO else (mark_every, False)
@@ -75,8 +76,6 @@ class Book:
         self._under_way: dict[str, RoundTrips] = {}
         self._marks: list[Mark] = []
         self._money = self._equity = self._lowest = self._highest = float(cash)
-        self.hears: dict[type, Callable[[Any], None]] = {Fill: self._fill, Activity: self._activity}
-        """Who takes the bodies of each kind."""
 
     # --- what is heard --------------------------------------------------------------------------------------------
 

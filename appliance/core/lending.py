@@ -7,7 +7,7 @@ account with less equity gets a call, and the guard ends its positions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 
@@ -20,29 +20,33 @@ from appliance.domain.trading import ZERO, AccountKind, Activity, ActivityKind
 LONG, SHORT = Decimal("0.25"), Decimal("0.30")
 """Equity to be kept, of the market value of long and of short positions."""
 
+FOREVER = 1 << 62
+
 
 class Lending:
     """The lender of one account. Only of a margin account it needs prices, and only while something is held or owed."""
 
     def __init__(self, market: Core, model: MarketModel, sessions: Sessions | None) -> None:
         self.lends = model.account is AccountKind.MARGIN
+        self.watches = False
+        """Whether every market event matters, because something is held or owed on margin."""
         self._rates = model.financing
         self._sessions = sessions if sessions else AlwaysOpen()
         self._due = market.table("close", int)
         self._prices = market.table("last", float)
 
-    def needs(self, cash: Decimal, positions: Iterable[Decimal]) -> bool:
-        """Whether every market event matters."""
-        return self.lends and (cash < 0 or any(positions))
+    def look(self, cash: Decimal, positions: Mapping[str, Decimal]) -> None:
+        """Cash or positions have changed."""
+        self.watches = self.lends and (cash < 0 or any(positions.values()))
 
-    def over(self, time: int) -> int:
-        """The close (ns UTC) that has passed before ``time``, once; 0 when none has."""
-        due = self._due.get("", 0)
-        if time <= due:
-            return 0
+    def due(self, time: int, cash: Decimal, positions: Mapping[str, Decimal]) -> list[Activity]:
+        """What is charged for the close that has passed before ``time`` (ns UTC), once."""
+        close = self._due.get("", 0)
+        if time <= close:
+            return []
         session = self._sessions.coming(time - 1)  # what is known at the close belongs to the session
-        self._due[""] = session.close if session is not None else 1 << 62
-        return due
+        self._due[""] = session.close if session is not None else FOREVER
+        return self.charges(close, cash, positions) if close else []
 
     def hear(self, events: Iterable[MarketEvent]) -> None:
         """Prices have changed."""
@@ -54,7 +58,7 @@ class Lending:
         if symbol in self._prices:
             self._prices[symbol] = self._prices[symbol] * old / new
 
-    def charges(self, close: int, cash: Decimal, positions: dict[str, Decimal]) -> list[Activity]:
+    def charges(self, close: int, cash: Decimal, positions: Mapping[str, Decimal]) -> list[Activity]:
         """What the account is charged at a close (ns UTC), and the margin call where it has too little."""
         session = self._sessions.previous(close)
         if session is None:

@@ -83,8 +83,6 @@ class MarketSimulator(Core):
         self.balance = self.table("balance", Decimal)
         self._opening = cash
         self.lending = Lending(self, model, sessions)
-        self.lent = False
-        """Whether every market event matters, because something is held or owed on margin."""
         self.on(EventType.VENUE_SUBMIT, self._submit)
         self.on(EventType.VENUE_CANCEL, self._cancel)
         self.on(EventType.VENUE_ASK, self._ask)
@@ -284,7 +282,7 @@ class MarketSimulator(Core):
         signed = quantity if order.side is Side.BUY else -quantity
         self.positions[order.symbol] = self.positions.get(order.symbol, ZERO) + signed
         self.balance["cash"] = self.cash - signed * exact - commission
-        self.lent = self.lending.needs(self.cash, self.positions.values())
+        self.lending.look(self.cash, self.positions)
         self._remain(order, filled, worth, paid)
         self.send(ANSWERS, fill, now)
 
@@ -316,8 +314,8 @@ class MarketSimulator(Core):
         self._book(activity_of(action, self.positions.get(action.symbol, ZERO)), now)
         resting = [order for order in self.resting.values() if order.symbol == action.symbol]
         if isinstance(action, Split):
-            self.heard.drop(action.symbol)  # those were other prices
             self.lending.split(action.symbol, action.old, action.new)
+            self.heard.drop(action.symbol)  # those were other prices
             for group in dict.fromkeys(order.oco for order in resting if order.oco):
                 self.groups[group] = Group(remaining_after(self.groups[group].left, action))
         for order in resting:
@@ -329,8 +327,7 @@ class MarketSimulator(Core):
 
     def _lend(self, events: tuple[MarketEvent, ...], now: Now) -> None:
         """Once a session is over its charges are booked; then prices go on."""
-        close = self.lending.over(now.time)
-        for charge in self.lending.charges(close, self.cash, self.positions) if close else ():
+        for charge in self.lending.due(now.time, self.cash, self.positions):
             self._book(charge, now)
         self.lending.hear(events)
 
@@ -342,7 +339,7 @@ class MarketSimulator(Core):
         told = VenueActivity(activity, now.time)
         self.activities[activity.key] = told
         _bound(self.activities)
-        self.lent = self.lending.needs(self.cash, self.positions.values())
+        self.lending.look(self.cash, self.positions)
         self.send(ANSWERS, told, now)
 
     # --- answers --------------------------------------------------------------------------------------------------

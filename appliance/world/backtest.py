@@ -108,7 +108,7 @@ class Backtest:
         self._now = Now(time, DATA_BOOT, time)
         if time > self.book.due:
             self.book.turn(time, bool(events))
-        if self.paper.resting or actions or self.paper.hears_all or self.paper.lent or not self._n:
+        if self.paper.resting or actions or self.paper.hears_all or self.paper.lending.watches or not self._n:
             self._release(Step(Stage.VENUE, time, 0, events, actions), self._stages[Stage.VENUE])
         else:
             self._n += 1  # nothing rests, so nobody would do anything

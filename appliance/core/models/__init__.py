@@ -20,7 +20,7 @@ class MarketModel(Struct, frozen=True):
     """All choices of one simulated market.
 
     ``participation``: at most so many percent of an event's volume are filled, for all orders together; None: all that
-    is asked. ``financing`` has the rates of a margin account.
+    is asked. ``financing`` has the rates; they are charged on a margin ``account`` only.
     """
 
     commission: AnyCommission = Commission()
