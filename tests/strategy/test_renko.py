@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_no_brick_has_another_size_and_each_begins_where_the_last_one_ended_or_b
         one.update(bar)
         all_bricks += one.bricks
     assert len(all_bricks) > 500
-    for last, brick in zip(all_bricks, all_bricks[1:], strict=False):
+    for last, brick in pairwise(all_bricks):
         assert abs(Decimal(repr(brick.close)) - Decimal(repr(brick.open))) == Decimal("0.05")
         assert brick.open == (last.close if brick.rising == last.rising else last.open)
         assert brick.low <= min(brick.open, brick.close)

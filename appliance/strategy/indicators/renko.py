@@ -20,8 +20,9 @@ _CLOSE = (0, 0, 0, 1)
 
 
 class Brick(Struct, frozen=True, gc=False):
-    """One brick, prices in USD: it began at ``open`` and was complete at ``close``, one size away; ``start`` and ``end``
-    (ns UTC) are when the bars at its ends were known. ``high`` and ``low`` are how far the price went meanwhile."""
+    """One brick, prices in USD: it began at ``open`` and was complete at ``close``, one size away; ``start`` and
+    ``end`` (ns UTC) are when the bars at its ends were known. ``high`` and ``low`` are how far the price went
+    meanwhile."""
 
     symbol: str
     start: int
@@ -42,15 +43,15 @@ class Renko(Indicator):
 
     The price is the mean of open, high, low and close by ``weights`` (whole numbers): (0, 0, 0, 1) is the close,
     (0, 1, 1, 1) the typical price. ``value`` is where the last brick closed, at first where the first one begins;
-    ``direction`` is 1 after a rising brick, -1 after a falling one, 0 before the first; ``count`` is how many bricks the
-    bar completed. It remembers for ever: the bricks depend on where the data begins.
+    ``direction`` is 1 after a rising brick, -1 after a falling one, 0 before the first; ``count`` is how many bricks
+    the bar completed. It remembers for ever: the bricks depend on where the data begins.
 
-    Styles, both as QuantConnect's LEAN has them. ``wicked``: the first brick begins at the multiple of ``size`` nearest
-    to the first price (ties to the even one); a brick is complete when the price is beyond its close; to turn, the price
-    has to go beyond two sizes, and the brick begins where the last one did; one bar may complete many. ``classic``: the
-    first brick begins at the multiple at or above the first price; a brick is complete when the price touches its close,
-    one size up or down from the last close; one bar completes at most one. A bar of more than ``BRICKS_MAX`` bricks
-    raises StrategyError.
+    Styles, both as QuantConnect's LEAN has them. ``wicked``: the first brick begins at the multiple of ``size``
+    nearest to the first price (ties to the even one); a brick is complete when the price is beyond its close; to turn,
+    the price has to go beyond two sizes, and the brick begins where the last one did; one bar may complete many.
+    ``classic``: the first brick begins at the multiple at or above the first price; a brick is complete when the price
+    touches its close, one size up or down from the last close; one bar completes at most one. A bar of more than
+    ``BRICKS_MAX`` bricks raises StrategyError.
     """
 
     __slots__ = ("_divisor", "_high", "_last", "_low", "_open", "_size", "_start", "bricks", "count", "direction")
