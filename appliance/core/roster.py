@@ -14,7 +14,7 @@ from appliance.core.saving import Saves
 from appliance.core.telltale import said, traced
 from appliance.core.trials import Trials
 from appliance.core.wishes import RELOAD, Code, Maker, Runner, Wishes
-from appliance.domain.market import Bar
+from appliance.domain.market import Bar, QuoteBar
 from appliance.domain.messages import Now
 from appliance.domain.operations import STRATEGY_LIFE, Death, Notice, Severity, StrategyState
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FAILURES_MAX = 3
 FAILURES_WINDOW = 600_000_000_000
-MARKET = ("bar", "quote", "trade")
+MARKET = ("bar", "quote_bar", "quote", "trade")
 """Calls that come so often that what they changed is saved once a turn, and heard again after a failure in it."""
 FEED = "feed"
 """A bar that a paused strategy's indicators saw."""
@@ -135,7 +135,7 @@ class Roster:
         except BaseException:  # its author keeps what no restart would know: indicators see the bars, at least
             runner.restore(self._saves.load(name))
             for _, what, _ in calls:
-                if isinstance(what, Bar):
+                if isinstance(what, Bar | QuoteBar):
                     runner.feed(what)
         runner.logs()
         if calls:
@@ -210,7 +210,7 @@ class Roster:
     def _watch_only(self, name: str, what: object) -> None:
         """The indicators of a strategy that is paused or has failed go on, so that it can go on too."""
         runner = self.runners.get(name)
-        if runner is None or not isinstance(what, Bar) or self.state(name) is StrategyState.STOPPED:
+        if runner is None or not isinstance(what, Bar | QuoteBar) or self.state(name) is StrategyState.STOPPED:
             return
         try:
             runner.feed(what)

@@ -18,7 +18,8 @@ class FileOptions(Struct, frozen=True):
     """How to read files. ``start`` and ``end`` are inclusive New York dates (YYYY-MM-DD, empty: open).
 
     ``bar_stamp`` says which end of a bar the file's ``ts`` is. ``session`` ``regular`` needs ``sessions``.
-    ``factors`` is the path of a file of price and split factors; ``timeframe`` is inferred where empty.
+    ``factors`` is the path of a file of price and split factors; ``timeframe`` is inferred where empty; ``opens``
+    tells the open of each trade bar, as a trade of no shares when the bar begins.
     """
 
     bar_stamp: str = "end"
@@ -30,6 +31,7 @@ class FileOptions(Struct, frozen=True):
     factors: str = ""
     bad_rows: str = "refuse"
     timeframe: str = ""
+    opens: bool = False
 
     def checked(self) -> FileOptions:
         """These options. Raises UsageError naming the first one that is wrong and what it may be."""

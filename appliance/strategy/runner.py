@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from appliance.core.wishes import Wishes
-from appliance.domain.market import Bar, Quote, Sessions, Trade, last_price
+from appliance.domain.market import Bar, Quote, QuoteBar, Sessions, Trade, last_price, middle
 from appliance.domain.orders import is_terminal
 from appliance.domain.trading import Fill, Order, Signal
 from appliance.errors import StrategyError
@@ -17,6 +17,7 @@ from appliance.strategy.bars import KEPT_MAX, BarWindow, length_of
 from appliance.strategy.base import Strategy
 from appliance.strategy.context import Context, plain
 from appliance.strategy.feeding import Feeding
+from appliance.strategy.naming import check_source, listed, symbol_named
 from appliance.strategy.params import Param, Value, retune
 from appliance.strategy.staleness import Staleness
 
@@ -36,6 +37,7 @@ class StrategyRunner:
         self.name = name
         self.symbols: tuple[str, ...] = ()
         self.heard_bar = False
+        self._of_quotes = False
         self._class = strategy
         self._values = dict(values)
         self._sessions = sessions
@@ -65,7 +67,7 @@ class StrategyRunner:
     @property
     def follows(self) -> tuple[str, ...]:
         """Names of the strategies whose signals it wants to hear."""
-        return tuple(str(name).strip() for name in _listed(self._strategy.follows)) if self._strategy.follows else ()
+        return tuple(str(name).strip() for name in listed(self._strategy.follows)) if self._strategy.follows else ()
 
     @property
     def timed(self) -> bool:
@@ -129,10 +131,18 @@ class StrategyRunner:
             raise
         return self._drain() if context.wishes else _NONE
 
-    def feed(self, bar: Bar) -> None:
+    def quote_bar(self, bar: QuoteBar, now: int) -> Wishes:
+        """Pass a quote bar of one of our symbols on: as a bar where bars are made of quotes, then as it is."""
+        self.heard_bar = False
+        wishes = self.bar(middle(bar), now) if self._of_quotes else _NONE
+        if self._hears["on_quote_bar"] and bar.symbol in self.symbols:
+            return wishes + self._call(self._strategy.on_quote_bar, now, bar)
+        return wishes
+
+    def feed(self, bar: Bar | QuoteBar) -> None:
         """Let indicators see a bar and the author not."""
-        if bar.symbol in self.symbols:
-            self._take(bar)
+        if bar.symbol in self.symbols and (isinstance(bar, Bar) or self._of_quotes):
+            self._take(bar if isinstance(bar, Bar) else middle(bar))
 
     def _take(self, bar: Bar) -> tuple[Bar, ...]:
         self._context.prices[bar.symbol] = bar.close
@@ -224,8 +234,10 @@ class StrategyRunner:
         return self._context.take_lines() if self._context.lines else ()
 
     def hears(self, hook: str) -> bool:
-        """Whether market events of this call matter to it: bars always do, the others where the author listens."""
-        return self._hears.get(f"on_{hook}", True)
+        """Whether market events of this call matter to it: those its bars are made of, and where the author listens."""
+        if hook == "bar":
+            return not self._of_quotes
+        return (hook == "quote_bar" and self._of_quotes) or self._hears.get(f"on_{hook}", True)
 
     # -- saving -------------------------------------------------------------------------------------------------------
 
@@ -346,6 +358,7 @@ class StrategyRunner:
         """Connect what on_start made with the bars that will come."""
         context, strategy = self._context, self._strategy
         self._main = context.timeframe = strategy.timeframe
+        self._of_quotes = check_source(self.name, strategy.bars_from)
         if strategy.history:
             for symbol in self.symbols:
                 context.windows.setdefault((symbol, ""), BarWindow(min(strategy.history, KEPT_MAX)))
@@ -360,8 +373,8 @@ class StrategyRunner:
         named = [symbol for one in self._context.indicators for symbol in one.symbols]
         named += [symbol for symbol, _ in self._context.windows]
         for attribute in ("symbol", "symbols"):
-            named += _listed(getattr(self._strategy, attribute, ()))
-        self.symbols = tuple(sorted({_symbol(self.name, one) for one in named}))
+            named += listed(getattr(self._strategy, attribute, ()))
+        self.symbols = tuple(sorted({symbol_named(self.name, one) for one in named}))
         if not self.symbols:
             raise StrategyError(
                 f"{self.name}: the strategy names no symbol, so it would never hear of a bar",
@@ -379,19 +392,5 @@ class StrategyRunner:
             )
 
 
-_OPTIONAL = ("on_quote", "on_trade", "on_stale", "on_session")
+_OPTIONAL = ("on_quote_bar", "on_quote", "on_trade", "on_stale", "on_session")
 """Hooks that cost something even when nobody overrides them."""
-
-
-def _listed(value: Any) -> list[Any]:
-    """``"SPY, QQQ"``, ``("SPY", "QQQ")`` or nothing, as a list."""
-    if isinstance(value, str):
-        return value.split(",")
-    return list(value) if isinstance(value, tuple | list) else [value]
-
-
-def _symbol(name: str, value: Any) -> str:
-    symbol = value.strip() if isinstance(value, str) else ""
-    if not symbol or not symbol.isprintable() or " " in symbol:
-        raise StrategyError(f"{name}: {value!r} is not a symbol", hint='symbols are texts such as "SPY"')
-    return symbol

@@ -14,7 +14,7 @@ from appliance.data.layout import BARS, nearest
 from appliance.data.load import Loaded, load, timeframe_of
 from appliance.data.options import FileOptions
 from appliance.data.rules import KEPT, SHOWN, Findings, Verdict
-from appliance.data.tracks import GAPS_SHOWN, Gap, Track
+from appliance.data.tracks import GAPS_SHOWN, Gap, Track, opens_of
 from appliance.domain.market import MarketEvent
 from appliance.domain.messages import Offer
 from appliance.errors import DataError, UsageError
@@ -55,7 +55,8 @@ class FileReport(Struct, frozen=True):
 
 
 class FileSource:
-    """Files as a source: events by known_at, then symbol, then kind (quotes before trades), then order of files."""
+    """Files as a source: events by known_at, then symbol, then kind (quotes before trades, opens last), then order of
+    files."""
 
     def __init__(self, paths: Sequence[str], options: FileOptions) -> None:
         """Read and check all files. Raises DataError, or UsageError for options that make no sense."""
@@ -76,6 +77,8 @@ class FileSource:
             counts.append(_facts(file, mine))
             tracks += mine
         unadjusted = _adjust(tracks, options.factors)
+        if options.opens:
+            tracks += [opens_of(track) for track in tracks if track.kind is BARS and len(track)]
         self._tracks = sorted(tracks, key=lambda track: (track.symbol, track.kind.rank))  # stable: then order of files
         self._total = sum(map(len, tracks))
         if not self._total:
@@ -124,8 +127,8 @@ class FileSource:
         return self.batch(1)
 
     def bars(self) -> tuple[Track, ...]:
-        """The tracks of trade bars, by symbol, then in the order of the files."""
-        return tuple(track for track in self._tracks if track.kind is BARS and len(track))
+        """The tracks of quote bars and trade bars, by symbol, then kind, then in the order of the files."""
+        return tuple(track for track in self._tracks if track.kind.is_bar and len(track))
 
     def _next(self) -> MarketEvent:
         index = self._heap[0][1]
