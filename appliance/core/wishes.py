@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from appliance.domain.market import Bar, Quote, QuoteBar, Trade
+from appliance.domain.market import Bar, CorporateAction, Quote, QuoteBar, Trade
 from appliance.domain.trading import AT_MARKET, Fill, Order, Side, Signal, Terms, Trail
 
 
@@ -122,6 +122,10 @@ class Runner(Protocol):
         """An order of it was filled, wholly or in part."""
         ...
 
+    def action(self, action: CorporateAction, now: int) -> Wishes:
+        """A split or dividend of one of its symbols; ``set_position`` and ``set_cash`` have come before."""
+        ...
+
     def signal(self, signal: Signal, now: int) -> Wishes:
         """A strategy it follows wishes something."""
         ...
@@ -146,8 +150,8 @@ class Runner(Protocol):
         """Forget what became due until ``now`` (ns UTC)."""
         ...
 
-    def feed(self, bar: Bar | QuoteBar) -> None:
-        """Let indicators see a bar and the author not: while paused, and of what came before the start."""
+    def feed(self, seen: Bar | QuoteBar | CorporateAction) -> None:
+        """Let indicators see a bar or a split and the author not: while paused, and of what came before the start."""
         ...
 
     def set_position(self, symbol: str, quantity: Decimal) -> None:
@@ -217,6 +221,9 @@ class Silent:
     def fill(self, fill: Fill, now: int) -> Wishes:
         return ()
 
+    def action(self, action: CorporateAction, now: int) -> Wishes:
+        return ()
+
     def signal(self, signal: Signal, now: int) -> Wishes:
         return ()
 
@@ -235,7 +242,7 @@ class Silent:
     def skip(self, now: int) -> None:
         """Nothing is ever due."""
 
-    def feed(self, bar: Bar | QuoteBar) -> None:
+    def feed(self, seen: Bar | QuoteBar | CorporateAction) -> None:
         """There are no indicators."""
 
     def set_position(self, symbol: str, quantity: Decimal) -> None:

@@ -10,7 +10,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from appliance.data.sources.random_walk import random_walk
-from appliance.domain.market import DAY, HOUR, MINUTE, Bar, MarketEvent, QuoteBar, Session, Sessions, known_at
+from appliance.domain.market import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Bar,
+    CorporateAction,
+    MarketEvent,
+    QuoteBar,
+    Session,
+    Sessions,
+    known_at,
+)
 
 MONDAY = 1_578_268_800_000_000_000
 """2020-01-06, midnight UTC; New York is 5 hours behind all that winter."""
@@ -23,7 +34,7 @@ class Scene(Struct, frozen=True):
     """Market events in the order they become known, and the exchange's sessions (None: always open)."""
 
     name: str
-    events: tuple[MarketEvent, ...]
+    events: tuple[MarketEvent | CorporateAction, ...]
     sessions: tuple[Session, ...] | None = None
 
     @property
@@ -55,7 +66,7 @@ class Scene(Struct, frozen=True):
     def changed_after(self, time: int) -> Scene:
         """The same until ``time`` (ns UTC), and another market after it: the bars rise where they fell."""
         turned: dict[str, float] = {}
-        events: list[MarketEvent] = []
+        events: list[MarketEvent | CorporateAction] = []
         for event in self.events:
             if known_at(event) > time and isinstance(event, Bar):
                 turned.setdefault(event.symbol, event.open)
@@ -65,7 +76,7 @@ class Scene(Struct, frozen=True):
         return replace(self, events=tuple(events))
 
 
-def _quotes(event: MarketEvent) -> QuoteBar | None:
+def _quotes(event: object) -> QuoteBar | None:
     """A quote bar around a bar."""
     if not isinstance(event, Bar):
         return None

@@ -6,8 +6,9 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
+from appliance.core.activities import price_after
 from appliance.core.wishes import CancelWish, Wish
-from appliance.domain.market import AlwaysOpen, Sessions
+from appliance.domain.market import AlwaysOpen, Sessions, Split
 from appliance.domain.trading import ZERO, Order
 from appliance.domain.wire import sendable
 from appliance.errors import StrategyError
@@ -66,6 +67,21 @@ class Context:
             if quantity and symbol in self.prices:
                 worth += quantity * Decimal(repr(self.prices[symbol]))
         return worth
+
+    def split(self, split: Split) -> None:
+        """The last price of a symbol as it would have been quoted in new shares."""
+        if split.symbol in self.prices:
+            self.prices[split.symbol] = price_after(self.prices[split.symbol], split)
+
+    def books(self) -> dict[str, Any]:
+        """Cash and positions as plain data."""
+        positions = {symbol: str(quantity) for symbol, quantity in self.positions.items()}
+        return {"cash": str(self.cash), "positions": positions}
+
+    def set_books(self, data: dict[str, Any]) -> None:
+        """Take over what ``books`` gave."""
+        self.cash = Decimal(data["cash"])
+        self.positions = {symbol: Decimal(quantity) for symbol, quantity in data["positions"].items()}
 
     def log(self, text: str) -> None:
         """Keep one line for the host, bounded in length and number."""

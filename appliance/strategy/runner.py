@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from appliance.core.wishes import Wishes
-from appliance.domain.market import Bar, Quote, QuoteBar, Sessions, Trade, last_price, middle
+from appliance.domain.market import Bar, CorporateAction, Quote, QuoteBar, Sessions, Split, Trade, last_price, middle
 from appliance.domain.orders import is_terminal
 from appliance.domain.trading import Fill, Order, Signal
 from appliance.errors import StrategyError
@@ -17,9 +17,9 @@ from appliance.strategy.bars import KEPT_MAX, BarWindow, length_of
 from appliance.strategy.base import Strategy
 from appliance.strategy.context import Context, plain
 from appliance.strategy.feeding import Feeding
-from appliance.strategy.naming import check_source, listed, symbol_named
 from appliance.strategy.params import Param, Value, retune
 from appliance.strategy.staleness import Staleness
+from appliance.strategy.symbols import listed, made_of_quotes, named_by
 
 SNAPSHOT_VERSION = 3
 _NONE: Wishes = ()
@@ -85,7 +85,7 @@ class StrategyRunner:
     def start(self, now: int) -> Wishes:
         """Run ``on_start`` at ``now`` (ns UTC). Raises StrategyError when the strategy names no symbol."""
         context = self._context
-        self._started, self._held_at_start = now, self._books()
+        self._started, self._held_at_start = now, self._context.books()
         context.now = now
         context.starting = True
         try:
@@ -95,7 +95,7 @@ class StrategyRunner:
             raise
         finally:
             context.starting = False
-        self._take_symbols()
+        self.symbols = context.symbols = named_by(self.name, self._strategy, context.indicators, context.windows)
         self._wire()
         for wish in context.wishes:
             if wish.symbol:
@@ -139,10 +139,28 @@ class StrategyRunner:
             return wishes + self._call(self._strategy.on_quote_bar, now, bar)
         return wishes
 
-    def feed(self, bar: Bar | QuoteBar) -> None:
-        """Let indicators see a bar and the author not."""
-        if bar.symbol in self.symbols and (isinstance(bar, Bar) or self._of_quotes):
-            self._take(bar if isinstance(bar, Bar) else middle(bar))
+    def feed(self, seen: Bar | QuoteBar | CorporateAction) -> None:
+        """Let indicators see a bar or a split and the author not."""
+        if seen.symbol not in self.symbols:
+            return
+        if isinstance(seen, Bar):
+            self._take(seen)
+        elif not isinstance(seen, QuoteBar):
+            self._adjust(seen)
+        elif self._of_quotes:
+            self._take(middle(seen))
+
+    def action(self, action: CorporateAction, now: int) -> Wishes:
+        """Tell the author of a split or dividend; after a split all he sees is in new shares already."""
+        if action.symbol not in self.symbols:
+            return _NONE
+        self._adjust(action)
+        return self._call(self._strategy.on_corporate_action, now, action)
+
+    def _adjust(self, action: CorporateAction) -> None:
+        if isinstance(action, Split):
+            self._context.split(action)
+            self._feeding.rescale(action)
 
     def _take(self, bar: Bar) -> tuple[Bar, ...]:
         self._context.prices[bar.symbol] = bar.close
@@ -256,7 +274,7 @@ class StrategyRunner:
             "started": self._started,
             "held_at_start": dict(self._held_at_start),
             "now": context.now,
-            "books": self._books(),
+            "books": self._context.books(),
             "prices": dict(context.prices),
             "state": plain(context.state),
             "chance": context.chance.position,
@@ -303,7 +321,7 @@ class StrategyRunner:
         """Run ``on_start`` as it ran the first time, and forget what it wished and said."""
         self._renew()
         if data["started"] is not None:
-            self._set_books(data["held_at_start"])
+            self._context.set_books(data["held_at_start"])
             self.start(data["started"])
             self._context.take_lines()
 
@@ -314,7 +332,7 @@ class StrategyRunner:
         context.chance.position = data["chance"]
         context.tickets = data["tickets"]
         context.orders = {one["id"]: msgspec.convert(one, Order) for one in data["orders"]}
-        self._set_books(data["books"])
+        self._context.set_books(data["books"])
         if data["started"] is None:
             return
         saved = dict(data["indicators"])
@@ -328,14 +346,6 @@ class StrategyRunner:
         context.schedule.restore(data["schedule"])
         if self._staleness is not None:
             self._staleness.restore(data["staleness"])
-
-    def _books(self) -> dict[str, Any]:
-        positions = {symbol: str(quantity) for symbol, quantity in self._context.positions.items()}
-        return {"cash": str(self._context.cash), "positions": positions}
-
-    def _set_books(self, data: dict[str, Any]) -> None:
-        self._context.cash = Decimal(data["cash"])
-        self._context.positions = {symbol: Decimal(quantity) for symbol, quantity in data["positions"].items()}
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -358,7 +368,7 @@ class StrategyRunner:
         """Connect what on_start made with the bars that will come."""
         context, strategy = self._context, self._strategy
         self._main = context.timeframe = strategy.timeframe
-        self._of_quotes = check_source(self.name, strategy.bars_from)
+        self._of_quotes = made_of_quotes(self.name, strategy.bars_from)
         if strategy.history:
             for symbol in self.symbols:
                 context.windows.setdefault((symbol, ""), BarWindow(min(strategy.history, KEPT_MAX)))
@@ -368,19 +378,6 @@ class StrategyRunner:
         self._staleness = Staleness(context.calendar) if self._hears["on_stale"] else None
         if self._hears["on_session"]:
             context.schedule.tell_sessions()
-
-    def _take_symbols(self) -> None:
-        named = [symbol for one in self._context.indicators for symbol in one.symbols]
-        named += [symbol for symbol, _ in self._context.windows]
-        for attribute in ("symbol", "symbols"):
-            named += listed(getattr(self._strategy, attribute, ()))
-        self.symbols = tuple(sorted({symbol_named(self.name, one) for one in named}))
-        if not self.symbols:
-            raise StrategyError(
-                f"{self.name}: the strategy names no symbol, so it would never hear of a bar",
-                hint='declare symbol: str = param("SPY"), or symbols = ("SPY",)',
-            )
-        self._context.symbols = self.symbols
 
     def _check_indicators(self, saved: list[str]) -> None:
         made = [one.label for one in self._context.indicators]

@@ -51,7 +51,7 @@ class Renko(Indicator):
     the price has to go beyond two sizes, and the brick begins where the last one did; one bar may complete many.
     ``classic``: the first brick begins at the multiple at or above the first price; a brick is complete when the price
     touches its close, one size up or down from the last close; one bar completes at most one. A bar of more than
-    ``BRICKS_MAX`` bricks raises StrategyError.
+    ``BRICKS_MAX`` bricks raises StrategyError. After a split bricks begin anew.
     """
 
     __slots__ = ("_divisor", "_high", "_last", "_low", "_open", "_size", "_start", "bricks", "count", "direction")
@@ -59,6 +59,7 @@ class Renko(Indicator):
     PARAMETERS = ("size", "style", "weights")
     LINES = ("value", "direction", "count")
     RECURSIVE = True
+    SCALES = False  # a brick of 2 USD is another one after a split
 
     def __init__(
         self,
