@@ -8,18 +8,24 @@ MONDAY, WEDNESDAY, THURSDAY = 4, 6, 0
 
 
 class AddRemove(Strategy):
-    """Half of the equity in ``first``, a quarter in each of ``others``, the second of them once the first is filled."""
+    """Half of the equity in the last symbol, a quarter in each of the others, the second once the first is filled.
 
-    symbols: str = param("AIG,BAC,SPY", help="the two others, then the first")
+    It decides when the bar of the last symbol comes: those of the others of that time have come before it.
+    """
+
+    symbols: str = param("AIG,BAC,SPY", help="in the order of the alphabet")
 
     def on_start(self):
-        self.one, self.two, self.first = self.symbols.split(",")
-        self.at("open+1m", "first bar")
+        self.one, self.two, self.last = self.symbols.split(",")
+        self.state["date"] = ""
 
-    def on_timer(self, name):
+    def on_bar(self, bar):
+        if bar.symbol != self.last or self.session.date == self.state["date"]:
+            return
+        self.state["date"] = self.session.date
         weekday = self.now // DAY % 7
         if weekday == MONDAY:
-            self.target(self.first, weight=0.5)
+            self.target(self.last, weight=0.5)
         elif weekday == WEDNESDAY:
             self.target(self.one, weight=0.25)
         elif weekday == THURSDAY:
