@@ -13,22 +13,24 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from appliance.core.activities import Prices, activity_of, adjusted, remaining_after
 from appliance.core.base import Core, Rows
 from appliance.core.matching import UNSET, begins, begun, meet, path, trailed, triggered
 from appliance.core.models import MarketModel
 from appliance.core.streams import Writers
-from appliance.domain.market import MarketEvent, Sessions
+from appliance.domain.market import CorporateAction, MarketEvent, Sessions, Split
 from appliance.domain.messages import (
     Event,
     EventType,
     Now,
     Stage,
+    VenueActivity,
     VenueFill,
     VenueReport,
     VenueSnapshot,
 )
 from appliance.domain.orders import OrderEvent
-from appliance.domain.trading import ZERO, Order, OrderType, Side, TimeInForce, Trail
+from appliance.domain.trading import ZERO, Activity, Order, OrderType, Side, TimeInForce, Trail
 
 ANSWERS = "venue/answers"
 REMEMBERED = 20_000
@@ -76,7 +78,11 @@ class Group(Struct, frozen=True):
 class MarketSimulator(Core):
     """Orders in, market events in; reports and fills out. ``cash`` is the opening balance in USD."""
 
-    sync = (EventType.VENUE_REPORT, EventType.VENUE_FILL)  # a broker that forgets in a power cut is no broker
+    sync = (
+        EventType.VENUE_REPORT,
+        EventType.VENUE_FILL,
+        EventType.VENUE_ACTIVITY,
+    )  # a broker that forgets in a power cut is no broker
 
     def __init__(
         self,
@@ -93,9 +99,11 @@ class MarketSimulator(Core):
         self.ended = self.table("ended", Ended)
         self.groups = self.table("group", Group)
         self.fills = self.table("fill", VenueFill)
+        self.activities = self.table("activity", VenueActivity)
         self.positions = self.table("position", Decimal)
         self.balance = self.table("balance", Decimal)
         self._opening = cash
+        self.hears_all = False
         self.on(EventType.VENUE_SUBMIT, self._submit)
         self.on(EventType.VENUE_CANCEL, self._cancel)
         self.on(EventType.VENUE_ASK, self._ask)
@@ -183,13 +191,16 @@ class MarketSimulator(Core):
         open_ids = tuple(sorted(self.resting))
         since = event.body.since
         fills = tuple(fill for fill in self.fills.values() if fill.at >= since)
-        snapshot = VenueSnapshot(event.body.n, now.time, open_ids, fills, positions, self.cash, since)
+        activities = tuple(one for one in self.activities.values() if one.at >= since)
+        snapshot = VenueSnapshot(event.body.n, now.time, open_ids, fills, positions, self.cash, since, activities)
         self.send(ANSWERS, snapshot, now)
 
     # --- the market -----------------------------------------------------------------------------------------------
 
     def _step(self, event: Event, now: Now) -> None:
         if event.body.stage is Stage.VENUE:
+            for action in event.body.actions:
+                self._act(action, now)
             self.market(event.body.events, now)
 
     def _event(self, event: Event, now: Now) -> None:
@@ -230,6 +241,32 @@ class MarketSimulator(Core):
     def _trail(self, order: Resting, stop: float) -> None:
         if stop != order.stop:
             self.resting[order.id] = replace(order, stop=stop)
+
+    # --- corporate actions ----------------------------------------------------------------------------------------
+
+    def _act(self, action: CorporateAction, now: Now) -> None:
+        """A split or dividend changes what is held, and what rests; an order that loses its last share ends."""
+        self._book(activity_of(action, self.positions.get(action.symbol, ZERO)), now)
+        resting = [order for order in self.resting.values() if order.symbol == action.symbol]
+        if isinstance(action, Split):
+            for group in dict.fromkeys(order.oco for order in resting if order.oco):
+                self.groups[group] = Group(remaining_after(self.groups[group].left, action))
+        for order in resting:
+            changed = _adjusted(order, action)
+            if changed.quantity > changed.filled:
+                self.resting[order.id] = changed
+            else:
+                self._end(order.id, OrderEvent.CANCEL, now, "the split has left nothing of it")
+
+    def _book(self, activity: Activity, now: Now) -> None:
+        """Money or shares come or go without an order."""
+        if activity.symbol:
+            self.positions[activity.symbol] = activity.position
+        self.balance["cash"] = self.cash + activity.cash
+        told = VenueActivity(activity, now.time)
+        self.activities[activity.key] = told
+        _bound(self.activities)
+        self.send(ANSWERS, told, now)
 
     def portion(self, order: Resting) -> Decimal:
         """How many shares of ``order`` are filled when it meets the market: all that remain."""
@@ -301,6 +338,21 @@ class MarketSimulator(Core):
 def _stands(order: Resting) -> Decimal | None:
     """Where a trailing stop stands (USD)."""
     return Decimal(repr(order.stop)) if order.trail is not None and order.stop != UNSET else None
+
+
+def _adjusted(order: Resting, action: CorporateAction) -> Resting:
+    """What rests of an order after a corporate action; what it has filled stays as it was."""
+    limit = Decimal(repr(order.limit)) if order.limit else None
+    stop = Decimal(repr(order.stop)) if order.stop != UNSET else None
+    prices = adjusted(action, order.side, Prices(limit, stop, order.trail))
+    left = order.quantity - order.filled
+    return replace(
+        order,
+        quantity=order.filled + (remaining_after(left, action) if isinstance(action, Split) else left),
+        limit=float(prices.limit or 0),
+        stop=UNSET if prices.stop is None else float(prices.stop),
+        trail=prices.trail,
+    )
 
 
 def _comes_last(order: Resting) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 
 from appliance.domain.messages import Event, EventType
 from appliance.domain.orders import OrderStatus
-from appliance.domain.trading import ZERO, Account, Fill, Intent, Order
+from appliance.domain.trading import ZERO, Account, ActivityKind, Fill, Intent, Order
 
 
 class OrderRecord:
@@ -43,6 +43,8 @@ class OrderRecord:
             self.fills += 1
         elif event.type is EventType.ACCOUNT:
             self.account = body
+        elif event.type is EventType.ACTIVITY and body.kind is ActivityKind.SPLIT:
+            self.positions[body.symbol] = body.position
 
     def _order(self, order: Order) -> None:
         if order.attempt:

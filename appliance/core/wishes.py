@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from appliance.domain.market import Bar, Quote, Trade
+from appliance.domain.market import Bar, CorporateAction, Quote, Trade
 from appliance.domain.trading import AT_MARKET, Fill, Order, Side, Signal, Terms, Trail
 
 
@@ -117,6 +117,10 @@ class Runner(Protocol):
         """An order of it was filled, wholly or in part."""
         ...
 
+    def action(self, action: CorporateAction, now: int) -> Wishes:
+        """A split or dividend of one of its symbols; ``set_position`` and ``set_cash`` have come before."""
+        ...
+
     def signal(self, signal: Signal, now: int) -> Wishes:
         """A strategy it follows wishes something."""
         ...
@@ -141,8 +145,8 @@ class Runner(Protocol):
         """Forget what became due until ``now`` (ns UTC)."""
         ...
 
-    def feed(self, bar: Bar) -> None:
-        """Let indicators see a bar and the author not: while paused, and of what came before the start."""
+    def feed(self, seen: Bar | CorporateAction) -> None:
+        """Let indicators see a bar or a split and the author not: while paused, and of what came before the start."""
         ...
 
     def set_position(self, symbol: str, quantity: Decimal) -> None:
@@ -209,6 +213,9 @@ class Silent:
     def fill(self, fill: Fill, now: int) -> Wishes:
         return ()
 
+    def action(self, action: CorporateAction, now: int) -> Wishes:
+        return ()
+
     def signal(self, signal: Signal, now: int) -> Wishes:
         return ()
 
@@ -227,7 +234,7 @@ class Silent:
     def skip(self, now: int) -> None:
         """Nothing is ever due."""
 
-    def feed(self, bar: Bar) -> None:
+    def feed(self, seen: Bar | CorporateAction) -> None:
         """There are no indicators."""
 
     def set_position(self, symbol: str, quantity: Decimal) -> None:

@@ -6,8 +6,9 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
+from appliance.core.activities import price_after
 from appliance.core.wishes import CancelWish, Wish
-from appliance.domain.market import AlwaysOpen, Sessions
+from appliance.domain.market import AlwaysOpen, Sessions, Split
 from appliance.domain.trading import ZERO, Order
 from appliance.domain.wire import sendable
 from appliance.errors import StrategyError
@@ -66,6 +67,11 @@ class Context:
             if quantity and symbol in self.prices:
                 worth += quantity * Decimal(repr(self.prices[symbol]))
         return worth
+
+    def split(self, split: Split) -> None:
+        """The last price of a symbol as it would have been quoted in new shares."""
+        if split.symbol in self.prices:
+            self.prices[split.symbol] = price_after(self.prices[split.symbol], split)
 
     def log(self, text: str) -> None:
         """Keep one line for the host, bounded in length and number."""

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from appliance.core.wishes import Wishes
-from appliance.domain.market import Bar, Quote, Sessions, Trade, last_price
+from appliance.domain.market import Bar, CorporateAction, Quote, Sessions, Split, Trade, last_price
 from appliance.domain.orders import is_terminal
 from appliance.domain.trading import Fill, Order, Signal
 from appliance.errors import StrategyError
@@ -19,6 +19,7 @@ from appliance.strategy.context import Context, plain
 from appliance.strategy.feeding import Feeding
 from appliance.strategy.params import Param, Value, retune
 from appliance.strategy.staleness import Staleness
+from appliance.strategy.symbols import listed, symbol_of
 
 SNAPSHOT_VERSION = 3
 _NONE: Wishes = ()
@@ -65,7 +66,7 @@ class StrategyRunner:
     @property
     def follows(self) -> tuple[str, ...]:
         """Names of the strategies whose signals it wants to hear."""
-        return tuple(str(name).strip() for name in _listed(self._strategy.follows)) if self._strategy.follows else ()
+        return tuple(str(name).strip() for name in listed(self._strategy.follows)) if self._strategy.follows else ()
 
     @property
     def timed(self) -> bool:
@@ -129,10 +130,23 @@ class StrategyRunner:
             raise
         return self._drain() if context.wishes else _NONE
 
-    def feed(self, bar: Bar) -> None:
-        """Let indicators see a bar and the author not."""
-        if bar.symbol in self.symbols:
-            self._take(bar)
+    def feed(self, seen: Bar | CorporateAction) -> None:
+        """Let indicators see a bar or a split and the author not."""
+        if seen.symbol in self.symbols:
+            take: Callable[[Any], object] = self._take if isinstance(seen, Bar) else self._adjust
+            take(seen)
+
+    def action(self, action: CorporateAction, now: int) -> Wishes:
+        """Tell the author of a split or dividend; after a split all he sees is in new shares already."""
+        if action.symbol not in self.symbols:
+            return _NONE
+        self._adjust(action)
+        return self._call(self._strategy.on_corporate_action, now, action)
+
+    def _adjust(self, action: CorporateAction) -> None:
+        if isinstance(action, Split):
+            self._context.split(action)
+            self._feeding.rescale(action)
 
     def _take(self, bar: Bar) -> tuple[Bar, ...]:
         self._context.prices[bar.symbol] = bar.close
@@ -360,8 +374,8 @@ class StrategyRunner:
         named = [symbol for one in self._context.indicators for symbol in one.symbols]
         named += [symbol for symbol, _ in self._context.windows]
         for attribute in ("symbol", "symbols"):
-            named += _listed(getattr(self._strategy, attribute, ()))
-        self.symbols = tuple(sorted({_symbol(self.name, one) for one in named}))
+            named += listed(getattr(self._strategy, attribute, ()))
+        self.symbols = tuple(sorted({symbol_of(self.name, one) for one in named}))
         if not self.symbols:
             raise StrategyError(
                 f"{self.name}: the strategy names no symbol, so it would never hear of a bar",
@@ -381,17 +395,3 @@ class StrategyRunner:
 
 _OPTIONAL = ("on_quote", "on_trade", "on_stale", "on_session")
 """Hooks that cost something even when nobody overrides them."""
-
-
-def _listed(value: Any) -> list[Any]:
-    """``"SPY, QQQ"``, ``("SPY", "QQQ")`` or nothing, as a list."""
-    if isinstance(value, str):
-        return value.split(",")
-    return list(value) if isinstance(value, tuple | list) else [value]
-
-
-def _symbol(name: str, value: Any) -> str:
-    symbol = value.strip() if isinstance(value, str) else ""
-    if not symbol or not symbol.isprintable() or " " in symbol:
-        raise StrategyError(f"{name}: {value!r} is not a symbol", hint='symbols are texts such as "SPY"')
-    return symbol
