@@ -208,8 +208,8 @@ def costs_double(seen: Evidence) -> Finding | None:
         return None
     doubled = seen.profit - costs
     told = (
-        f"costs are {money(costs)}, {percent(costs / gross, 1)} of the {money(gross)} before them, and each further cent "
-        f"a share is {money(seen.shares_traded / 100)}; with costs doubled, "
+        f"costs are {money(costs)}, {percent(costs / gross, 1)} of the {money(gross)} before them, and each further "
+        f"cent a share is {money(seen.shares_traded / 100)}; with costs doubled, "
     )
     if doubled <= 0:
         level: Level = "serious" if seen.profit > 0 else "warning"

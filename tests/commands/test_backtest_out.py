@@ -51,7 +51,7 @@ def content(out: Path) -> dict[str, bytes]:
     return {name: (out / name).read_bytes() for name in REPEATED}
 
 
-# --- what is in it -----------------------------------------------------------------------------------------------------
+# --- what is in it ---------------------------------------------------------------------------------------------------
 
 
 def test_the_folder_holds_its_files_and_nothing_lies_beside_it(out: Path, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_the_result_says_what_it_was_made_from(out: Path, data: Path) -> None:
     assert kept["seed"] == {"strategy": "sma_cross"}
 
 
-# --- again -------------------------------------------------------------------------------------------------------------
+# --- again -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_same_run_gives_the_same_bytes(appliance: Appliance, out: Path, data: Path, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_repeat_takes_nothing_that_the_result_says_already(appliance: Applianc
     assert "--repeat stands alone" in said.err
 
 
-# --- where it goes, and what it is compared with -------------------------------------------------------------------------
+# --- where it goes, and what it is compared with ---------------------------------------------------------------------
 
 
 def test_a_former_result_is_replaced_and_anything_else_is_not(

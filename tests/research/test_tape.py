@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.domain.market import DAY, HOUR, MINUTE, SECOND, Bar, MarketEvent, Quote, Trade
+from appliance.domain.market import DAY, HOUR, MINUTE, SECOND, Bar, Dividend, MarketEvent, Quote, Split, Trade
 from appliance.research.tape import SPANS_MAX, Path, Tape, grain_for
 from tests.research.accounts import NOON, bar, fill
 
@@ -50,6 +52,15 @@ def test_the_price_at_a_time_is_the_last_one_known() -> None:
     path.extend([HOUR, 2 * HOUR], [1.0, 2.0], HOUR)
     found = [path.at(time) for time in (HOUR - 1, HOUR, 2 * HOUR - 1, 2 * HOUR, 9 * HOUR)]
     assert found == [None, 1.0, 1.0, 2.0, 2.0]
+
+
+def test_a_share_that_is_kept_is_worth_its_splits_and_dividends_too() -> None:
+    tape = Tape(NOON, NOON + 9 * DAY)
+    tape.note([bar(0, 100.0), Dividend("SPY", NOON + 1, Decimal(10)), bar(1, 90.0)], ())
+    tape.note([Split("SPY", NOON + DAY + 1, 3, 1), bar(2, 30.0)], ())
+    path = tape.paths["SPY"]
+    assert [path.at(NOON + day * DAY) for day in range(3)] == [100.0, 90.0, 30.0]
+    assert [path.worth(NOON + day * DAY) for day in range(3)] == pytest.approx([100.0, 99.0, 99.0])
 
 
 def test_spans_are_as_fine_as_a_bounded_number_allows() -> None:
