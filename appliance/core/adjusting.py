@@ -43,11 +43,11 @@ class Activities:
         self.known[activity.key] = activity
         if len(self.known) > REMEMBERED:
             del self.known[next(iter(self.known))]
-        self._gateway.emit(ORDERS, activity, now)
-        if activity.symbol:
-            self._hold(activity, now)
         if activity.action is not None:
             self._adjust(activity.action, now)
+        self._gateway.emit(ORDERS, activity, now)  # whoever hears of it finds his orders adjusted
+        if activity.kind is ActivityKind.SPLIT:
+            self._hold(activity, now)
         account = self._ledger.account.get("", Account(ZERO))
         self._ledger.account[""] = replace(account, cash=account.cash + activity.cash, time=activity.time)
         self._gateway.emit(ORDERS, self._ledger.account[""], now)
@@ -81,13 +81,13 @@ class Activities:
     def _hold(self, activity: Activity, now: Now) -> None:
         """Positions after it; their average price follows a split."""
         ledger, symbol = self._ledger, activity.symbol
-        for part in activity.parts if activity.kind is ActivityKind.SPLIT else ():
+        for part in activity.parts:
             if part.strategy:
                 ledger.holdings[f"{part.strategy}/{symbol}"] = part.quantity
             else:
                 self._gateway.reconciler.rebase(symbol, part.quantity)
         before, held = ledger.positions.get(symbol), sum((shares for _, shares in self._of(symbol)), ZERO)
-        if before is None or activity.kind is not ActivityKind.SPLIT:
+        if before is None:
             return
         average = before.average_price * activity.old / activity.new if held else ZERO
         ledger.positions[symbol] = Position(symbol, held, average)

@@ -103,7 +103,7 @@ class MarketSimulator(Core):
         self.positions = self.table("position", Decimal)
         self.balance = self.table("balance", Decimal)
         self._opening = cash
-        self.hears_all = False
+        self.attentive = False
         self.on(EventType.VENUE_SUBMIT, self._submit)
         self.on(EventType.VENUE_CANCEL, self._cancel)
         self.on(EventType.VENUE_ASK, self._ask)

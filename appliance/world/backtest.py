@@ -8,6 +8,7 @@ from decimal import ROUND_DOWN, Decimal
 from itertools import groupby
 
 from appliance.core.base import Core
+from appliance.core.bookkeeping import AUTO, Book
 from appliance.core.gateway import GatewayCore
 from appliance.core.guard import GuardCore
 from appliance.core.host import HostCore
@@ -29,7 +30,8 @@ CENT = Decimal("0.01")
 
 
 class Backtest:
-    """One run. ``makers`` are its strategies, ``cash`` USD in equal shares, ``rules`` the guard's."""
+    """One run. ``makers`` are its strategies, ``cash`` USD in equal shares, ``rules`` the guard's; ``mark_every`` as in
+    ``Book``."""
 
     def __init__(
         self,
@@ -39,8 +41,10 @@ class Backtest:
         cash: Decimal,
         model: MarketModel = MarketModel(),  # noqa: B008 - frozen
         sessions: Sessions | None = None,
+        mark_every: str = AUTO,
     ) -> None:
         self.record = OrderRecord()
+        self.book = Book(cash, sessions, mark_every, self._decision_price)
         self.signals = 0
         self.bars = 0
         self._last: dict[str, MarketEvent] = {}
@@ -84,6 +88,7 @@ class Backtest:
                 self._timestamp(time, members[len(actions) :], actions)  # type: ignore[arg-type]
             else:
                 self._timestamp(time, members)  # type: ignore[arg-type]
+        self.book.through = self._now.time
 
     def tell(self, command: Command) -> None:
         """Let the owner command something after all that has happened so far, as he does with a running box."""
@@ -95,10 +100,15 @@ class Backtest:
             self._wake(deadline, time)
             deadline = self.host.deadline()
         self._now = Now(time, DATA_BOOT, time)
-        if self.paper.resting or actions or self.paper.hears_all or not self._n:
+        if time > self.book.due:
+            self.book.turn(time, bool(events))
+        if self.paper.resting or actions or self.paper.attentive or not self._n:
             self._release(Step(Stage.VENUE, time, 0, events, actions), self._stages[Stage.VENUE])
         else:
             self._n += 1  # nothing rests, so nobody would do anything
+        if self.book.held:
+            for happened in events:
+                self.book.price(happened)
         for stage, cores in self._opening:
             self._release(Step(stage, time, 0, events), cores)
         if self.guard.held():
@@ -137,6 +147,7 @@ class Backtest:
         if event.type is EventType.SIGNAL:
             self.signals += 1
         self.record.note(event)
+        self.book.note(event)
         for core in self._hearers(event):
             self._queue.extend(core.handle(event, self._now))
 
@@ -155,6 +166,10 @@ class Backtest:
     def time(self) -> int:
         """The data's time (ns UTC) of what happened last: when a strategy raises, of what it raised at."""
         return self._now.time
+
+    def _decision_price(self, order_id: str) -> Decimal | None:
+        booked = self.host.bookings.booked.get(order_id)
+        return booked.price if booked is not None else None
 
     @property
     def cash(self) -> Decimal:
