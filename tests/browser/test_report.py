@@ -18,6 +18,8 @@ CHROMIUM = Path("/usr/bin/chromium")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no browser at {CHROMIUM}")
 
+PAPER = 688
+"""CSS pixels between the margins of A4."""
 OURS = "willReadFrequently"
 """Reading a canvas back, as only this test does, is what the browser then warns of."""
 DRAWN = """() => [...document.querySelectorAll('canvas')].map((canvas) => {
@@ -137,6 +139,8 @@ def test_a_narrower_window_and_paper_are_drawn_again(opened: tuple[Any, list[str
     assert min(page.evaluate(DRAWN)) > 1_000
     page.emulate_media(media="print")
     page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    page.set_viewport_size({"width": PAPER, "height": 900})
+    assert page.evaluate(WIDE) <= PAPER
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert min(page.evaluate(DRAWN)) > 1_000
     assert len(page.pdf(format="A4")) > 20_000

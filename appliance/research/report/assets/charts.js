@@ -43,7 +43,9 @@
   }
   function places(splits) {
     const step = splits.length > 1 ? Math.abs(splits[1] - splits[0]) : 1;
-    return step >= 1 ? 0 : Math.min(6, Math.ceil(-Math.log10(step)));
+    let found = 0;
+    while (found < 6 && Math.abs(step * 10 ** found - Math.round(step * 10 ** found)) > 1e-6) found += 1;
+    return found;
   }
   function line(series) {
     return { label: series.label, show: !series.hidden, stroke: colour(series.colour), width: series.width || 1.5, points: { show: false },
