@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,33 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(KeyboardInterrupt):
         Out(tmp_path / "out", NAMES).write(FILES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_former_result_stands_again_when_its_successor_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Out(tmp_path / "out", NAMES).write(FILES)
+    place, renamed = Out(tmp_path / "out", NAMES), os.rename
+
+    def interrupted(source: Path, target: Path) -> None:
+        if source.name == "new":
+            raise KeyboardInterrupt
+        renamed(source, target)
+
+    monkeypatch.setattr(folder.os, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        place.write({"result.json": b"[]\n"})
+    assert held(tmp_path / "out") == FILES
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_others_may_read_it_as_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        Out(tmp_path / "out", NAMES).write(FILES)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o750
 
 
 def test_a_place_that_cannot_be_written_is_told_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
