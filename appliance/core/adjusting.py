@@ -57,6 +57,8 @@ class Activities:
         """Whose it is: of the strategies that hold the symbol, and what nobody's fills explain is nobody's. Interest is
         borne by what is held, at what it cost."""
         held = self._held(activity.symbol) if activity.symbol else self._costs()
+        if activity.kind is ActivityKind.MARGIN_CALL:
+            return ()
         if activity.kind is ActivityKind.BORROW:
             held = {name: shares for name, shares in held.items() if shares < 0}
         return divided(activity, held)

@@ -12,6 +12,7 @@ from appliance.core.base import Core
 from appliance.core.booking import Bookings, in_order, missed_key
 from appliance.core.director import Director
 from appliance.core.metrics.performance import Performance
+from appliance.core.models.sizing import Sizer
 from appliance.core.portfolio import Portfolio
 from appliance.core.roster import Roster
 from appliance.core.streams import Writers
@@ -43,6 +44,7 @@ class HostCore(Core):
     """Runs a group of strategies. ``keep`` saves their state after every message; ``mark`` is told whose code runs.
 
     ``allotments`` are USD by strategy: what each starts with. ``sessions`` None: a market that never closes.
+    ``sizer`` says how many shares a weight is.
     """
 
     watches = ("gateway", "guard", "feed")
@@ -57,8 +59,10 @@ class HostCore(Core):
         allotments: dict[str, Decimal] | None = None,
         sessions: Sessions | None = None,
         mark: Callable[[str, str], None] = unmarked,
+        sizer: Sizer = Sizer(),  # noqa: B008 - frozen
     ) -> None:
         super().__init__(process, writers)
+        self.sizer = sizer
         self.name = process.partition("@")[2]
         self.validity = validity
         self.catching_up = True
@@ -90,8 +94,7 @@ class HostCore(Core):
         self.on(EventType.FILL, self._fill)
         self.on(EventType.ACTIVITY, self.telling.activity)
         self.on(EventType.LATCH, self._latch)
-        for kind in (EventType.ACCOUNT, EventType.APPROVED, EventType.CANCEL):
-            self.on(kind, self._ignore)
+        self.ignore(EventType.ACCOUNT, EventType.APPROVED, EventType.CANCEL)
         self.on(EventType.DENIED, self._denied)
         self.on(EventType.SIGNAL, self._others_signal)
         self.on(EventType.COMMAND, self._command)
@@ -288,9 +291,6 @@ class HostCore(Core):
     def _command(self, event: Event, now: Now) -> None:
         self.timing.judge(now.time, now)
         self.director.command(event, now)
-
-    def _ignore(self, event: Event, now: Now) -> None:
-        """Not for us."""
 
     # --- time -----------------------------------------------------------------------------------------------------
 

@@ -144,7 +144,8 @@ class Roster:
             self.save(name, runner)
 
     def set_books(self, runner: Runner) -> None:
-        """Tell a runner what it has; a new one does not remember."""
+        """Tell a runner what it has and how it is sized; a new one does not remember."""
+        runner.set_sizer(self._host.sizer)
         for key, quantity in self._host.bookings.positions.items():
             strategy, _, symbol = key.partition("/")
             if strategy == runner.name:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from appliance.core.models.sizing import Sizer
 from appliance.domain.market import Bar, CorporateAction, Quote, Trade
 from appliance.domain.trading import AT_MARKET, Fill, Order, Side, Signal, Terms, Trail
 
@@ -157,6 +158,10 @@ class Runner(Protocol):
         """USD of its allotment that are not in positions, confirmed."""
         ...
 
+    def set_sizer(self, sizer: Sizer) -> None:
+        """How many shares a weight of its equity is."""
+        ...
+
     def logs(self) -> tuple[str, ...]:
         """The author's log lines since the last call."""
         ...
@@ -242,6 +247,9 @@ class Silent:
 
     def set_cash(self, cash: Decimal) -> None:
         """Nor on its money."""
+
+    def set_sizer(self, sizer: Sizer) -> None:
+        """Nor on how much of it an order takes."""
 
     def logs(self) -> tuple[str, ...]:
         return ()

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from appliance.core.activities import price_after
+from appliance.core.models.sizing import Sizer
 from appliance.core.wishes import CancelWish, Wish
 from appliance.domain.market import AlwaysOpen, Sessions, Split
 from appliance.domain.trading import ZERO, Order
@@ -30,7 +31,7 @@ class Context:
 
     __slots__ = (
         "calendar", "cash", "chance", "dropped", "indicators", "lines", "now", "orders", "positions", "prices",
-        "schedule", "starting", "state", "symbols", "tickets", "timeframe", "windows", "wishes",
+        "schedule", "sizer", "starting", "state", "symbols", "tickets", "timeframe", "windows", "wishes",
     )  # fmt: skip
 
     def __init__(self, seed: str = "", sessions: Sessions | None = None, before_close: int = BEFORE_CLOSE) -> None:
@@ -39,6 +40,7 @@ class Context:
         self.symbols: tuple[str, ...] = ()
         self.timeframe = ""
         self.calendar = sessions if sessions is not None else AlwaysOpen()
+        self.sizer = Sizer()
         self.cash = ZERO
         self.positions: dict[str, Decimal] = {}
         self.prices: dict[str, float] = {}

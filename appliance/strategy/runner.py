@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from appliance.core.models.sizing import Sizer
 from appliance.core.wishes import Wishes
 from appliance.domain.market import Bar, CorporateAction, Quote, Sessions, Split, Trade, last_price
 from appliance.domain.orders import is_terminal
@@ -40,6 +41,7 @@ class StrategyRunner:
         self._class = strategy
         self._values = dict(values)
         self._sessions = sessions
+        self._sizer = Sizer()
         self._hears = {hook: getattr(strategy, hook) is not getattr(Strategy, hook) for hook in _OPTIONAL}
         self._renew()
 
@@ -47,6 +49,7 @@ class StrategyRunner:
         """A strategy as if nothing had happened yet."""
         before_close = length_of(self._class.before_close, f"{self._class.__name__}.before_close")
         self._context = Context(self.name, self._sessions, before_close)
+        self._context.sizer = self._sizer
         self._strategy = self._class(self._context, self._values)
         self._on_bar = self._strategy.on_bar
         self._started: int | None = None
@@ -232,6 +235,10 @@ class StrategyRunner:
     def set_cash(self, cash: Decimal) -> None:
         """USD of its allotment that are not in positions, confirmed."""
         self._context.cash = cash
+
+    def set_sizer(self, sizer: Sizer) -> None:
+        """How many shares a weight of its equity is."""
+        self._sizer = self._context.sizer = sizer
 
     def logs(self) -> tuple[str, ...]:
         """The author's log lines since the last call."""
