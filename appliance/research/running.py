@@ -49,8 +49,8 @@ class Plan(Struct, frozen=True):
 
 
 class Ran(Struct):
-    """A run that is over: the cores as they ended, what the data held how long it took (s), how long the market took
-    for it, and the strategy's parameters, as declared and as they were."""
+    """A run that is over: the cores as they ended, what the data held, how long it took and how long the market took
+    for as much (s)."""
 
     backtest: Backtest
     data: FileReport
