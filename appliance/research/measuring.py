@@ -21,7 +21,6 @@ from appliance.research.tape import Path, Tape
 from appliance.strategy.params import Param
 from appliance.strategy.runner import StrategyRunner
 
-
 THURSDAY = 3
 """The weekday of the first day of 1970, Monday being 0."""
 WEEKEND = (5, 6)

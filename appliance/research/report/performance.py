@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from appliance.core.books import EntryKind
-from appliance.research.formats import number, percent, span
 from appliance.data.options import new_york_date
 from appliance.research.analysis import Drawdown
+from appliance.research.formats import number, percent, span
 from appliance.research.report.charts import Chart, most_traded
 from appliance.research.report.html import Html, Piece, join, section, table, tag
 from appliance.research.report.pictures import heat_map, histogram
@@ -51,9 +51,8 @@ def drawdowns(result: BacktestResult) -> Html:
 def _drawdown(one: Drawdown, now: int) -> list[Piece]:
     back = "not yet" if one.end is None else new_york_date(one.end)
     lasted = f"{span(now - one.start)} so far" if one.end is None else span(one.end - one.start)
-    return [
-        new_york_date(one.start), new_york_date(one.trough), back, percent(one.depth), span(one.trough - one.start), lasted,
-    ]  # fmt: skip
+    peak, lowest = new_york_date(one.start), new_york_date(one.trough)
+    return [peak, lowest, back, percent(one.depth), span(one.trough - one.start), lasted]
 
 
 def returns(result: BacktestResult, drawn: Sequence[Chart]) -> Html:
