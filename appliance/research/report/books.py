@@ -22,22 +22,22 @@ ROWS_MAX, SLICES_MAX = 10, 50
 COLUMNS = (
     ("trades", "trades", "count"),
     ("win_rate", "won", "fraction"),
-    ("realised", "profit", "USD"),
+    ("realised", "profit", ""),
     ("profit_factor", "profit factor", "ratio"),
-    ("best_trade", "best", "USD"),
-    ("worst_trade", "worst", "USD"),
+    ("best_trade", "best", ""),
+    ("worst_trade", "worst", ""),
     ("average_holding", "held", "ns"),
     ("fills", "fills", "count"),
-    ("traded", "traded", "USD"),
-    ("fees", "fees", "USD"),
-    ("other", "dividends, interest", "USD"),
+    ("traded", "traded", ""),
+    ("fees", "fees", ""),
+    ("other", "other", ""),
 )
-"""Fields of a slice of the account, what they are called, and their units."""
+"""Fields of a slice of the account, what they are called, and their units; money without its own, for room."""
 
 
 def by_symbol(result: BacktestResult) -> Html:
     """Each symbol, and each strategy."""
-    lead = "Closed trades, first in first out, net of their fees; those that made most come first."
+    lead = "USD. Closed trades, first in first out, net of their fees; other: dividends, borrow fees, interest."
     return section(
         "symbols", "Symbols and strategies", lead, _slices("symbol", result.symbols), tag("h3", "By strategy"),
         _slices("strategy", result.strategies),
@@ -114,25 +114,16 @@ def trades(result: BacktestResult) -> Html:
     else:
         parts = [tag("h3", f"The best {ROWS_MAX}"), _trades(closed[:ROWS_MAX]),
                  tag("h3", f"The worst {ROWS_MAX}"), _trades(closed[: -ROWS_MAX - 1 : -1])]  # fmt: skip
-    lead = f"{len(closed):,} closed trades; trades.csv has all. Best and worst: the largest gain and loss while held."
+    lead = (
+        f"{len(closed):,} closed trades; trades.csv has all. USD; best and worst: the largest gain and loss while held."
+    )
     return section("trades", "Trades", lead, *parts)
 
 
 def _trades(found: Iterable[Trade]) -> Html:
     head = (
-        "symbol",
-        "side",
-        "shares",
-        "entered (UTC)",
-        "at",
-        "left (UTC)",
-        "at",
-        "held",
-        "profit",
-        "return",
-        "best",
-        "worst",
-    )
+        "symbol", "side", "shares", "entered (UTC)", "at", "left (UTC)", "at", "held", "profit", "return", "best", "worst",
+    )  # fmt: skip
     return table(head, [list(_trade_row(one)) for one in found])
 
 
@@ -141,14 +132,14 @@ def _trade_row(one: Trade) -> Iterator[Piece]:
     yield "long" if one.side is Side.BUY else "short"
     yield plain(one.quantity)
     yield _when(one.entry_time)
-    yield number(one.entry_price, 4)
+    yield number(one.entry_price)
     yield _when(one.exit_time)
-    yield number(one.exit_price, 4)
+    yield number(one.exit_price)
     yield span(one.exit_time - one.entry_time)
-    yield tag("td", money(one.profit), class_=signed(one.profit))
+    yield tag("td", number(one.profit), class_=signed(one.profit))
     yield figure(trade_return(one), "fraction")
-    yield figure(one.best, "USD")
-    yield figure(one.worst, "USD")
+    yield figure(one.best, "")
+    yield figure(one.worst, "")
 
 
 def _when(time: int) -> str:
