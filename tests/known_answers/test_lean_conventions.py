@@ -171,7 +171,7 @@ def test_limits_need_a_price_through_them_and_take_a_better_open(side: int, away
     expected = rest(trades, HOURS, lambda bar: [(D(10) * side, bar["close"] + D(away))], limit_met)
     ran = run(resting("limit", side, away), MINUTE_FILES, sessions, start=WEEK[0], end=WEEK[1])
     assert_same(ran, expected, trades[-1]["close"], at_least=20)
-    if (away[0] == "-" and side < 0) or (away[0] != "-" and side > 0):  # beyond the market: the next open is better
+    if away[0] == "-" and side < 0 or away[0] != "-" and side > 0:  # beyond the market: the next open is better
         assert {one.price for one in expected} & {bar["open"] for bar in trades}
 
 

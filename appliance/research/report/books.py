@@ -122,7 +122,8 @@ def trades(result: BacktestResult) -> Html:
 
 def _trades(found: Iterable[Trade]) -> Html:
     head = (
-        "symbol", "side", "shares", "entered (UTC)", "at", "left (UTC)", "at", "held", "profit", "return", "best", "worst",
+        "symbol", "side", "shares", "entered (UTC)", "at", "left (UTC)", "at", "held", "profit", "return", "best",
+        "worst",
     )  # fmt: skip
     return table(head, [list(_trade_row(one)) for one in found])
 
