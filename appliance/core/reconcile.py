@@ -220,9 +220,9 @@ class Reconciler:
         if order is None or order.status.terminal:
             self._short.pop(order_id, None)
             self._unwanted.drop(order_id)
-        if order_id in self._asked and settled and not self._doubtful(order_id):
-            if order is None or not self._going(order):
-                del self._asked[order_id]
+        asked = order_id in self._asked
+        if asked and settled and not self._doubtful(order_id) and (order is None or not self._going(order)):
+            del self._asked[order_id]
         self._waiting.pop(order_id, None)
         self._finish()
 
