@@ -204,33 +204,35 @@ class Bookings:
 
     def _live(self, strategy: str, symbol: str) -> Sequence[tuple[str, Booked]]:
         """Intents of one strategy in one symbol that have not ended, oldest first."""
-        self._known()
+        if self._open is None:
+            self._open = self._index()
         here = self._by_position.get((strategy, symbol))
         return tuple(here.items()) if here else ()
 
     def _all_live(self, strategy: str) -> Sequence[tuple[str, Booked]]:
         """Those in all symbols."""
-        return [(order_id, booked) for order_id, booked in self._known().items() if booked.strategy == strategy]
-
-    def _known(self) -> dict[str, Booked]:
-        """What has not ended, by id. The index is made with the first question after a start, and `_book` keeps it."""
         if self._open is None:
-            self._open = {}
-            for order_id in sorted((key for key, booked in self.booked.items() if not booked.ended), key=_age):
-                self._enter(order_id, self.booked[order_id])
-        return self._open
+            self._open = self._index()
+        return [(order_id, booked) for order_id, booked in self._open.items() if booked.strategy == strategy]
 
-    def _enter(self, order_id: str, booked: Booked) -> None:
-        if self._open is not None:
-            self._open[order_id] = booked
+    def _index(self) -> dict[str, Booked]:
+        """What has not ended, by id and by position, found with the first question after a start; `_book` keeps it."""
+        ids = sorted((key for key, booked in self.booked.items() if not booked.ended), key=_age)
+        live = {order_id: self.booked[order_id] for order_id in ids}
+        for order_id, booked in live.items():
             self._by_position.setdefault((booked.strategy, booked.symbol), {})[order_id] = booked
+        return live
 
     def _book(self, order_id: str, booked: Booked) -> None:
         self.booked[order_id] = booked
+        if self._open is None:
+            return
+        here = self._by_position.setdefault((booked.strategy, booked.symbol), {})
         if not booked.ended:
-            self._enter(order_id, booked)
-        elif self._open is not None and self._open.pop(order_id, None) is not None:
-            del self._by_position[booked.strategy, booked.symbol][order_id]
+            self._open[order_id] = here[order_id] = booked
+        else:
+            self._open.pop(order_id, None)
+            here.pop(order_id, None)
 
     # --- what became of it ----------------------------------------------------------------------------------------
 

@@ -213,6 +213,9 @@ class Reconciler:
 
     def answered(self, order_id: str, event: OrderEvent, now: Now) -> None:
         """An answer about an order came (or its lack was reported)."""
+        if not (self._asked or self._absent or self._short or self._unwanted or self._waiting):
+            self._finish()
+            return
         order = self._gateway.ledger.orders.get(order_id)
         if event not in NO_ANSWER:
             self._absent.pop(order_id, None)
