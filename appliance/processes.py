@@ -59,7 +59,14 @@ def core_of(
         makers = [_maker(s, spec, mark, death) for s in spec.strategies if (s.host or s.name) == name]
         allotments = {strategy.name: spec.allotment(strategy) for strategy in spec.strategies}
         return lambda writers: HostCore(
-            process, writers, makers, spec.intent_valid, allotments=allotments, sessions=spec.calendar, mark=mark
+            process,
+            writers,
+            makers,
+            spec.intent_valid,
+            allotments=allotments,
+            sessions=spec.calendar,
+            mark=mark,
+            sizer=spec.model.sizer,
         )
     built: dict[str, Callable[[Writers], Core]] = {
         "feed": lambda writers: FeedCore(process, writers, _barrier(spec)),

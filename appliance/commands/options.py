@@ -188,7 +188,9 @@ _OPTIONS = (
     click.option("--end", default="", metavar="DATE", help="last New York date, inclusive"),
     click.option("--warm-up", type=click.IntRange(0, 1_000_000), default=None, metavar="N",
                  help="bars before --start to learn from without trading  [default: what the strategy asks for]"),
-    click.option("--factors", default="", metavar="FILE", help="split and dividend factors: prices are adjusted"),
+    click.option("--factors", default="", metavar="FILE", help="split and dividend factors"),
+    click.option("--prices", type=click.Choice(("adjusted", "raw")), default="adjusted", show_default=True,
+                 help="with --factors: prices adjusted by them, or raw, and splits and dividends happen"),
     click.option("--bad-rows", type=click.Choice(("refuse", "quarantine")), default="refuse", show_default=True,
                  help="what to do with rows that cannot be right"),
     click.option("--param", "param", multiple=True, metavar="KEY=VALUE", help="a strategy parameter (repeatable)"),
@@ -206,7 +208,7 @@ def _options(given: dict[str, Any]) -> RunOptions:
     symbols = tuple(part.strip() for part in given.pop("symbols").split(",") if part.strip())
     files = FileOptions(
         bar_stamp=given.pop("bar_stamp"), symbols=symbols, session=given.pop("session"), start=given.pop("start"),
-        end=given.pop("end"), factors=given.pop("factors"), bad_rows=given.pop("bad_rows"),
+        end=given.pop("end"), factors=given.pop("factors"), bad_rows=given.pop("bad_rows"), prices=given.pop("prices"),
     )  # fmt: skip
     params = parameters(given.pop("param"))
     if given["warm_up"] and not files.start:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from appliance.core.adjusting import Activities
 from appliance.core.base import Core
 from appliance.core.latching import EmergencyStop
 from appliance.core.ledger import Ledger, Protection
@@ -76,6 +77,7 @@ class GatewayCore(Core):
         self.reconciler = Reconciler(self)
         self.plans = Plans(self)
         self.operator = Operator(self)
+        self.activities = Activities(self)
         self._poison = self.table("poison", Counted)
         self.guard_alive = True
         self.inhibits: dict[str, str] = {}
@@ -84,6 +86,7 @@ class GatewayCore(Core):
         self.on(EventType.CANCEL, self._withdraw)
         self.on(EventType.VENUE_REPORT, self._report)
         self.on(EventType.VENUE_FILL, self._told_fill)
+        self.on(EventType.VENUE_ACTIVITY, self.activities.told)
         self.on(EventType.VENUE_SNAPSHOT, self.reconciler.snapshot)
         self.on(EventType.VENUE_LINK, self.reconciler.link)
         self.on(EventType.COMMAND, self.operator.command)

@@ -203,6 +203,10 @@ class Ledger:
             wrong = str(error)
         return moved, wrong
 
+    def adjust(self, order: Order) -> None:
+        """An order asks for something else now; its state stays."""
+        self._keep(order)
+
     def block(self, symbol: str, why: str, time: int) -> bool:
         """Take no new risk on a symbol; False when it is blocked already."""
         if symbol in self.blocked:

@@ -14,7 +14,9 @@ from appliance.domain.messages import (
     DATA_BOOT,
     Event,
     Now,
+    VenueActivity,
     VenueAsk,
+    VenueFill,
     VenueLook,
     VenueSnapshot,
 )
@@ -138,6 +140,14 @@ class Reconciler:
     def _going(self, order: Order) -> bool:
         return self.unwanted(order) or self._gateway.plans.canceling(order)
 
+    def baseline(self, symbol: str) -> Decimal:
+        """Shares the broker held before us."""
+        return self._baseline.get(symbol, ZERO)
+
+    def rebase(self, symbol: str, shares: Decimal) -> None:
+        """A split has made ``shares`` of what was there before us."""
+        self._baseline[symbol] = shares
+
     # --- the snapshot ---------------------------------------------------------------------------------------------
 
     def snapshot(self, event: Event, now: Now) -> None:
@@ -148,8 +158,12 @@ class Reconciler:
         self._looked = None
         self._next_look = now.ticks + self._gateway.traits.look_every
         self._waiting.clear()  # what is still in doubt is asked about anew
-        for fill in told.fills:
-            self._gateway.fill(fill, now)
+        all_told: list[VenueFill | VenueActivity] = [*told.fills, *told.activities]
+        for happened in sorted(all_told, key=lambda one: one.at):
+            if isinstance(happened, VenueActivity):
+                self._gateway.activities.take(happened, now)
+            else:
+                self._gateway.fill(happened, now)
         for order_id in told.open:
             self._adopt(order_id, now)
         for order in self._gateway.ledger.live():
@@ -187,8 +201,11 @@ class Reconciler:
     def _compare_positions(self, told: VenueSnapshot, now: Now) -> None:
         ledger = self._gateway.ledger
         keys = {fill.fill_key for fill in told.fills}
+        told_of = {one.activity.key for one in told.activities}
         if any(key not in keys for key, fill in ledger.fills.items() if fill.time >= told.since):
             return  # the snapshot is older than what we know: the next one will tell
+        if any(key not in told_of for key, one in self._gateway.activities.known.items() if one.time >= told.since):
+            return
         if now.time - self._reconciled.get("", 0) >= NOTED_EVERY:
             self._reconciled[""] = now.time
         first = not ledger.account

@@ -10,7 +10,7 @@ import msgspec
 
 from appliance.domain.messages import Event
 from appliance.domain.orders import OrderStatus
-from appliance.domain.trading import ZERO, Account, Approved, Denied, Fill, Intent, Order
+from appliance.domain.trading import ZERO, Account, Activity, ActivityKind, Approved, Denied, Fill, Intent, Order
 
 DENIED = OrderStatus.DENIED
 
@@ -33,6 +33,7 @@ class OrderRecord:
             Order: self._order,
             Fill: self._fill,
             Account: self._accounted,
+            Activity: self._happened,
         }
 
     def note(self, event: Event) -> None:
@@ -67,6 +68,10 @@ class OrderRecord:
 
     def _accounted(self, account: Account) -> None:
         self.account = account
+
+    def _happened(self, activity: Activity) -> None:
+        if activity.kind is ActivityKind.SPLIT:
+            self.positions[activity.symbol] = activity.position
 
     @property
     def intents(self) -> int:

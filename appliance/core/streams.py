@@ -54,7 +54,7 @@ class Writer:
 
 class Writers(dict[str, Writer]):
     """All streams one process writes, by name. Not ``stored``: nobody keeps what the process says and knows, and no
-    window looks at it, as in a backtest."""
+    window looks at it, as where a run is over with its process."""
 
     def __init__(
         self,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from appliance.domain.messages import DATA_BOOT, Now
+from appliance.domain.market import Dividend, Split
+from appliance.domain.messages import DATA_BOOT, Event, Now
 from appliance.domain.operations import Spot
 from appliance.domain.trading import Fill, Order, Signal
 
@@ -21,13 +22,15 @@ TOLD_MAX = 1_000
 
 
 class Told(Struct, frozen=True, gc=False):
-    """An order event, a fill or another strategy's signal, and where it stands; it may wait for its lockstep stage."""
+    """An order event, a fill, another strategy's signal or a corporate action, and where it stands; it may wait for its
+    lockstep stage."""
 
     stream: str
     spot: Spot
     order: Order | None = None
     fill: Fill | None = None
     signal: Signal | None = None
+    action: Split | Dividend | None = None
 
 
 class Telling:
@@ -56,6 +59,21 @@ class Telling:
             f"{TOLD_MAX} signals followed from {told.stream}:{told.spot}: do strategies follow in a circle?"
         )
 
+    def activity(self, event: Event, now: Now) -> None:
+        """Something happened to the account without an order. Positions and cash have it at once; of a corporate action
+        strategies hear as of a fill."""
+        activity, host = event.body, self._host
+        for part in activity.parts:
+            if part.strategy in host.roster.makers:
+                host.bookings.changed(activity, part)
+                runner = host.roster.runners.get(part.strategy)
+                if runner is not None:
+                    host.roster.set_books(runner)
+        if activity.action is not None:
+            host.tracker.split(activity)
+            host.timing.judge(event.ts, now)
+            self.hear(Told(event.stream, event.spot, action=activity.action), now)
+
     def tell_all(self, step: int, now: Now) -> None:
         """Its stage has come, in the step of that number: tell what waits.
 
@@ -73,6 +91,9 @@ class Telling:
             call(told.order.intent.strategy, "order", told.order, now, stream, spot)
         elif told.fill is not None:
             call(told.fill.strategy, "fill", told.fill, now, stream, spot)
+        elif told.action is not None:
+            for name in self._host.roster.runners.hearing(told.action.symbol, "action"):
+                call(name, "action", told.action, now, stream, spot)
         elif told.signal is not None:
             for name in self._host.roster.runners.followers(told.signal.strategy):
                 call(name, "signal", told.signal, now, stream, spot)

@@ -45,12 +45,14 @@ class Stage(Enum):
 
 class Step(Struct, frozen=True, gc=False):
     """The feed releases one stage of data time ``time`` (ns UTC). Its market events come with the VENUE, the GUARD and
-    the first HOSTS stage, so that nobody has to remember them from one stage to the next."""
+    the first HOSTS stage, so that nobody has to remember them from one stage to the next. Corporate ``actions`` come
+    with the VENUE stage alone, before its events: who books them is told by ``gateway/orders``."""
 
     stage: Stage
     time: int
     round: int = 0
     events: tuple[market.MarketEvent, ...] = ()
+    actions: tuple[market.CorporateAction, ...] = ()
 
 
 class Ticks(Struct, frozen=True):
@@ -61,14 +63,14 @@ class Ticks(Struct, frozen=True):
 
 
 class Offer(Struct, frozen=True):
-    """Market events a source hands to the feed; ``position`` is the source's own, after them.
+    """Market events and corporate actions a source hands to the feed; ``position`` is the source's own, after them.
 
     ``outside`` counts events before it that were outside the session; ``state`` is what the source wants back after a
     restart.
     """
 
     position: int
-    events: tuple[market.MarketEvent, ...]
+    events: tuple[market.MarketEvent | market.CorporateAction, ...]
     outside: int = 0
     done: bool = False
     state: str = ""
@@ -164,8 +166,16 @@ class VenueFill(Struct, frozen=True, gc=False):
     at: int
 
 
+class VenueActivity(Struct, frozen=True):
+    """What the venue did to the account without an order; ``at`` is when it told."""
+
+    activity: trading.Activity
+    at: int
+
+
 class VenueSnapshot(Struct, frozen=True):
-    """The venue's truth at one instant: ids of open orders, fills since ``since``, positions (shares), cash (USD)."""
+    """The venue's truth at one instant: ids of open orders, fills and activities since ``since``, positions (shares),
+    cash (USD)."""
 
     n: int
     at: int
@@ -174,6 +184,7 @@ class VenueSnapshot(Struct, frozen=True):
     positions: dict[str, Decimal]
     cash: Decimal
     since: int = 0
+    activities: tuple[VenueActivity, ...] = ()
 
 
 class VenueLink(Struct, frozen=True):
@@ -203,6 +214,7 @@ class EventType(Enum):
     FILL = "fill"
     POSITION = "position"
     ACCOUNT = "account"
+    ACTIVITY = "activity"
     PERFORMANCE = "performance"
     LATCH = "latch"
     NOTICE = "notice"
@@ -225,6 +237,7 @@ class EventType(Enum):
     VENUE_LOOK = "venue_look"
     VENUE_REPORT = "venue_report"
     VENUE_FILL = "venue_fill"
+    VENUE_ACTIVITY = "venue_activity"
     VENUE_SNAPSHOT = "venue_snapshot"
     VENUE_LINK = "venue_link"
 
@@ -247,6 +260,7 @@ BODIES: dict[EventType, type[Struct]] = {
     EventType.FILL: trading.Fill,
     EventType.POSITION: trading.Position,
     EventType.ACCOUNT: trading.Account,
+    EventType.ACTIVITY: trading.Activity,
     EventType.PERFORMANCE: performance.PerformanceReport,
     EventType.LATCH: operations.Latch,
     EventType.NOTICE: operations.Notice,
@@ -269,6 +283,7 @@ BODIES: dict[EventType, type[Struct]] = {
     EventType.VENUE_LOOK: VenueLook,
     EventType.VENUE_REPORT: VenueReport,
     EventType.VENUE_FILL: VenueFill,
+    EventType.VENUE_ACTIVITY: VenueActivity,
     EventType.VENUE_SNAPSHOT: VenueSnapshot,
     EventType.VENUE_LINK: VenueLink,
 }

@@ -11,6 +11,7 @@ from enum import Enum
 
 from msgspec import Struct
 
+from appliance.domain.market import Dividend, Split
 from appliance.domain.orders import OrderStatus
 
 ZERO = Decimal(0)
@@ -47,12 +48,15 @@ class OrderType(Enum):
 
 
 class TimeInForce(Enum):
-    """How long an order works: the session, until cancelled, at once or not at all, wholly or not at all."""
+    """How long an order works: the session, until cancelled, at once or not at all, wholly or not at all; in the next
+    session's opening only, or at the close of the session."""
 
     DAY = "day"
     GTC = "gtc"
     IOC = "ioc"
     FOK = "fok"
+    OPG = "opg"
+    CLS = "cls"
 
 
 class Trail(Struct, frozen=True, gc=False):
@@ -256,3 +260,58 @@ class Account(Struct, frozen=True, gc=False):
     cash: Decimal
     time: int = 0
     currency: str = "USD"
+
+
+class AccountKind(Enum):
+    """What an account lends. ``SECURED``: no money; a short sale needs its whole value in cash. ``CASH``: neither money
+    nor shares. ``MARGIN``: both, within Regulation T (see ``core/limits/margin.py``)."""
+
+    SECURED = "secured"
+    CASH = "cash"
+    MARGIN = "margin"
+
+
+class ActivityKind(Enum):
+    """What changes an account without an order. A margin call changes nothing yet: it says that positions must go."""
+
+    SPLIT = "split"
+    DIVIDEND = "dividend"
+    BORROW = "borrow"
+    INTEREST = "interest"
+    MARGIN_CALL = "margin_call"
+
+
+class Part(Struct, frozen=True, gc=False):
+    """What an activity is for one strategy ("": nobody's): shares held after it (signed), and its change of cash."""
+
+    strategy: str
+    quantity: Decimal
+    cash: Decimal
+
+
+class Activity(Struct, frozen=True, gc=False):
+    """What happened to an account without an order, known by its ``key`` wherever it is told from.
+
+    ``cash`` is the change of the account's cash, ``position`` the shares of ``symbol`` after it (both 0 where the whole
+    account is meant: ``symbol`` ""). ``amount`` is USD a share (dividend), ``price`` the last one before a split of
+    ``new`` for ``old``. ``parts`` is how the gateway divided it among the strategies; they add up to the whole.
+    """
+
+    key: str
+    kind: ActivityKind
+    symbol: str
+    time: int
+    cash: Decimal = ZERO
+    position: Decimal = ZERO
+    new: int = 1
+    old: int = 1
+    amount: Decimal = ZERO
+    price: Decimal = ZERO
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def action(self) -> Split | Dividend | None:
+        """The corporate action it comes from; None for all else."""
+        if self.kind is ActivityKind.SPLIT:
+            return Split(self.symbol, self.time, self.new, self.old, self.price)
+        return Dividend(self.symbol, self.time, self.amount) if self.kind is ActivityKind.DIVIDEND else None

@@ -19,7 +19,7 @@ from appliance.core.record import OrderRecord
 from appliance.core.streams import Writers
 from appliance.core.wishes import Maker
 from appliance.domain import topics
-from appliance.domain.market import Bar, MarketEvent, Sessions, known_at, last_price
+from appliance.domain.market import ACTIONS, Bar, CorporateAction, MarketEvent, Sessions, known_at, last_price
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage, Step, VenueLink, local
 from appliance.domain.operations import Command
 from appliance.domain.trading import ZERO, Signal
@@ -55,7 +55,9 @@ class Backtest:
         self.gateway = GatewayCore("gateway", _writers("gateway"))
         self.guard = GuardCore("guard", _writers("guard"), rules)
         allotments = {maker.name: (cash / len(makers)).quantize(CENT, ROUND_DOWN) for maker in makers}
-        self.host = HostCore(host, _writers(host), makers, keep=False, allotments=allotments, sessions=sessions)
+        self.host = HostCore(
+            host, _writers(host), makers, keep=False, allotments=allotments, sessions=sessions, sizer=model.sizer
+        )
         self._to: dict[str, tuple[Core, ...]] = {
             f"host/{name}/intents": (self.guard,),
             f"host/{name}/signals": (),
@@ -76,23 +78,29 @@ class Backtest:
         self._deliver(local(VenueLink(True)), (self.gateway,))
         self.host.released(self._now)
 
-    def run(self, events: Iterable[MarketEvent]) -> None:
-        """Let market events happen; they come in delivery order, by ``known_at``. Raises what a strategy raises."""
+    def run(self, events: Iterable[MarketEvent | CorporateAction]) -> None:
+        """Let market events happen; they come in delivery order, by ``known_at``, corporate actions of a time before
+        all else. Raises what a strategy raises."""
         for time, group in groupby(events, known_at):
-            self._timestamp(time, tuple(group))
+            members = tuple(group)
+            if isinstance(members[0], ACTIONS):
+                actions = tuple(one for one in members if isinstance(one, ACTIONS))
+                self._timestamp(time, members[len(actions) :], actions)  # type: ignore[arg-type]
+            else:
+                self._timestamp(time, members)  # type: ignore[arg-type]
 
     def tell(self, command: Command) -> None:
         """Let the owner command something after all that has happened so far, as he does with a running box."""
         self._deliver(local(command), (self.host,))
 
-    def _timestamp(self, time: int, events: tuple[MarketEvent, ...]) -> None:
+    def _timestamp(self, time: int, events: tuple[MarketEvent, ...], actions: tuple[CorporateAction, ...] = ()) -> None:
         deadline = self.host.deadline()
         while deadline is not None and deadline < time:
             self._wake(deadline, time)
             deadline = self.host.deadline()
         self._now = Now(time, DATA_BOOT, time)
-        if self.paper.resting or not self._n:
-            self._release(Step(Stage.VENUE, time, 0, events), self._stages[Stage.VENUE])
+        if self.paper.resting or actions or self.paper.hears_all or not self._n:
+            self._release(Step(Stage.VENUE, time, 0, events, actions), self._stages[Stage.VENUE])
         else:
             self._n += 1  # nothing rests, so nobody would do anything
         for stage, cores in self._opening:

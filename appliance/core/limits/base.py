@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from appliance.domain.messages import Now
-from appliance.domain.trading import Intent
+from appliance.domain.trading import Intent, Order
 
 
 class Price(Struct, frozen=True, gc=False):
@@ -49,7 +49,7 @@ class Case(NamedTuple):
         return price if positive(price) else None
 
 
-def priced(intent: Intent, last: Price | None) -> Decimal | None:
+def priced(intent: Intent | Order, last: Price | None) -> Decimal | None:
     """What a share may cost (USD): the limit; else the last price, or the stop price where that is higher."""
     if intent.limit_price is not None:
         return intent.limit_price

@@ -88,6 +88,16 @@ class RoundTrips(Struct):
             self.under_way[fill.symbol] = following
         return trip.closed(fill.symbol, fill.time)
 
+    def split(self, symbol: str, held: Decimal, cash: Decimal) -> None:
+        """A split has left ``held`` shares (signed) of what is under way; a fraction was paid out by ``cash`` USD,
+        which belongs to what the exits bring. A trip that loses its last share by it is dropped uncounted."""
+        trip = self.under_way.pop(symbol, None)
+        if trip is not None and held:
+            ratio = held / trip.held
+            self.under_way[symbol] = replace(
+                trip, held=held, entered=trip.entered * ratio, exits=trip.exits + cash * trip.side.sign
+            )
+
 
 class Tally(Struct):
     """What closed round trips add up to. ``won`` and ``lost`` (not above 0) are net of fees; one that ends at exactly 0
