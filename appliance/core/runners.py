@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
-from appliance.core.wishes import Runner
+from appliance.core.wishes import Runner, Wishes
+from appliance.domain.market import Bar, Quote, Trade
+
+HOOKS: dict[type, str] = {Bar: "bar", Quote: "quote", Trade: "trade"}
+"""Which of a runner's calls hears of which market event."""
+Take = Callable[[Any, int], Wishes]
+"""What a runner is called with: the event, and when (ns UTC)."""
 
 
 class Runners(dict[str, Runner]):
@@ -31,6 +38,7 @@ class Runners(dict[str, Runner]):
     def look(self) -> None:
         """Something has changed: see again who there is and who runs."""
         self._hearing: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._taking: dict[type, dict[str, tuple[tuple[str, Take], ...]]] = {}
         self._due: int | None = None
         self._is_known = False
         self._following: dict[str, tuple[str, ...]] = {}
@@ -45,6 +53,23 @@ class Runners(dict[str, Runner]):
             found = tuple(name for name, one in there if symbol in one.symbols and one.hears(hook))
             self._hearing[symbol, hook] = found
         return found
+
+    def taking(self, kind: type, symbol: str) -> tuple[tuple[str, Take], ...]:
+        """Name and call of those that hear of a symbol's market events of this kind, in order; all of them run."""
+        of_kind = self._taking.get(kind)
+        if of_kind is None:
+            of_kind = self._taking[kind] = {}
+        found = of_kind.get(symbol)
+        if found is None:
+            hook = HOOKS.get(kind)
+            names = self.hearing(symbol, hook) if hook is not None else ()
+            found = of_kind[symbol] = tuple((name, getattr(self[name], str(hook))) for name in names)
+        return found
+
+    @property
+    def all_run(self) -> bool:
+        """Whether nobody is paused or has failed."""
+        return len(self.active) == len(self)
 
     def followers(self, strategy: str) -> tuple[str, ...]:
         """Names of those that want to hear another strategy's signals, in order."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import ROUND_DOWN, Decimal
-from itertools import groupby
 
 from appliance.core.base import Core
 from appliance.core.bookkeeping import AUTO, Book
 from appliance.core.gateway import GatewayCore
-from appliance.core.guard import GuardCore
+from appliance.core.guard import GuardCore, good
 from appliance.core.host import HostCore
 from appliance.core.limits import Rule
 from appliance.core.lockstep import Staging, wake, within
@@ -27,6 +26,7 @@ from appliance.domain.trading import ZERO
 
 STEPS = "feed/steps"
 CENT = Decimal("0.01")
+NEVER, FOREVER = -1, 1 << 62
 
 
 class Backtest:
@@ -74,6 +74,9 @@ class Backtest:
             Stage.TAKE: (self.guard,),
             Stage.WAKE: (self.guard, self.host),
         }
+        self._hear = self.host.stages.hear
+        self._calm_until = NEVER
+        self._unseen: dict[str, MarketEvent] = {}
         self._opening = [(stage, self._stages[stage]) for stage in _opening()]
         self._deliver(local(VenueLink(True)), (self.gateway,))
         self.host.released(self._now)
@@ -81,20 +84,68 @@ class Backtest:
     def run(self, events: Iterable[MarketEvent | CorporateAction]) -> None:
         """Let market events happen; they come in delivery order, by ``known_at``, corporate actions of a time before
         all else. Raises what a strategy raises."""
-        for time, group in groupby(events, known_at):
-            members = tuple(group)
-            if isinstance(members[0], ACTIONS):
-                actions = tuple(one for one in members if isinstance(one, ACTIONS))
-                self._timestamp(time, members[len(actions) :], actions)  # type: ignore[arg-type]
+        self._look()
+        for time, members in _timestamps(events):
+            if time <= self._calm_until and not isinstance(members[0], ACTIONS):
+                self._calm(time, members)  # type: ignore[arg-type]
             else:
-                self._timestamp(time, members)  # type: ignore[arg-type]
+                self._timestamp(time, *_apart(members))
+                self._look()
+        self._tell_guard()
         self.book.through = self._now.time
 
     def tell(self, command: Command) -> None:
         """Let the owner command something after all that has happened so far, as he does with a running box."""
+        self._tell_guard()
         self._deliver(local(command), (self.host,))
 
+    # --- calm ------------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """See how long it is calm: while nothing rests in the market, no stop is watched, nobody waits for news and no
+        timer is due, VENUE would change nothing, GUARD would leave prices, and HOSTS brings the market's events."""
+        due, calm = self.host.deadline(), self._n and self.host.stages.calm
+        if not calm or self.paper.resting or self.paper.attentive or self.guard.watches_stops:
+            self._calm_until = NEVER
+        else:
+            self._calm_until = due if due is not None else FOREVER
+
+    def _calm(self, time: int, events: list[MarketEvent]) -> None:
+        """One timestamp of a calm time, numbered as its three stages would be."""
+        self._now = now = Now(time, DATA_BOOT, time)
+        book = self.book
+        if time > book.due:
+            book.turn(time)
+        if book.held:
+            for happened in events:
+                book.price(happened)
+        self._n += 3
+        follows = self._hear(events, self._n, now)
+        for happened in events:
+            price, symbol = last_price(happened), happened.symbol
+            self._last[symbol] = happened
+            if good(price):
+                self._unseen[symbol] = happened
+            self.bars += type(happened) is Bar
+        if follows:
+            self._tell_guard()
+            self._queue.extend(follows)
+            self._settle()
+            self._rounds(Staging(Stage.HOSTS, time))
+            self._look()
+        elif self._calm_until != FOREVER:
+            self._look()
+
+    def _tell_guard(self) -> None:
+        """Let the guard have the prices it has not seen: before anything it may judge."""
+        if self._unseen:
+            self.guard.saw(self._unseen.values())
+            self._unseen.clear()
+
+    # --- all else ---------------------------------------------------------------------------------------------------
+
     def _timestamp(self, time: int, events: tuple[MarketEvent, ...], actions: tuple[CorporateAction, ...] = ()) -> None:
+        self._tell_guard()
         deadline = self.host.deadline()
         while deadline is not None and deadline < time:
             self._wake(deadline, time)
@@ -140,6 +191,11 @@ class Backtest:
         queue, now = self._queue, self._now
         for core in cores:
             queue.extend(core.handle(event, now))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let everything be heard that is on its way, and all that follows from it."""
+        queue = self._queue
         while queue:
             self._route(queue.popleft())
 
@@ -187,6 +243,31 @@ def equity(cash: Decimal, positions: dict[str, Decimal], prices: dict[str, float
     """Cash plus every position at its last price, USD."""
     held = [quantity * Decimal(repr(prices[symbol])) for symbol, quantity in positions.items() if symbol in prices]
     return cash + sum(held, ZERO)
+
+
+def _timestamps(
+    events: Iterable[MarketEvent | CorporateAction],
+) -> Iterator[tuple[int, list[MarketEvent | CorporateAction]]]:
+    """The events of each time together."""
+    at, together = 0, []
+    for event in events:
+        time = event.end if type(event) is Bar else known_at(event)  # type: ignore[union-attr]
+        if time == at:
+            together.append(event)
+            continue
+        if together:
+            yield at, together
+        at, together = time, [event]
+    if together:
+        yield at, together
+
+
+def _apart(
+    members: list[MarketEvent | CorporateAction],
+) -> tuple[tuple[MarketEvent, ...], tuple[CorporateAction, ...]]:
+    """Market events, and the corporate actions before them."""
+    actions = tuple(one for one in members if isinstance(one, ACTIONS)) if isinstance(members[0], ACTIONS) else ()
+    return tuple(members[len(actions) :]), actions  # type: ignore[arg-type]
 
 
 def _writers(process: str) -> Writers:
