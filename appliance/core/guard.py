@@ -221,7 +221,7 @@ class GuardCore(Core):
     def _ticks(self, event: Event, now: Now) -> None:
         """Quotes are not written row by row: after a restart there is no price, and without a price no new risk."""
         for quote in event.body.quotes:
-            if good(price := last_price(quote)):
+            if _good(price := last_price(quote)):
                 dict.__setitem__(self._prices, quote.symbol, Price(price, quote.time))
             self._watch(quote, now, f"quote of {quote.time}")
 
@@ -233,7 +233,7 @@ class GuardCore(Core):
     def saw(self, events: Iterable[MarketEvent]) -> None:
         """The last event of each symbol in a time in which no stop was watched: of it all, only its price counts."""
         for happened in events:
-            if good(price := last_price(happened)):
+            if _good(price := last_price(happened)):
                 self._prices[happened.symbol] = Price(price, known_at(happened))
 
     def _market(self, happened: MarketEvent, now: Now, event: Event) -> None:
@@ -343,7 +343,7 @@ class GuardCore(Core):
                 self._exit(strategy, symbol, holding, reason, now, cause)
 
 
-def good(price: float) -> bool:
+def _good(price: float) -> bool:
     """Whether a price is one: what is not a positive number leaves the last good one, which goes stale."""
     return 0.0 < price < INFINITE
 

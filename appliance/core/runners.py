@@ -10,8 +10,8 @@ from appliance.domain.market import Bar, Quote, Trade
 
 HOOKS: dict[type, str] = {Bar: "bar", Quote: "quote", Trade: "trade"}
 """Which of a runner's calls hears of which market event."""
-Take = Callable[[Any, int], Wishes]
-"""What a runner is called with: the event, and when (ns UTC)."""
+Taking = tuple[tuple[str, Callable[[Any, int], Wishes]], ...]
+"""Names of runners, and the call that is given an event and when it is heard (ns UTC)."""
 
 
 class Runners(dict[str, Runner]):
@@ -38,7 +38,7 @@ class Runners(dict[str, Runner]):
     def look(self) -> None:
         """Something has changed: see again who there is and who runs."""
         self._hearing: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._taking: dict[type, dict[str, tuple[tuple[str, Take], ...]]] = {}
+        self.known: dict[type, dict[str, Taking]] = {kind: {} for kind in HOOKS}
         self._due: int | None = None
         self._is_known = False
         self._following: dict[str, tuple[str, ...]] = {}
@@ -54,16 +54,14 @@ class Runners(dict[str, Runner]):
             self._hearing[symbol, hook] = found
         return found
 
-    def taking(self, kind: type, symbol: str) -> tuple[tuple[str, Take], ...]:
-        """Name and call of those that hear of a symbol's market events of this kind, in order; all of them run."""
-        of_kind = self._taking.get(kind)
-        if of_kind is None:
-            of_kind = self._taking[kind] = {}
-        found = of_kind.get(symbol)
+    def taking(self, kind: type, symbol: str) -> Taking:
+        """Those that hear of a symbol's market events of this kind (one of ``HOOKS``), in order: all of them, whether
+        they run or not."""
+        found = self.known[kind].get(symbol)
         if found is None:
-            hook = HOOKS.get(kind)
-            names = self.hearing(symbol, hook) if hook is not None else ()
-            found = of_kind[symbol] = tuple((name, getattr(self[name], str(hook))) for name in names)
+            hook = HOOKS[kind]
+            names = self.hearing(symbol, hook)
+            found = self.known[kind][symbol] = tuple((name, getattr(self[name], hook)) for name in names)
         return found
 
     @property

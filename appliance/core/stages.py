@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from appliance.core.runners import Taking
 from appliance.domain.market import Bar, MarketEvent, last_price
 from appliance.domain.messages import DATA_BOOT, Event, Now, Stage
 from appliance.domain.operations import Spot
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from appliance.core.host import HostCore
 
 NOTHING: Sequence[Event] = ()
+NOBODY: Taking = ()
 STEPS = "feed/steps"
 
 
@@ -70,11 +72,13 @@ class Stages:
         """The HOSTS step number ``at`` of these events, while all is calm: what follows from it."""
         host, time = self._host, now.time
         prices, runners, out = host.tracker.prices, host.roster.runners, NOTHING
+        known = runners.known
         self.at = at
         for happened in events:
             kind, symbol = type(happened), happened.symbol
             prices[symbol] = happened.close if kind is Bar else last_price(happened)  # type: ignore[union-attr]
-            for name, take in runners.taking(kind, symbol):
+            taking = known[kind].get(symbol) if kind in known else NOBODY
+            for name, take in runners.taking(kind, symbol) if taking is None else taking:
                 wishes = take(happened, time)
                 if wishes:
                     out = host.producing(out)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import ROUND_DOWN, Decimal
+from itertools import chain
+from typing import Any
 
 from appliance.core.base import Core
 from appliance.core.bookkeeping import AUTO, Book
 from appliance.core.gateway import GatewayCore
-from appliance.core.guard import GuardCore, good
+from appliance.core.guard import INFINITE, GuardCore
 from appliance.core.host import HostCore
 from appliance.core.limits import Rule
 from appliance.core.lockstep import Staging, wake, within
@@ -27,6 +29,8 @@ from appliance.domain.trading import ZERO
 STEPS = "feed/steps"
 CENT = Decimal("0.01")
 NEVER, FOREVER = -1, 1 << 62
+Stamp = tuple[int, list[Any]]
+"""A time (ns UTC) and its events: market events, with corporate actions before them."""
 
 
 class Backtest:
@@ -74,8 +78,6 @@ class Backtest:
             Stage.TAKE: (self.guard,),
             Stage.WAKE: (self.guard, self.host),
         }
-        self._hear = self.host.stages.hear
-        self._calm_until = NEVER
         self._unseen: dict[str, MarketEvent] = {}
         self._opening = [(stage, self._stages[stage]) for stage in _opening()]
         self._deliver(local(VenueLink(True)), (self.gateway,))
@@ -84,13 +86,16 @@ class Backtest:
     def run(self, events: Iterable[MarketEvent | CorporateAction]) -> None:
         """Let market events happen; they come in delivery order, by ``known_at``, corporate actions of a time before
         all else. Raises what a strategy raises."""
-        self._look()
-        for time, members in _timestamps(events):
-            if time <= self._calm_until and not isinstance(members[0], ACTIONS):
-                self._calm(time, members)  # type: ignore[arg-type]
+        stamps = _timestamps(events)
+        stamp = next(stamps, None)
+        while stamp is not None:
+            time, members = stamp
+            until = NEVER if type(members[0]) in ACTIONS else self._calm_until()
+            if time <= until:
+                stamp = self._calm(until, chain((stamp,), stamps))
             else:
                 self._timestamp(time, *_apart(members))
-                self._look()
+                stamp = next(stamps, None)
         self._tell_guard()
         self.book.through = self._now.time
 
@@ -101,44 +106,60 @@ class Backtest:
 
     # --- calm ------------------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        """See how long it is calm: while nothing rests in the market, no stop is watched, nobody waits for news and no
-        timer is due, VENUE would change nothing, GUARD would leave prices, and HOSTS brings the market's events."""
-        due, calm = self.host.deadline(), self._n and self.host.stages.calm
+    def _calm_until(self) -> int:
+        """Until when (ns UTC) it is calm: nothing rests in the market, no stop is watched, nobody waits for news, no
+        timer is due. VENUE would then change nothing, GUARD leave prices, and HOSTS bring the market's events."""
+        calm = self._n and self.host.stages.calm
         if not calm or self.paper.resting or self.paper.attentive or self.guard.watches_stops:
-            self._calm_until = NEVER
-        else:
-            self._calm_until = due if due is not None else FOREVER
+            return NEVER
+        due = self.host.deadline()
+        return due if due is not None else FOREVER
 
-    def _calm(self, time: int, events: list[MarketEvent]) -> None:
-        """One timestamp of a calm time, numbered as its three stages would be."""
-        self._now = now = Now(time, DATA_BOOT, time)
-        book = self.book
-        if time > book.due:
-            book.turn(time)
-        if book.held:
-            for happened in events:
-                book.price(happened)
-        self._n += 3
-        follows = self._hear(events, self._n, now)
+    def _calm(self, until: int, stamps: Iterator[Stamp]) -> Stamp | None:
+        """Let calm timestamps happen, numbered as their three stages would be, until something follows from one; the
+        next one that is not calm, None at the end."""
+        timed, book, hear = self.host.roster.runners.timed, self.book, self.host.stages.hear
+        for time, events in stamps:
+            if time > until or type(events[0]) in ACTIONS:
+                return time, events
+            self._now = now = Now(time, DATA_BOOT, time)
+            if time > book.due:
+                book.turn(time)
+            if book.held:
+                for happened in events:
+                    book.price(happened)
+            self._n += 3
+            follows = hear(events, self._n, now)
+            self._have_seen(events)
+            if follows:
+                self._follow(follows)
+                return next(stamps, None)
+            if timed:
+                until = self._calm_until()
+        return None
+
+    def _have_seen(self, events: Sequence[MarketEvent]) -> None:
+        """The guard will see the last good price of each symbol."""
         for happened in events:
-            price, symbol = last_price(happened), happened.symbol
-            self._last[symbol] = happened
-            if good(price):
-                self._unseen[symbol] = happened
+            price = happened.close if type(happened) is Bar else last_price(happened)
+            if 0.0 < price < INFINITE:
+                self._unseen[happened.symbol] = happened
+            else:
+                self._tell_guard()
+                self._last[happened.symbol] = happened
             self.bars += type(happened) is Bar
-        if follows:
-            self._tell_guard()
-            self._queue.extend(follows)
-            self._settle()
-            self._rounds(Staging(Stage.HOSTS, time))
-            self._look()
-        elif self._calm_until != FOREVER:
-            self._look()
+
+    def _follow(self, follows: Sequence[Event]) -> None:
+        """What follows from a calm timestamp."""
+        self._tell_guard()
+        self._queue.extend(follows)
+        self._settle()
+        self._rounds(Staging(Stage.HOSTS, self._now.time))
 
     def _tell_guard(self) -> None:
         """Let the guard have the prices it has not seen: before anything it may judge."""
         if self._unseen:
+            self._last.update(self._unseen)
             self.guard.saw(self._unseen.values())
             self._unseen.clear()
 
@@ -245,13 +266,12 @@ def equity(cash: Decimal, positions: dict[str, Decimal], prices: dict[str, float
     return cash + sum(held, ZERO)
 
 
-def _timestamps(
-    events: Iterable[MarketEvent | CorporateAction],
-) -> Iterator[tuple[int, list[MarketEvent | CorporateAction]]]:
+def _timestamps(events: Iterable[MarketEvent | CorporateAction]) -> Iterator[Stamp]:
     """The events of each time together."""
-    at, together = 0, []
+    at = 0
+    together: list[Any] = []
     for event in events:
-        time = event.end if type(event) is Bar else known_at(event)  # type: ignore[union-attr]
+        time = event.end if type(event) is Bar else known_at(event)
         if time == at:
             together.append(event)
             continue
@@ -262,12 +282,10 @@ def _timestamps(
         yield at, together
 
 
-def _apart(
-    members: list[MarketEvent | CorporateAction],
-) -> tuple[tuple[MarketEvent, ...], tuple[CorporateAction, ...]]:
+def _apart(members: list[Any]) -> tuple[tuple[MarketEvent, ...], tuple[CorporateAction, ...]]:
     """Market events, and the corporate actions before them."""
     actions = tuple(one for one in members if isinstance(one, ACTIONS)) if isinstance(members[0], ACTIONS) else ()
-    return tuple(members[len(actions) :]), actions  # type: ignore[arg-type]
+    return tuple(members[len(actions) :]), actions
 
 
 def _writers(process: str) -> Writers:
