@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -16,7 +17,7 @@ from appliance.core.books import Entry, EntryKind, Mark, Trade
 from appliance.core.metrics.lots import Fifo
 from appliance.core.metrics.trips import RoundTrip, RoundTrips
 from appliance.domain.market import AlwaysOpen, Bar, MarketEvent, QuoteBar, Sessions, last_price
-from appliance.domain.messages import Event, EventType
+from appliance.domain.messages import Event
 from appliance.domain.trading import ZERO, Activity, ActivityKind, Fill, Part
 
 SESSION, EVENT, AUTO = "session", "event", "auto"
@@ -67,6 +68,7 @@ class Book:
         self.held: dict[str, _Held] = {}
         self.due = -1
         self.through = 0
+        self.hears: dict[type, Callable[[Any], None]] = {Fill: self._fill, Activity: self._activity}
         self._decided = decided
         self._sessions = sessions if sessions else AlwaysOpen()
         self._every, self._thins = (EVENT, True) if mark_every == AUTO else (mark_every, False)
@@ -79,10 +81,9 @@ class Book:
 
     def note(self, event: Event) -> None:
         """Hear one message; other types are ignored."""
-        if event.type is EventType.FILL:
-            self._fill(event.body)
-        elif event.type is EventType.ACTIVITY:
-            self._activity(event.body)
+        hear = self.hears.get(type(event.body))
+        if hear is not None:
+            hear(event.body)
 
     def _fill(self, fill: Fill) -> None:
         amount = -fill.signed * fill.price - fill.commission

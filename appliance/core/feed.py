@@ -136,7 +136,7 @@ class FeedCore(Core):
         self._seen[key] = Seen(bar.end)
         self.emit(BARS, bar, now)
         if isinstance(bar, Bar):
-            self.send(f"view/bar/{bar.symbol}", bar, now)
+            self.show(f"view/bar/{bar.symbol}", bar, now)
 
     # --- lockstep -------------------------------------------------------------------------------------------------
 

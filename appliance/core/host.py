@@ -12,6 +12,7 @@ from appliance.core.base import Core
 from appliance.core.booking import Bookings, in_order, missed_key
 from appliance.core.director import Director
 from appliance.core.metrics.performance import Performance
+from appliance.core.models.sizing import Sizer
 from appliance.core.portfolio import Portfolio
 from appliance.core.roster import Roster
 from appliance.core.runners import HOOKS
@@ -24,7 +25,7 @@ from appliance.core.wishes import CancelWish, Maker, Wish, Wishes
 from appliance.domain.market import AlwaysOpen, MarketEvent, Sessions, known_at, last_price
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, local
 from appliance.domain.operations import Spot, StrategyState
-from appliance.domain.orders import OrderStatus, is_terminal
+from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import ZERO, Denied, Fill, Order, Signal
 
 VALID = 5_000_000_000
@@ -43,6 +44,7 @@ class HostCore(Core):
     """Runs a group of strategies. ``keep`` saves their state after every message; ``mark`` is told whose code runs.
 
     ``allotments`` are USD by strategy: what each starts with. ``sessions`` None: a market that never closes.
+    ``sizer`` says how many shares a weight is.
     """
 
     watches = ("gateway", "guard", "feed")
@@ -57,9 +59,12 @@ class HostCore(Core):
         allotments: dict[str, Decimal] | None = None,
         sessions: Sessions | None = None,
         mark: Callable[[str, str], None] = unmarked,
+        sizer: Sizer = Sizer(),  # noqa: B008 - frozen
     ) -> None:
         super().__init__(process, writers)
+        self.sizer = sizer
         self.name = process.partition("@")[2]
+        self._prefix = f"{self.name}-"
         self.validity = validity
         self.catching_up = True
         self._signals = f"host/{self.name}/signals"
@@ -89,8 +94,7 @@ class HostCore(Core):
         self.on(EventType.FILL, self._fill)
         self.on(EventType.ACTIVITY, self.telling.activity)
         self.on(EventType.LATCH, self._latch)
-        for kind in (EventType.ACCOUNT, EventType.APPROVED, EventType.CANCEL):
-            self.on(kind, self._ignore)
+        self.ignore(EventType.ACCOUNT, EventType.APPROVED, EventType.CANCEL)
         self.on(EventType.DENIED, self._denied)
         self.on(EventType.SIGNAL, self._others_signal)
         self.on(EventType.COMMAND, self._command)
@@ -270,9 +274,6 @@ class HostCore(Core):
         self.timing.judge(now.time, now)
         self.director.command(event, now)
 
-    def _ignore(self, event: Event, now: Now) -> None:
-        """Not for us."""
-
     # --- time -----------------------------------------------------------------------------------------------------
 
     def _next_due(self) -> int | None:
@@ -306,7 +307,8 @@ class HostCore(Core):
         elif self.timing.past or self.catching_up:
             self.bookings.missed[missed_key(signal)] = signal
         else:
-            self.bookings.missed.drop(missed_key(signal))
+            if self.bookings.missed:
+                self.bookings.missed.drop(missed_key(signal))
             self.bookings.net(signal, now)
         self._spread(event, now)
 
@@ -318,7 +320,7 @@ class HostCore(Core):
         """Let those who follow a strategy hear of its signal: at their next stage in lockstep, at once live."""
         signal: Signal = event.body
         if self.roster.runners.followers(signal.strategy):
-            self.telling.hear(Told(event.position, signal=signal), now)
+            self.telling.hear(Told(event.stream, event.spot, signal=signal), now)
 
     # --- what became of it ----------------------------------------------------------------------------------------
 
@@ -340,7 +342,7 @@ class HostCore(Core):
             return
         if order.protects:
             self.bookings.rests_behind(order)
-        elif order.id.startswith(f"{self.name}-"):
+        elif order.id.startswith(self._prefix):
             if order.id not in self.bookings.booked:
                 self._decided_before(order)
             self.bookings.heard(order, now)
@@ -348,11 +350,12 @@ class HostCore(Core):
 
     def _tell_order(self, order: Order, event: Event, now: Now) -> None:
         """It has ended before its strategy hears of it, which may wish for another; what was deferred goes on then."""
-        if is_terminal(order.status) and order.id in self.bookings.booked:
+        ended = order.status.terminal
+        if ended and order.id in self.bookings.booked:
             self.bookings.ended(order.id, order.status)
         self.timing.judge(event.ts, now)
-        self.telling.hear(Told(event.position, order=order), now)
-        if is_terminal(order.status):
+        self.telling.hear(Told(event.stream, event.spot, order), now)
+        if ended:
             self.bookings.go_on(order.id, now)
 
     def _decided_before(self, order: Order) -> None:
@@ -374,4 +377,4 @@ class HostCore(Core):
             runner.set_position(fill.symbol, position)
             runner.set_cash(cash)
         self.timing.judge(event.ts, now)
-        self.telling.hear(Told(event.position, fill=fill), now)
+        self.telling.hear(Told(event.stream, event.spot, fill=fill), now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -9,9 +10,11 @@ from msgspec.structs import replace
 
 from appliance.core.base import Core
 from appliance.domain.messages import VenueFill
-from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus, is_terminal, next_status
+from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus, next_status
 from appliance.domain.trading import ZERO, Account, Fill, Intent, Order, Position, Trail
 
+UNKNOWN, NOT_PLACED = OrderStatus.UNKNOWN, OrderStatus.NOT_PLACED
+FILL, PARTIAL_FILL = OrderEvent.FILL, OrderEvent.PARTIAL_FILL
 ENDED_KEPT = 1_000
 """Ended orders the gateway remembers at least, to answer who asks again and to know a late fill."""
 
@@ -56,7 +59,8 @@ class Ledger:
         self.protections = core.table("protection", Protection)
         self.account = core.table("account", Account)
         self.blocked = core.table("blocked", Blocked)
-        self._live: dict[str, None] | None = None
+        self._live: dict[str, Order] | None = None
+        self._by_position: dict[tuple[str, str], dict[str, Order]] = {}
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -71,13 +75,27 @@ class Ledger:
 
     def live(self) -> list[Order]:
         """Orders of which something is still expected, oldest first."""
-        if self._live is None:  # the first question after a start
-            self._live = {order.id: None for order in self.orders.values() if not is_terminal(order.status)}
-        return [self.orders[order_id] for order_id in self._live]
+        if self._live is None:
+            self._live = self._index()
+        return list(self._live.values())
+
+    def of(self, strategy: str, symbol: str) -> Sequence[Order]:
+        """Live orders of one strategy in one symbol, oldest first."""
+        if self._live is None:
+            self._live = self._index()
+        here = self._by_position.get((strategy, symbol))
+        return tuple(here.values()) if here else ()
+
+    def _index(self) -> dict[str, Order]:
+        """The live orders by id and by position, found with the first question after a start; `_keep` keeps them."""
+        live = [order for order in self.orders.values() if not order.status.terminal]
+        for order in live:
+            self._by_position.setdefault((order.intent.strategy, order.symbol), {})[order.id] = order
+        return {order.id: order for order in live}
 
     def protective(self, strategy: str, symbol: str) -> list[Order]:
         """Live protective orders of one strategy's position: stops and take-profits."""
-        return [order for order in self._of(strategy, symbol) if order.protects]
+        return [order for order in self.of(strategy, symbol) if order.protects]
 
     def covered(self, strategy: str, symbol: str) -> Decimal:
         """Shares (signed) that the protective orders may trade at most: of a group only one does, so it counts once."""
@@ -89,14 +107,11 @@ class Ledger:
 
     def exits(self, strategy: str, symbol: str) -> list[Order]:
         """Live exits of one strategy's position, waiting ones included."""
-        return [order for order in self._of(strategy, symbol) if order.intent.exit and not order.protects]
+        return [order for order in self.of(strategy, symbol) if order.intent.exit and not order.protects]
 
     def entries(self, strategy: str, symbol: str) -> list[Order]:
         """Live entries of one strategy in one symbol, waiting ones included."""
-        return [order for order in self._of(strategy, symbol) if not order.intent.exit and not order.protects]
-
-    def _of(self, strategy: str, symbol: str) -> list[Order]:
-        return [order for order in self.live() if order.symbol == symbol and order.intent.strategy == strategy]
+        return [order for order in self.of(strategy, symbol) if not order.intent.exit and not order.protects]
 
     def group(self, order: Order) -> list[Order]:
         """The live others of an order's group."""
@@ -106,16 +121,15 @@ class Ledger:
 
     def working_exits(self, symbol: str, sign: int) -> Decimal:
         """Shares that other working or UNKNOWN exits of ``symbol`` on one side (+1 buy, -1 sell) may still trade."""
-        exits = [
-            order.remaining
-            for order in self.live()
-            if order.symbol == symbol and order.side.sign == sign and order.intent.exit and not order.protects
-        ]
-        return sum(exits, ZERO)
+        shares = ZERO
+        for order in self.live():
+            if order.symbol == symbol and order.side.sign == sign and order.intent.exit and not order.protects:
+                shares += order.remaining
+        return shares
 
     def unknown_on(self, symbol: str) -> bool:
         """Whether an order of ``symbol`` is in doubt."""
-        return any(order.symbol == symbol and order.status is OrderStatus.UNKNOWN for order in self.live())
+        return any(order.symbol == symbol and order.status is UNKNOWN for order in self.live())
 
     # --- changing -------------------------------------------------------------------------------------------------
 
@@ -135,21 +149,24 @@ class Ledger:
         """Take from an order what another of its group filled; it is FILLED when it had filled the rest."""
         left = max(order.filled, order.quantity - quantity)
         if order.filled and left == order.filled:
-            return self.move(order, OrderEvent.FILL, quantity=left)
+            return self.move(order, FILL, quantity=left)
         lessened = replace(order, quantity=left)
         self._keep(lessened)
         return lessened
 
     def _keep(self, order: Order) -> None:
         self.orders[order.id] = order
-        if self._live is None:
+        live = self._live
+        if live is None:
             return
-        if not is_terminal(order.status):
-            self._live[order.id] = None
-        else:
-            self._live.pop(order.id, None)
-            if len(self.orders) - len(self._live) > 2 * ENDED_KEPT:
-                self._forget()
+        here = self._by_position.setdefault((order.intent.strategy, order.symbol), {})
+        if not order.status.terminal:
+            live[order.id] = here[order.id] = order
+            return
+        live.pop(order.id, None)
+        here.pop(order.id, None)
+        if len(self.orders) - len(live) > 2 * ENDED_KEPT:
+            self._forget()
 
     def book(self, told: VenueFill, order: Order) -> tuple[Fill, Order, str]:
         """Book a fill we have not seen: the fill, the order after it, and what was impossible about it (or "").
@@ -161,11 +178,12 @@ class Ledger:
             told.commission, told.time,
         )  # fmt: skip
         self.fills[fill.fill_key] = fill
-        self.positions[fill.symbol] = self.positions.get(fill.symbol, Position(fill.symbol)).after(fill)
-        key = f"{fill.strategy}/{fill.symbol}"
-        self.holdings[key] = self.holdings.get(key, ZERO) + fill.signed
-        account = self.account.get("", Account(ZERO))
-        cash = account.cash - fill.signed * fill.price - fill.commission
+        position = self.positions.get(fill.symbol) or Position(fill.symbol)
+        self.positions[fill.symbol] = position.after(fill)
+        key, signed = f"{fill.strategy}/{fill.symbol}", fill.signed
+        self.holdings[key] = self.holdings.get(key, ZERO) + signed
+        account = self.account.get("") or Account(ZERO)
+        cash = account.cash - signed * fill.price - fill.commission
         self.account[""] = replace(account, cash=cash, time=fill.time)
         moved, wrong = self._filled(order, fill)
         return fill, moved, wrong
@@ -173,11 +191,11 @@ class Ledger:
     def _filled(self, order: Order, fill: Fill) -> tuple[Order, str]:
         filled = order.filled + fill.quantity
         average = (order.average_price * order.filled + fill.price * fill.quantity) / filled
-        event = OrderEvent.FILL if filled >= order.quantity else OrderEvent.PARTIAL_FILL
+        event = FILL if filled >= order.quantity else PARTIAL_FILL
         wrong = f"filled {filled} of {order.quantity}" if filled > order.quantity else ""
         try:
             moved = self.move(order, event, filled=filled, average_price=average)
-            if order.status is OrderStatus.NOT_PLACED:
+            if order.status is NOT_PLACED:
                 wrong = "filled after the venue said it never had it"
         except ImpossibleTransition as error:
             moved = replace(order, filled=filled, average_price=average)
@@ -198,7 +216,7 @@ class Ledger:
 
     def _forget(self) -> None:
         """Drop the oldest ended orders and their fills: positions are sums and stay, the journal keeps the story."""
-        ended = [order.id for order in self.orders.values() if is_terminal(order.status)]
+        ended = [order.id for order in self.orders.values() if order.status.terminal]
         gone = dict.fromkeys(ended[:-ENDED_KEPT])
         for order_id in gone:
             del self.orders[order_id]

@@ -31,6 +31,8 @@ OVERLAP = 86_400_000_000_000
 """Fills are asked for from this long (ns) before the last reconciliation: a venue may tell of one late."""
 NOTED_EVERY = 3_600_000_000_000
 """When we last agreed with the venue is written down no more often than this (ns): the card would wear."""
+IN_DOUBT = (OrderStatus.UNKNOWN, OrderStatus.SENDING)
+NO_ANSWER = (OrderEvent.ABSENT, OrderEvent.LOSE)
 LOOK_PATIENCE = 5_000_000_000
 REQUESTS = "venue/requests"
 ORDERS = "gateway/orders"
@@ -100,9 +102,9 @@ class Reconciler:
         elif self._going(order):
             self._asked[order_id] = now.ticks
             self._gateway.cancel(order, now)
-            if order.status in (OrderStatus.UNKNOWN, OrderStatus.SENDING):
+            if order.status in IN_DOUBT:
                 self._ask(order_id, now)
-        elif order.status in (OrderStatus.UNKNOWN, OrderStatus.SENDING) or self._doubtful(order_id):
+        elif order.status in IN_DOUBT or self._doubtful(order_id):
             self._ask(order_id, now)
         else:
             del self._asked[order_id]
@@ -167,7 +169,7 @@ class Reconciler:
         for order in self._gateway.ledger.live():
             self._compare_order(order, told, now)
         self._compare_positions(told, now)
-        self._finish(now)
+        self._finish()
 
     def _compare_order(self, order: Order, told: VenueSnapshot, now: Now) -> None:
         if order.status is OrderStatus.WAITING:
@@ -180,7 +182,7 @@ class Reconciler:
             self._ask(order.id, now)
 
     def _found(self, order: Order, now: Now) -> None:
-        if order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
+        if order.status in IN_DOUBT:
             moved = self._gateway.ledger.move(order, OrderEvent.ACCEPT)
             self._gateway.tell(moved, now)
             self._asked.pop(order.id, None)
@@ -218,27 +220,31 @@ class Reconciler:
         if first or ledger.account[""].cash != told.cash:
             ledger.account[""] = replace(ledger.account.get("", Account(ZERO)), cash=told.cash, time=now.time)
             self._gateway.emit(ORDERS, ledger.account[""], now)
-            self._gateway.send("view/account", ledger.account[""], now)
+            self._gateway.show("view/account", ledger.account[""], now)
 
-    def _finish(self, now: Now) -> None:
-        if not self._waiting and self._looked is None and not self.done:
+    def _finish(self) -> None:
+        if not self._waiting and self._looked is None:
             self.done = True
 
     # --- answers --------------------------------------------------------------------------------------------------
 
     def answered(self, order_id: str, event: OrderEvent, now: Now) -> None:
         """An answer about an order came (or its lack was reported)."""
+        if not (self._asked or self._absent or self._short or self._unwanted or self._waiting):
+            self._finish()
+            return
         order = self._gateway.ledger.orders.get(order_id)
-        if event not in (OrderEvent.ABSENT, OrderEvent.LOSE):
+        if event not in NO_ANSWER:
             self._absent.pop(order_id, None)
-        settled = order is None or order.status not in (OrderStatus.UNKNOWN, OrderStatus.SENDING)
-        if order is None or is_terminal(order.status):
+        settled = order is None or order.status not in IN_DOUBT
+        if order is None or order.status.terminal:
             self._short.pop(order_id, None)
             self._unwanted.drop(order_id)
-        if settled and not self._doubtful(order_id) and (order is None or not self._going(order)):
-            self._asked.pop(order_id, None)
+        asked = order_id in self._asked
+        if asked and settled and not self._doubtful(order_id) and (order is None or not self._going(order)):
+            del self._asked[order_id]
         self._waiting.pop(order_id, None)
-        self._finish(now)
+        self._finish()
 
     def _doubtful(self, order_id: str) -> bool:
         return order_id in self._absent or order_id in self._short

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from appliance.core.wishes import Runner, Wishes
-from appliance.domain.market import Bar, Quote, Trade
+from appliance.domain.market import Bar, Quote, QuoteBar, Trade
 
-HOOKS: dict[type, str] = {Bar: "bar", Quote: "quote", Trade: "trade"}
+HOOKS: dict[type, str] = {Bar: "bar", QuoteBar: "quote_bar", Quote: "quote", Trade: "trade"}
 """Which of a runner's calls hears of which market event."""
 Taking = tuple[tuple[str, Callable[[Any, int], Wishes]], ...]
 """Names of runners, and the call that is given an event and when it is heard (ns UTC)."""

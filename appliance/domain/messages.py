@@ -40,8 +40,10 @@ class Stage(Enum):
     WAKE = "wake"  # a deadline a core asked for
     DONE = "done"  # the data has ended
 
+    __hash__ = object.__hash__  # Enum's own is slow, and there is only one of each
 
-class Step(Struct, frozen=True):
+
+class Step(Struct, frozen=True, gc=False):
     """The feed releases one stage of data time ``time`` (ns UTC). Its market events come with the VENUE, the GUARD and
     the first HOSTS stage, so that nobody has to remember them from one stage to the next. Corporate ``actions`` come
     with the VENUE stage alone, before its events: who books them is told by ``gateway/orders``."""
@@ -108,33 +110,33 @@ class Compacted(Struct, frozen=True):
     snapshot: tuple[str, ...]
 
 
-class VenueSubmit(Struct, frozen=True):
+class VenueSubmit(Struct, frozen=True, gc=False):
     """Send this order once."""
 
     order: trading.Order
 
 
-class VenueCancel(Struct, frozen=True):
+class VenueCancel(Struct, frozen=True, gc=False):
     """Cancel by our order id (``venue_id`` where the venue needs its own)."""
 
     order_id: str
     venue_id: str = ""
 
 
-class VenueAsk(Struct, frozen=True):
+class VenueAsk(Struct, frozen=True, gc=False):
     """What became of our order id?"""
 
     order_id: str
 
 
-class VenueLook(Struct, frozen=True):
+class VenueLook(Struct, frozen=True, gc=False):
     """Ask for a snapshot: open orders, fills since ``since`` (ns UTC), positions, cash. ``n`` comes back with it."""
 
     n: int
     since: int = 0
 
 
-class VenueReport(Struct, frozen=True):
+class VenueReport(Struct, frozen=True, gc=False):
     """What the venue says of one order: an answer or a hint. LOSE: no answer came; ABSENT: it has no such id.
 
     ``filled`` are the shares filled by then, so that an end is not believed before its fills are known; ``stop`` is the
@@ -150,7 +152,7 @@ class VenueReport(Struct, frozen=True):
     stop: Decimal | None = None
 
 
-class VenueFill(Struct, frozen=True):
+class VenueFill(Struct, frozen=True, gc=False):
     """One execution as the venue tells it; ``at`` is when it told."""
 
     fill_key: str

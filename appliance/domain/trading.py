@@ -1,6 +1,7 @@
 """What we want, ask for, and have: signals, intents, orders, fills, positions, the account.
 
-Decimals: money is counted. Quantities are shares, prices and money USD, times ns UTC.
+Decimals: money is counted. Quantities are shares, prices and money USD, times ns UTC. None of them can be part of a
+cycle, so the garbage collector need not look at them.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ ID_LENGTH_MAX = 48
 
 
 class Side(Enum):
-    """Buy or sell; a short sale is a sale."""
+    """Buy or sell; a short sale is a sale. ``sign`` is +1 or -1."""
 
     BUY = "buy"
     SELL = "sell"
 
-    @property
-    def sign(self) -> int:
-        return 1 if self is Side.BUY else -1
+    def __init__(self, text: str) -> None:
+        self.sign = 1 if text == "buy" else -1
+
+    __hash__ = object.__hash__  # Enum's own is slow, and there is only one of each
 
     @property
     def opposite(self) -> Side:
@@ -42,24 +44,29 @@ class OrderType(Enum):
     STOP_LIMIT = "stop_limit"
     TRAILING_STOP = "trailing_stop"
 
+    __hash__ = object.__hash__
+
 
 class TimeInForce(Enum):
-    """How long an order works: the session, until cancelled, at once or not at all, wholly or not at all."""
+    """How long an order works: the session, until cancelled, at once or not at all, wholly or not at all; in the next
+    session's opening only, or at the close of the session."""
 
     DAY = "day"
     GTC = "gtc"
     IOC = "ioc"
     FOK = "fok"
+    OPG = "opg"
+    CLS = "cls"
 
 
-class Trail(Struct, frozen=True):
+class Trail(Struct, frozen=True, gc=False):
     """How far a trailing stop stays behind the best price since it was placed: USD, or percent of that price."""
 
     distance: Decimal
     percent: bool = False
 
 
-class Terms(Struct, frozen=True):
+class Terms(Struct, frozen=True, gc=False):
     """How an order meets the market; prices USD. ``trail`` belongs to a trailing stop."""
 
     type: OrderType = OrderType.MARKET
@@ -81,7 +88,7 @@ class Moment(Struct, frozen=True, gc=False):
     ticks: int
 
 
-class Signal(Struct, frozen=True):
+class Signal(Struct, frozen=True, gc=False):
     """A strategy's wish: a target (``side`` is None: hold ``quantity`` shares, signed), or an order of its own.
 
     ``stop`` and ``take_profit`` (USD) and ``trailing`` protect what an entry buys. ``ticket`` is the strategy's own
@@ -104,7 +111,7 @@ class Signal(Struct, frozen=True):
     step: int = 0
 
 
-class Intent(Struct, frozen=True):
+class Intent(Struct, frozen=True, gc=False):
     """An order a host asks for. ``id`` is its position on the host's stream and the broker's client order id.
 
     ``decided`` and ``valid`` (ns) bound how long it may be acted on; ``cause`` is the position of the deciding
@@ -138,7 +145,7 @@ class Intent(Struct, frozen=True):
     ticket: str = ""
 
 
-class Cancel(Struct, frozen=True):
+class Cancel(Struct, frozen=True, gc=False):
     """A host asks that an order of one of its strategies be cancelled; the guard always lets it pass.
 
     ``counter`` is the strategy's last signal before it, and orders it in its lockstep round.
@@ -156,7 +163,7 @@ class Cancel(Struct, frozen=True):
     staged: bool = False
 
 
-class Approved(Struct, frozen=True):
+class Approved(Struct, frozen=True, gc=False):
     """The guard lets an intent pass; its word holds for ``valid`` ns from ``at``."""
 
     intent: Intent
@@ -165,7 +172,7 @@ class Approved(Struct, frozen=True):
     reduces: bool = False
 
 
-class Denied(Struct, frozen=True):
+class Denied(Struct, frozen=True, gc=False):
     """The guard's no: ``code`` is the rule's, ``text`` says value and limit."""
 
     intent: Intent
@@ -173,7 +180,7 @@ class Denied(Struct, frozen=True):
     text: str
 
 
-class Order(Struct, frozen=True):
+class Order(Struct, frozen=True, gc=False):
     """An order as the gateway knows it. Intent and approval are inside, so that anyone can adopt it.
 
     ``quantity`` is what is asked of the venue (an exit may ask for less than its intent), ``filled`` what came
@@ -208,7 +215,7 @@ class Order(Struct, frozen=True):
         return self.quantity - self.filled
 
 
-class Fill(Struct, frozen=True):
+class Fill(Struct, frozen=True, gc=False):
     """One execution, identified by the venue's ``fill_key`` wherever it is told from."""
 
     fill_key: str
@@ -224,10 +231,10 @@ class Fill(Struct, frozen=True):
     @property
     def signed(self) -> Decimal:
         """Shares added to the position (negative for a sale)."""
-        return self.quantity if self.side is Side.BUY else -self.quantity
+        return self.quantity if self.side.sign > 0 else -self.quantity
 
 
-class Position(Struct, frozen=True):
+class Position(Struct, frozen=True, gc=False):
     """Shares held of one symbol (signed) and their average price in USD."""
 
     symbol: str
@@ -236,18 +243,18 @@ class Position(Struct, frozen=True):
 
     def after(self, fill: Fill) -> Position:
         """The position once ``fill`` is booked; average price follows increases only (average cost)."""
-        quantity = self.quantity + fill.signed
-        if quantity == 0:
+        change = fill.signed
+        quantity = self.quantity + change
+        if not quantity:
             return Position(self.symbol)
-        grows = self.quantity == 0 or (self.quantity > 0) == (fill.signed > 0)
-        if grows:
+        if self.quantity * change >= 0:
             cost = self.average_price * abs(self.quantity) + fill.price * fill.quantity
             return Position(self.symbol, quantity, cost / abs(quantity))
         flipped = (quantity > 0) != (self.quantity > 0)
         return Position(self.symbol, quantity, fill.price if flipped else self.average_price)
 
 
-class Account(Struct, frozen=True):
+class Account(Struct, frozen=True, gc=False):
     """Cash and account currency as the venue tells them, USD."""
 
     cash: Decimal
@@ -274,7 +281,7 @@ class ActivityKind(Enum):
     MARGIN_CALL = "margin_call"
 
 
-class Part(Struct, frozen=True):
+class Part(Struct, frozen=True, gc=False):
     """What an activity is for one strategy ("": nobody's): shares held after it (signed), and its change of cash."""
 
     strategy: str
@@ -282,7 +289,7 @@ class Part(Struct, frozen=True):
     cash: Decimal
 
 
-class Activity(Struct, frozen=True):
+class Activity(Struct, frozen=True, gc=False):
     """What happened to an account without an order, known by its ``key`` wherever it is told from.
 
     ``cash`` is the change of the account's cash, ``position`` the shares of ``symbol`` after it (both 0 where the whole

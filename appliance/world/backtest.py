@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import ROUND_DOWN, Decimal
 from itertools import chain
 from typing import Any
@@ -24,13 +23,16 @@ from appliance.domain import topics
 from appliance.domain.market import ACTIONS, Bar, CorporateAction, MarketEvent, Sessions, known_at, last_price
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage, Step, VenueLink, local
 from appliance.domain.operations import Command
-from appliance.domain.trading import ZERO
+from appliance.domain.trading import ZERO, Signal
 
 STEPS = "feed/steps"
 CENT = Decimal("0.01")
 NEVER, FOREVER = -1, 1 << 62
 Stamp = tuple[int, list[Any]]
 """A time (ns UTC) and its events: market events, with corporate actions before them."""
+Note = Callable[[Any], None]
+Hearers = tuple[tuple[Note, ...], tuple[Callable[[Event, Now], list[Event]], ...]]
+"""Who notes the body of a message, and who handles it."""
 
 
 class Backtest:
@@ -54,14 +56,15 @@ class Backtest:
         self._last: dict[str, MarketEvent] = {}
         self._n = 0
         self._now = Now(0, DATA_BOOT, 0)
-        self._queue: deque[Event] = deque()
-        self._known: dict[tuple[str, type], tuple[Core, ...]] = {}
+        self._known: dict[str, dict[type, Hearers]] = {}
         host = f"host@{name}"
         self.paper = MarketSimulator("paper", _writers("paper"), cash, model, sessions)
         self.gateway = GatewayCore("gateway", _writers("gateway"))
         self.guard = GuardCore("guard", _writers("guard"), rules)
         allotments = {maker.name: (cash / len(makers)).quantize(CENT, ROUND_DOWN) for maker in makers}
-        self.host = HostCore(host, _writers(host), makers, keep=False, allotments=allotments, sessions=sessions)
+        self.host = HostCore(
+            host, _writers(host), makers, keep=False, allotments=allotments, sessions=sessions, sizer=model.sizer
+        )
         self._to: dict[str, tuple[Core, ...]] = {
             f"host/{name}/intents": (self.guard,),
             f"host/{name}/signals": (),
@@ -110,7 +113,7 @@ class Backtest:
         """Until when (ns UTC) it is calm: nothing rests in the market, no stop is watched, nobody waits for news, no
         timer is due. VENUE would then change nothing, GUARD leave prices, and HOSTS bring the market's events."""
         calm = self._n and self.host.stages.calm
-        if not calm or self.paper.resting or self.paper.attentive or self.guard.watches_stops:
+        if not calm or self._venue_acts() or self.guard.watches_stops:
             return NEVER
         due = self.host.deadline()
         return due if due is not None else FOREVER
@@ -152,8 +155,7 @@ class Backtest:
     def _follow(self, follows: Sequence[Event]) -> None:
         """What follows from a calm timestamp."""
         self._tell_guard()
-        self._queue.extend(follows)
-        self._settle()
+        self._settle(list(follows))
         self._rounds(Staging(Stage.HOSTS, self._now.time))
 
     def _tell_guard(self) -> None:
@@ -174,10 +176,10 @@ class Backtest:
         self._now = Now(time, DATA_BOOT, time)
         if time > self.book.due:
             self.book.turn(time, bool(events))
-        if self.paper.resting or actions or self.paper.attentive or not self._n:
+        if actions or self._venue_acts() or not self._n:
             self._release(Step(Stage.VENUE, time, 0, events, actions), self._stages[Stage.VENUE])
         else:
-            self._n += 1  # nothing rests, so nobody would do anything
+            self._n += 1
         if self.book.held:
             for happened in events:
                 self.book.price(happened)
@@ -188,6 +190,10 @@ class Backtest:
         for happened in events:
             self.bars += type(happened) is Bar
             self._last[happened.symbol] = happened
+
+    def _venue_acts(self) -> bool:
+        """Whether market events can make the venue do, or remember, anything."""
+        return bool(self.paper.resting) or self.paper.hears_all or self.paper.lending.watches
 
     def _wake(self, deadline: int, time: int) -> None:
         """Let a deadline pass that lies before the next market time."""
@@ -209,33 +215,39 @@ class Backtest:
         self._deliver(Event(EventType.STEP, step, STEPS, 1, self._n, step.time), cores)
 
     def _deliver(self, event: Event, cores: tuple[Core, ...]) -> None:
-        queue, now = self._queue, self._now
+        """A message to some cores, and all that follows from it to whom it concerns, in the order it is said."""
+        now, said = self._now, list[Event]()
         for core in cores:
-            queue.extend(core.handle(event, now))
-        self._settle()
+            said += core.handle(event, now)
+        self._settle(said)
 
-    def _settle(self) -> None:
-        """Let everything be heard that is on its way, and all that follows from it."""
-        queue = self._queue
-        while queue:
-            self._route(queue.popleft())
+    def _settle(self, said: list[Event]) -> None:
+        """Let what was said be heard by whom it concerns, and all that follows from it."""
+        now, known = self._now, self._known
+        for event in said:  # which grows meanwhile
+            try:
+                notes, hearers = known[event.stream or event.topic][type(event.body)]
+            except KeyError:
+                notes, hearers = self._look_up(event)
+            for note in notes:
+                note(event.body)
+            for hear in hearers:
+                said += hear(event, now)
 
-    def _route(self, event: Event) -> None:
-        if event.type is EventType.SIGNAL:
-            self.signals += 1
-        self.record.note(event)
-        self.book.note(event)
-        for core in self._hearers(event):
-            self._queue.extend(core.handle(event, self._now))
-
-    def _hearers(self, event: Event) -> tuple[Core, ...]:
+    def _look_up(self, event: Event) -> Hearers:
         """Whom it goes to; looked up once for each place and kind of body, for this is asked a dozen times an order."""
         where, kind = event.stream or event.topic, type(event.body)
-        found = self._known.get((where, kind))
-        if found is None:
-            found = tuple(core for core in self._to.get(where, ()) if core.understands(event.type))
-            self._known[where, kind] = found
+        found = self._noting(kind), tuple(core.handle for core in self._to.get(where, ()) if core.heeds(event.type))
+        self._known.setdefault(where, {})[kind] = found
         return found
+
+    def _noting(self, kind: type) -> tuple[Note, ...]:
+        """Who keeps the bodies of this kind for the results."""
+        notes = (self._signaled if kind is Signal else None, self.record.hears.get(kind), self.book.hears.get(kind))
+        return tuple(note for note in notes if note is not None)
+
+    def _signaled(self, signal: Signal) -> None:
+        self.signals += 1
 
     # --- results --------------------------------------------------------------------------------------------------
 
@@ -289,7 +301,7 @@ def _apart(members: list[Any]) -> tuple[tuple[MarketEvent, ...], tuple[Corporate
 
 
 def _writers(process: str) -> Writers:
-    return Writers(topics.streams_written_by(process))
+    return Writers(topics.streams_written_by(process), stored=False)
 
 
 def _opening() -> tuple[Stage, ...]:

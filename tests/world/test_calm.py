@@ -107,8 +107,13 @@ class Staged(Backtest):
 def said_by(run: Backtest, events: list[Any], break_at: int, command: Command | None) -> list[Event]:
     """Let events happen, and a command in between; all that was said."""
     said: list[Event] = []
-    route = run._route
-    run._route = lambda event: (said.append(event), route(event))[1]  # type: ignore[method-assign]
+    settle = run._settle
+
+    def heard(events: list[Event]) -> None:
+        settle(events)
+        said.extend(events)
+
+    run._settle = heard  # type: ignore[method-assign]
     run.run(events[:break_at])
     if command is not None:
         run.tell(command)
@@ -174,7 +179,9 @@ def _event(kind: str, symbol: str, start: int, price: float) -> Any:
 
 
 @pytest.mark.parametrize("strategies", [(Whim,), (Timely,), (Whim, Follower), (Timely, Whim)])
-@given(events=markets(), part=st.integers(0, 100), verb=st.sampled_from([None, Verb.PAUSE_STRATEGY, Verb.STOP_STRATEGY]))
+@given(
+    events=markets(), part=st.integers(0, 100), verb=st.sampled_from([None, Verb.PAUSE_STRATEGY, Verb.STOP_STRATEGY])
+)
 @settings(deadline=None, max_examples=25)
 def test_a_run_with_calm_timestamps_is_the_run_with_all_stages(
     strategies: tuple[type[Strategy], ...], events: list[Any], part: int, verb: Verb | None

@@ -27,7 +27,7 @@ Path = tuple[str, ...]
 
 def rescale(indicator: Indicator, split: Split) -> None:
     """Let an indicator go on in new shares of ``split.symbol``, or begin anew where that cannot be."""
-    powers = _powers(indicator, split.symbol)
+    powers = _powers(indicator, split.symbol) if indicator.SCALES else None
     fresh = _fresh(indicator)
     if powers is None:
         indicator.restore(fresh.snapshot())
@@ -116,6 +116,6 @@ def _scaled(data: Any, powers: dict[Path, int], price: Fraction, path: Path) -> 
     if isinstance(data, list | tuple):
         return [_scaled(value, powers, price, _inside(path, data, at)) for at, value in enumerate(data)]
     power = powers.get(path, 0)
-    if not power:
+    if not power or data is None:  # no number yet
         return data
     return round(data * price**power) if isinstance(data, int) else data * float(price**power)
