@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec import Struct
@@ -20,7 +20,6 @@ from msgspec.structs import replace
 from appliance.core.limits import LimitValues
 from appliance.data.calendars import cached_sessions, load_sessions
 from appliance.data.options import FileOptions
-from appliance.data.sources.files import FileReport, FileSource
 from appliance.domain.market import SECOND, Session, Sessions
 from appliance.domain.trading import AccountKind
 from appliance.errors import DataError, EnvironmentFault, UsageError
@@ -28,6 +27,9 @@ from appliance.making import runner_factory
 from appliance.runs import StrategySpec
 from appliance.settings import Limits, Settings, load_limits
 from appliance.strategy import loader
+
+if TYPE_CHECKING:
+    from appliance.data.sources.files import FileReport, FileSource
 
 
 class RunOptions(Struct, frozen=True):
@@ -63,6 +65,8 @@ class RunOptions(Struct, frozen=True):
         symbols = self.files.symbols or tuple(dict.fromkeys(symbol for named in wanted.values() for symbol in named))
         for name, named in wanted.items():
             _check_heard(name, named, symbols)
+        from appliance.data.sources.files import FileSource  # it brings numpy along
+
         sessions = sessions_for(sessions_cache()) if self.files.session == "regular" else None
         options = replace(self.files, symbols=symbols, sessions=sessions)
         try:
