@@ -55,6 +55,9 @@ class Holding(Struct, frozen=True):
         return self.cost if part == self.quantity else (self.cost * part / self.quantity).quantize(GRAIN)
 
 
+NOTHING = Holding()
+
+
 class Valuation(Struct, frozen=True):
     """What a portfolio is worth at given prices, USD; ``short`` is not above 0."""
 
@@ -114,7 +117,7 @@ class Portfolio(Struct, frozen=True):
         """The portfolio once ``fill`` is booked. Raises ValueError for a fill of another strategy."""
         if fill.strategy != self.strategy:
             raise ValueError(f"fill {fill.fill_key} belongs to {fill.strategy!r}, this portfolio to {self.strategy!r}")
-        holding, profit = self.holdings.get(fill.symbol, Holding()).after(fill)
+        holding, profit = self.holdings.get(fill.symbol, NOTHING).after(fill)
         holdings = {**self.holdings, fill.symbol: holding}
         if not holding.quantity:
             del holdings[fill.symbol]
