@@ -14,8 +14,6 @@ import click
 
 from appliance.commands.options import RunOptions, backtest_options, limit_values, orders_file
 from appliance.core.limits import LimitValues, rules
-from appliance.core.models import MarketModel
-from appliance.core.models.commission import Commission
 from appliance.core.record import plain
 from appliance.data.sources.files import FileReport, FileSource
 from appliance.domain.market import SECOND
@@ -53,7 +51,7 @@ def _run(options: RunOptions) -> tuple[Backtest, FileReport, float]:
     """The whole run. Everything that can be wrong with what was given is found before it starts."""
     spec = options.strategies[0]
     limits = limit_values(load_limits(options.limits)) if options.limits is not None else LimitValues()
-    paper = load_settings().paper
+    settings = load_settings()
     source, files = options.source()
     make = runner_factory(spec, files.sessions, past_in(options.data, files, options.warm_up))
     with orders_file(options.orders_out) as write:
@@ -61,8 +59,8 @@ def _run(options: RunOptions) -> tuple[Backtest, FileReport, float]:
             spec.name,
             (make,),
             rules(limits),
-            options.cash if options.cash is not None else paper.cash,
-            MarketModel(Commission(paper.commission_per_share, paper.commission_minimum)),
+            options.cash if options.cash is not None else settings.paper.cash,
+            options.market_model(settings),
             files.sessions,
         )
         began = time.perf_counter()
