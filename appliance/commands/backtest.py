@@ -52,6 +52,7 @@ def _run(options: RunOptions) -> tuple[Backtest, FileReport, float]:
     spec = options.strategies[0]
     limits = limit_values(load_limits(options.limits)) if options.limits is not None else LimitValues()
     settings = load_settings()
+    model = options.market_model(settings)
     source, files = options.source()
     make = runner_factory(spec, files.sessions, past_in(options.data, files, options.warm_up))
     with orders_file(options.orders_out) as write:
@@ -60,7 +61,7 @@ def _run(options: RunOptions) -> tuple[Backtest, FileReport, float]:
             (make,),
             rules(limits),
             options.cash if options.cash is not None else settings.paper.cash,
-            options.market_model(settings),
+            model,
             files.sessions,
         )
         began = time.perf_counter()

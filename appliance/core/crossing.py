@@ -14,7 +14,7 @@ from appliance.core.models.slippage import Conditions, NoSlippage, Spread, Volat
 from appliance.core.resting import NOTHING, Heard, Resting
 from appliance.domain.market import Bar, MarketEvent, Quote, QuoteBar, Sessions, known_at, last_price
 from appliance.domain.orders import OrderEvent
-from appliance.domain.trading import Order, OrderType, Side, TimeInForce
+from appliance.domain.trading import AUCTIONS, Order, OrderType, Side, TimeInForce
 
 LIMIT = OrderType.LIMIT
 DIGITS = 6
@@ -68,10 +68,12 @@ class Crossing:
             return UNSET
         return matching.behind(order.side, UNSET, order.trail, last_price(last))
 
-    def at_once(self, order: Resting, heard: Heard) -> tuple[Met, MarketEvent] | None:
+    def at_once(self, order: Resting, heard: Heard, now: int) -> tuple[Met, MarketEvent] | None:
         """What a market order that fills at once is met at, and the event it is known by: where the market stands, if
-        that is of the session the order came in."""
-        if order.type is not OrderType.MARKET or self._fills.market != "at_once" or order.time_in_force in _AUCTIONS:
+        that is of the session the order came in, and the order is not on its way still."""
+        if order.type is not OrderType.MARKET or self._fills.market != "at_once" or order.time_in_force in AUCTIONS:
+            return None
+        if order.known > now:
             return None
         last = heard.by(self._fills.market_on)
         if last is None or not self._is_open(order.known, last):
@@ -116,7 +118,7 @@ class Crossing:
         if met is not None:
             return Met(met[0], met[1])
         if force in _ONCE:
-            return CANCELLED if force is not TimeInForce.OPG else EXPIRED
+            return EXPIRED if force is TimeInForce.OPG else CANCELLED
         if order.trail is None:
             return None
         moved = matching.trailed(order.side, stop, order.trail, way)
@@ -151,6 +153,8 @@ class Crossing:
     def slipped(self, order: Resting, price: float, quantity: float, happened: MarketEvent, heard: Heard) -> float:
         """The price (USD) with slippage and impact: away from ``price`` to the worse side, and not beyond the limit,
         nor (unless the model says so) beyond the range of the bar."""
+        if order.time_in_force is TimeInForce.CLS and begins(happened) >= order.expires:
+            return price  # the bar it was met in is over
         market = _conditions(happened, heard)
         move = self._slippage.of(price, quantity, market) + self._impact.of(price, quantity, market)
         buys = order.side is Side.BUY
@@ -163,7 +167,6 @@ class Crossing:
         return max(worse, price) if buys else min(worse, price)
 
 
-_AUCTIONS = (TimeInForce.OPG, TimeInForce.CLS)
 _ONCE = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG)
 """Orders that one event decides."""
 

@@ -7,6 +7,7 @@ later; where one event could fill a stop and a take-profit of a group, the stop 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
@@ -31,7 +32,7 @@ from appliance.domain.messages import (
     VenueSnapshot,
 )
 from appliance.domain.orders import OrderEvent
-from appliance.domain.trading import ZERO, Activity, Order, OrderType, Side, TimeInForce
+from appliance.domain.trading import AUCTIONS, ZERO, Activity, Order, OrderType, Side, TimeInForce
 
 ANSWERS = "venue/answers"
 REMEMBERED = 20_000
@@ -39,7 +40,8 @@ REMEMBERED = 20_000
 LIMIT = OrderType.LIMIT
 STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
 AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
-AUCTIONS = (TimeInForce.OPG, TimeInForce.CLS)
+ENDS = dict.fromkeys(AT_ONCE, OrderEvent.CANCEL) | dict.fromkeys(AUCTIONS, OrderEvent.EXPIRE)
+"""How the rest of an order ends that is met only once."""
 LASTING = (TimeInForce.GTC, *AT_ONCE)
 """What does not end with its session."""
 WHOLE = Decimal(1)
@@ -95,6 +97,14 @@ class MarketSimulator(Core):
         """Cash in USD."""
         return self.balance.get("cash", self._opening)
 
+    def restore(self, rows: Mapping[str, bytes]) -> None:
+        """Put saved rows back, orders that rest in the order they were placed."""
+        super().restore(rows)
+        resting = sorted(self.resting.items(), key=lambda item: item[1].placed)
+        for order_id, order in resting:
+            dict.__delitem__(self.resting, order_id)
+            dict.__setitem__(self.resting, order_id, order)
+
     # --- requests -------------------------------------------------------------------------------------------------
 
     def _submit(self, event: Event, now: Now) -> None:
@@ -114,9 +124,11 @@ class MarketSimulator(Core):
             return
         self.resting[order.id] = resting
         self._report(order.id, OrderEvent.ACCEPT, now)
-        at_once = self._crossing.at_once(resting, self.heard.get(order.symbol, NOTHING)) if self.hears_all else None
-        if at_once is not None:
-            self._fill(resting, at_once[0], at_once[1], now)
+        if self.hears_all:
+            heard = self.heard.get(order.symbol, NOTHING)
+            at_once = self._crossing.at_once(resting, heard, now.time)
+            if at_once is not None:
+                self._fill(resting, at_once[0], at_once[1], now)
 
     def _joined(self, order: Resting) -> Resting:
         """An order as its group lets it in: for no more shares than the others have left."""
@@ -141,8 +153,11 @@ class MarketSimulator(Core):
             stop = self._crossing.start(order, self.heard.get(order.symbol, NOTHING)) if self.hears_all else UNSET
         return Resting(
             order.id, order.symbol, order.side, order.type, order.quantity, ZERO, limit, stop, order.time_in_force,
-            known, expires, order.trail, order.oco,
+            known, expires, order.trail, order.oco, placed=self._last_placed() + 1,
         )  # fmt: skip
+
+    def _last_placed(self) -> int:
+        return next(reversed(self.resting.values())).placed if self.resting else 0
 
     def _closing(self, known: int) -> int:
         """The close of the session that an order which came then lives in; the next one when it came at a close."""
@@ -241,8 +256,8 @@ class MarketSimulator(Core):
         self._book_fill(order, quantity, price, met.time, now)
         if order.oco:
             self._lessen(order, quantity, now)
-        if order.time_in_force in AT_ONCE and order.id in self.resting:
-            self._end(order.id, OrderEvent.CANCEL, now)
+        if order.time_in_force in ENDS and order.id in self.resting:
+            self._end(order.id, ENDS[order.time_in_force], now)
 
     def _taken(self, order: Resting) -> Decimal:
         """How many shares of an order that is met are filled, and taken out of the room there is."""
@@ -261,8 +276,8 @@ class MarketSimulator(Core):
 
     def _go_on(self, order: Resting, time: int, now: Now) -> None:
         """An order was met where nothing was left for it: a stop is a market order from then on, others rest."""
-        if order.time_in_force in AT_ONCE:
-            self._end(order.id, OrderEvent.CANCEL, now)
+        if order.time_in_force in ENDS:
+            self._end(order.id, ENDS[order.time_in_force], now)
         elif order.type in STOPS:
             self.resting[order.id] = replace(order, type=OrderType.MARKET, trail=None, known=max(time, order.known))
 
