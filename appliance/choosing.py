@@ -81,6 +81,7 @@ RULES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "limit_fill": ("limit", "what fills a limit", ("through", "touch")),
     "bar_fill": ("bars", "which bars an order can meet whole", ("begun", "ended")),
     "trailing_fill": ("trailing", "where a trailing stop is tested", ("open", "close")),
+    "stop_limit_fill": ("stop_limit", "when a stop-limit fills once it is hit", ("next", "close")),
     "slippage_bound": ("bound", "where slippage ends", ("range", "none")),
 }
 """Choices between words, by the name of the option: the field of ``Fills``, what it is about, the words."""

@@ -1,8 +1,7 @@
 """The owner's settings: one TOML file, environment overrides, three profiles; every mistake reported at once.
 
 ``APPLIANCE_SECTION__KEY=value`` overrides a key of a section; lists and tables are written as in TOML, a list of names
-also as ``SPY,QQQ``. Later wins: defaults, profile, file, environment.
-"""
+also as ``SPY,QQQ``. Later wins: defaults, profile, file, environment."""
 
 from __future__ import annotations
 
@@ -86,8 +85,7 @@ class Market(Section):
 
 
 class Strategy(Section):
-    """One strategy of the owner's. ``group`` shares one host process; by default each strategy has its own. ``cash``
-    is its allotment in USD; without one it gets an equal share of what the others leave."""
+    """One strategy of the owner's. ``group`` shares a host; ``cash`` is its own (USD), else a share of what is left."""
 
     name: Name
     file: str = Field(min_length=1)
@@ -111,9 +109,11 @@ class Broker(Section):
 
 
 class Paper(Section):
-    """The paper broker: starting cash (USD), and how its market fills and what it charges, as ``appliance.choosing``
-    has it; "" is as the ``model`` says."""
+    """The paper broker: opening cash (USD), what it lends, and how its market fills and what it charges, as
+    ``appliance.choosing`` has it; "" is as the ``model`` says."""
 
+    currency: Literal["USD"] = "USD"
+    account: Literal["secured", "cash", "margin"] = "secured"
     cash: Annotated[Decimal, Field(gt=0)] = Decimal(100_000)
     model: Words = ""
     commission: Words = ""
@@ -125,6 +125,7 @@ class Paper(Section):
     limit_fill: Words = ""
     bar_fill: Words = ""
     trailing_fill: Words = ""
+    stop_limit_fill: Words = ""
     slippage_bound: Words = ""
     fill_on: Words = ""
     participation: Words = ""

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from appliance.choosing import NAMES, explained, market_model
+from appliance.choosing import NAMES, RULES, explained, market_model
 from appliance.core.metrics.latency import Histogram
 from appliance.core.models import PRESETS, MarketModel
 from appliance.core.models.commission import FREE, IB_EXACT, Alpaca, Commission, MakerTaker, Percent
@@ -20,7 +20,7 @@ from appliance.core.models.latency import Delay, Drawn
 from appliance.core.models.sizing import Sizing
 from appliance.core.models.slippage import Spread, Ticks, VolumeShare
 from appliance.errors import SettingsError, UsageError
-from appliance.settings import load_settings
+from appliance.settings import Paper, load_settings
 
 D = Decimal
 
@@ -47,6 +47,7 @@ D = Decimal
         ("limit_fill", "touch", "fills", Fills(limit="touch")),
         ("bar_fill", "ended", "fills", Fills(bars="ended")),
         ("trailing_fill", "close", "fills", Fills(trailing="close")),
+        ("stop_limit_fill", "close", "fills", Fills(stop_limit="close")),
         ("slippage_bound", "none", "fills", Fills(bound="none")),
         ("fill_on", "trades", "fills", Fills(market_on="trades", resting_on="trades", trailing_on="trades")),
         ("participation", "10", "participation", D(10)),
@@ -120,6 +121,12 @@ def test_an_empty_histogram_has_no_latencies(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_option_is_explained(name: str) -> None:
     assert len(explained(name)) > 20
+
+
+def test_every_fill_rule_and_every_setting_can_be_chosen() -> None:
+    chosen = {field for field, _, _ in RULES.values()} | {"market_on", "resting_on", "trailing_on"}
+    assert chosen == set(Fills.__struct_fields__)
+    assert set(NAMES) <= set(Paper.model_fields)
 
 
 def test_the_settings_take_the_same_texts(tmp_path: Path) -> None:

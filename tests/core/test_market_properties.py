@@ -248,6 +248,6 @@ def test_a_market_that_restarts_after_every_minute_does_the_same(run: Run, model
         fresh = market(model)
         fresh.restore(dict(sorted(core.snapshot().items())))  # as a journal gives rows back
         core = fresh
-    assert fills_of(core) == fills_of(whole)
+    assert core.fills == whole.fills
     assert core.snapshot() == whole.snapshot()
     assert list(core.resting) == list(whole.resting)
