@@ -16,7 +16,7 @@ from appliance.domain.market import Bar, MarketEvent, Quote, QuoteBar, Sessions,
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import AUCTIONS, Order, OrderType, Side, TimeInForce
 
-LIMIT = OrderType.LIMIT
+MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
 DIGITS = 6
 """Decimal places of a price with slippage."""
 
@@ -71,7 +71,7 @@ class Crossing:
     def at_once(self, order: Resting, heard: Heard, now: int) -> tuple[Met, MarketEvent] | None:
         """What a market order that fills at once is met at, and the event it is known by: where the market stands, if
         that is of the session the order came in, and the order is not on its way still."""
-        if order.type is not OrderType.MARKET or self._fills.market != "at_once" or order.time_in_force in AUCTIONS:
+        if order.type is not MARKET or self._fills.market != "at_once" or order.time_in_force in AUCTIONS:
             return None
         if order.known > now:
             return None
@@ -95,7 +95,7 @@ class Crossing:
         if order.time_in_force is TimeInForce.CLS:
             return self._at_close(order, happened)
         opens = order.time_in_force is TimeInForce.OPG
-        way = path(happened, order.side, order.known, opens or (self._whole and order.type is not OrderType.MARKET))
+        way = path(happened, order.side, order.known, opens or (self._whole and order.type is not MARKET))
         if way is None:
             return None
         if order.expires and begins(happened) >= order.expires:
@@ -116,6 +116,8 @@ class Crossing:
         return replace(order, stop=UNSET) if order.stop != UNSET else None
 
     def _on(self, order: Resting, way: Path) -> Outcome:
+        if order.type is MARKET:
+            return Met(way.open, way.start)
         force = order.time_in_force
         if force is TimeInForce.OPG:
             way = Path(way.start, way.start, way.open, way.open, way.open, way.open)

@@ -13,7 +13,10 @@ from appliance.core.limits import LimitValues, rules
 from appliance.core.record import OrderRecord
 from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileSource
+from appliance.domain.market import Bar
+from appliance.domain.trading import Side
 from appliance.making import runner_factory
+from appliance.research.scenes import SESSION_MINUTES, minutes
 from appliance.runs import StrategySpec
 from appliance.shell.paths import StatePaths
 from appliance.world.backtest import Backtest
@@ -91,3 +94,44 @@ def test_the_processes_give_the_orders_of_the_backtest(name: str, walk: Path, st
     assert test.record.fills > 20
     assert record.jsonl() == test.record.jsonl()
     box.close()
+
+
+AUCTIONS = """
+from appliance.strategy import Strategy
+
+
+class Auctions(Strategy):
+    symbols = ("SPY",)
+
+    def on_start(self):
+        self.at("close-5m", "leave")
+
+    def on_bar(self, bar):
+        if self.state.get("bought") != self.session.date:
+            self.state["bought"] = self.session.date
+            self.buy("SPY", 10, time_in_force="opg")
+
+    def on_timer(self, name):
+        if self.position("SPY"):
+            self.sell("SPY", 5, time_in_force="cls")
+"""
+
+
+def test_a_strategy_trades_in_the_opening_and_at_the_close(tmp_path: Path) -> None:
+    strategy = tmp_path / "auctions.py"
+    strategy.write_text(AUCTIONS)
+    scene = minutes(("SPY",), 3 * SESSION_MINUTES, seed=1)
+    days, calendar = scene.sessions or (), scene.calendar
+    bars = [event for event in scene.events if isinstance(event, Bar)]
+    maker = runner_factory(StrategySpec("auctions", str(strategy)), calendar)
+    test = Backtest("auctions", (maker,), rules(LimitValues()), Decimal(100_000), sessions=calendar)
+    test.run(bars)
+    opens = {bar.start: bar.open for bar in bars}
+    closes = {bar.end: bar.close for bar in bars}
+    fills = [(fill.side, fill.time, float(fill.price)) for fill in test.paper.fills.values()]
+    assert sorted(fills, key=lambda fill: fill[1]) == [  # there is no opening after the last session
+        (Side.BUY, days[1].open, opens[days[1].open]),
+        (Side.SELL, days[1].close, closes[days[1].close]),
+        (Side.BUY, days[2].open, opens[days[2].open]),
+        (Side.SELL, days[2].close, closes[days[2].close]),
+    ]
