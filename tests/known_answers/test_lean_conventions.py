@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
@@ -120,7 +121,7 @@ def rest(
     orders: Callable[[Row], list[tuple[Decimal, Decimal]]],
     met: Callable[[Decimal, Decimal, Row], Decimal | None],
 ) -> list[Done]:
-    """Orders placed at some times of a day by the last bar, each met by a later one: (quantity, price, bar) -> price."""
+    """Orders placed at some times of a day by the last bar, each met by a later one at the price ``met`` says."""
     waiting: list[Waiting] = []
     filled: list[Done] = []
     for bar in trades:
@@ -171,7 +172,7 @@ def test_limits_need_a_price_through_them_and_take_a_better_open(side: int, away
     expected = rest(trades, HOURS, lambda bar: [(D(10) * side, bar["close"] + D(away))], limit_met)
     ran = run(resting("limit", side, away), MINUTE_FILES, sessions, start=WEEK[0], end=WEEK[1])
     assert_same(ran, expected, trades[-1]["close"], at_least=20)
-    if away[0] == "-" and side < 0 or away[0] != "-" and side > 0:  # beyond the market: the next open is better
+    if D(away) * side > 0:  # beyond the market: the next open is better
         assert {one.price for one in expected} & {bar["open"] for bar in trades}
 
 
@@ -312,16 +313,39 @@ class OverNight(Strategy):
 
 def test_a_market_order_in_a_closed_market_fills_at_the_next_open(sessions: Sessions) -> None:
     trades, _ = minutes()
-    opens = [bar for before, bar in zip(trades, trades[1:], strict=False) if bar.start.date() != before.start.date()]
+    opens = [bar for before, bar in pairwise(trades) if bar.start.date() != before.start.date()]
     expected = [done(D(10), bar["open"]) for bar in opens]
     ran = run(CLOSED, MINUTE_FILES, sessions, start=WEEK[0], end=WEEK[1])
     assert_same(ran, expected, trades[-1]["close"], at_least=4)
 
 
-def test_hours_have_no_quotes_and_fill_at_the_close_of_their_bar(sessions: Sessions) -> None:
-    hours = bars("equity_hourly", "SPY", "2013-10-01", "2013-10-31", 3600)
-    assert not hours[0].start.minute  # the file stamps the first hour of a day with 9:00: regular() has left it out
-    source = """
+AUCTIONS = """
+class Auctions(Strategy):
+    symbol: str = param("SPY")
+
+    def on_start(self):
+        self.at("15:00", "for the close")
+        self.at("close", "for the open")
+
+    def on_timer(self, name):
+        if name == "for the close" and self.position(self.symbol):
+            self.sell(self.symbol, 10, time_in_force="cls")
+        elif name == "for the open":
+            self.buy(self.symbol, 10, time_in_force="opg")
+"""
+
+
+def test_orders_for_the_open_and_the_close_get_the_first_open_and_the_last_close(sessions: Sessions) -> None:
+    trades, _ = minutes()
+    days = [[bar for bar in trades if bar.start.date() == day] for day in sorted({bar.start.date() for bar in trades})]
+    expected: list[Done] = []
+    for day in days[1:]:
+        expected += [done(D(10), day[0]["open"]), done(D(-10), day[-1]["close"])]
+    ran = run(AUCTIONS, MINUTE_FILES, sessions, start=WEEK[0], end=WEEK[1])
+    assert_same(ran, expected, D(0), at_least=8)
+
+
+HOURS_OF_A_MONTH = """
 class Hours(Strategy):
     symbol: str = param("SPY")
 
@@ -332,10 +356,26 @@ class Hours(Strategy):
         elif bar.close < bar.open and held:
             self.target(self.symbol, quantity=0)
 """
-    ran = run(source, ("equity_hourly",), sessions, start="2013-10-01", end="2013-10-31")
-    closes = {bar["close"] for bar in hours} | {bar["open"] for bar in hours}
-    inside = [one for one in ran.fills if one.price in closes]
-    assert len(inside) >= 20
+
+
+def test_hours_have_no_quotes_and_fill_at_the_close_of_their_bar_or_at_the_next_open(sessions: Sessions) -> None:
+    dates = ("2013-10-01", "2013-10-31")
+    hours = bars("equity_hourly", "SPY", *dates, 3600, opens="09:00")  # the first hour of a day is stamped with 9:00
+    expected: list[Done] = []
+    held, waits = D(0), D(0)
+    for hour in hours:
+        if waits:
+            expected.append(done(waits, hour["open"]))
+            held, waits = held + waits, D(0)
+        wanted = D(100) if hour["close"] > hour["open"] else D(0) if hour["close"] < hour["open"] else held
+        if wanted != held and f"{hour.end:%H:%M}" == "16:00":
+            waits = wanted - held
+        elif wanted != held:
+            expected.append(done(wanted - held, hour["close"]))
+            held = wanted
+    ran = run(HOURS_OF_A_MONTH, ("equity_hourly",), sessions, start=dates[0], end=dates[1])
+    assert_same(ran, expected, hours[-1]["close"], at_least=40)
+    assert {one.price for one in expected} & {hour["open"] for hour in hours if f"{hour.start:%H:%M}" == "09:00"}
 
 
 # --- quotes alone --------------------------------------------------------------------------------------------------
@@ -379,24 +419,47 @@ def test_quotes_alone_are_traded_at_bid_and_ask_and_sized_and_marked_in_the_midd
     source = ON_QUOTES.replace("SYMBOL", symbol).replace("EVERY", str(every))
     first, last = f"{quotes[0].start:%Y-%m-%d}", f"{quotes[-1].start:%Y-%m-%d}"
     assert dates[0] <= first <= last <= dates[1]
-    ran = run_span(source, file, quotes)
+    ran = run_span(source, (file,), quotes[0].end, quotes[-1].end)
     assert_same(ran, expected, middles[-1], at_least=10)
 
 
-def run_span(source: str, file: str, quotes: Prices) -> Ran:
-    """Only the bars that are given: the options choose by New York dates, these are UTC days."""
-    ends = {int(bar.end.timestamp()) * 10**9 for bar in quotes}
+def run_span(source: str, files: Sequence[str], first: datetime, last: datetime) -> Ran:
+    """Only the bars that end between two times: options choose by New York dates, these are UTC days."""
+    begin, end = (int(time.timestamp()) * 10**9 for time in (first, last))
 
     def make() -> Any:
         return loader.load(HEAD + source, "shown.py", name="shown")
 
     options = FileOptions(bar_stamp="start", session="all", symbols=make().symbols)
-    data = FileSource([str(DATA / "market" / f"{file}.csv.gz")], options)
+    data = FileSource([str(DATA / "market" / f"{file}.csv.gz") for file in files], options)
     test = Backtest("shown", (Made("shown", make),), (), CASH, PRESETS["lean"])
     more = True
     while more:
         offer = data.batch(10_000)
-        test.run([event for event in offer.events if event.end in ends])  # type: ignore[union-attr]
+        test.run([event for event in offer.events if begin <= event.end <= end])  # type: ignore[union-attr]
         more = not offer.done
     fills = [one for one in test.book.entries if one.kind is EntryKind.FILL]
     return Ran([Done(one.quantity, one.price, one.fee) for one in fills], test.equity)
+
+
+BOTH = """
+class Both(Strategy):
+    symbol: str = param("ETHUSD")
+
+    def on_bar(self, bar):
+        if not self.position(self.symbol):
+            self.target(self.symbol, weight=0.5)
+"""
+
+
+def test_what_has_trades_is_sized_and_marked_by_the_last_of_them_though_quotes_come_later() -> None:
+    files = ("crypto_1min_bars", "crypto_1min_quotebars")
+    trades, quotes = (bars(name, "ETHUSD", "2018-04-04", "2018-04-04", MINUTES, regular=False) for name in files)
+    traded = {bar.end for bar in trades}
+    first = next(bar for bar in trades if any(quote.end == bar.end for quote in quotes))
+    ask = next(quote["ask_close"] for quote in quotes if quote.end == first.end)
+    alone = [quote.end for quote in quotes if quote.end not in traded and quote.end > first.end][-1]
+    last = [bar for bar in trades if bar.end < alone][-1]
+    assert (alone - last.end).total_seconds() >= MINUTES, "the last event is a quote bar alone"
+    expected = [done(holdings(CASH, first["close"], D("0.5")), ask)]
+    assert_same(run_span(BOTH, files, first.end, alone), expected, last["close"], at_least=1)
