@@ -82,9 +82,19 @@ class BacktestResult(Struct):
             "data": self.data,
             "summary": self.summary,
             "metrics": self.metrics,
+            "tables": self._tables(),
             "findings": msgspec.to_builtins(self.findings),
         }
         return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+    def _tables(self) -> dict[str, Any]:
+        return {
+            "months": {f"{year}-{month:02d}": value for (year, month), value in self.curves.months.items()},
+            "years": {str(year): value for year, value in self.curves.years.items()},
+            "drawdowns": msgspec.to_builtins(self.drawdowns),
+            "symbols": msgspec.to_builtins(self.symbols),
+            "strategies": msgspec.to_builtins(self.strategies),
+        }
 
     def files(self, report: bytes) -> dict[str, bytes]:
         """The folder's files, those that repeat; ``report`` is the page."""
