@@ -283,7 +283,7 @@ def test_a_person_is_told_what_it_made_how_fast_and_what_to_doubt(
 
 
 def test_ctrl_c_ends_it_with_130_and_leaves_nothing(tmp_path: Path) -> None:
-    slow = strategy(tmp_path / "slow.py", "sum(range(500_000))")
+    slow = strategy(tmp_path / "slow.py", "sum(range(5_000_000))")
     file = bars(tmp_path / "bars.csv", *prices(390))
     command = [sys.executable, "-m", "appliance", "backtest", str(slow), "--data", str(file), "--bar-stamp", "start"]
     where = {**os.environ, "PYTHONPATH": str(ROOT)}
