@@ -18,7 +18,7 @@ from appliance.strategy.base import Strategy
 from appliance.strategy.context import Context
 from appliance.strategy.indicators.arrays import COLUMNS, Columns, Floats, Ints, floats, units
 from appliance.strategy.params import Value
-from appliance.strategy.symbols import symbols_of
+from appliance.strategy.symbols import named_by
 
 Times = npt.NDArray[np.int64]
 REMEMBERED = 256_000_000
@@ -124,8 +124,7 @@ def targets(
     """
     made = _started(strategy, values, sessions, name)
     context = made._context
-    named = [symbol for one in context.indicators for symbol in one.symbols]
-    symbols = symbols_of(name, made, [*named, *(symbol for symbol, _ in context.windows)])
+    symbols = named_by(name, made, context.indicators, context.windows)
     context.symbols = symbols
     absent = [symbol for symbol in symbols if symbol not in bars]
     if absent:
