@@ -174,8 +174,11 @@ class Book:
         held = self.held.get(happened.symbol)
         if held is None:
             return
-        last = last_price(happened)
-        low, high = (happened.low, happened.high) if type(happened) is Bar else _extremes(happened, last)
+        if type(happened) is Bar:
+            low, high, last = happened.low, happened.high, happened.close
+        else:
+            last = last_price(happened)
+            low, high = _extremes(happened, last)
         for lots in held.lots:
             lots.see(low, high)
         shares, base = held.shares, self._equity - held.shares * held.last
