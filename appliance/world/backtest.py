@@ -267,8 +267,9 @@ class Backtest:
 
     @property
     def equity(self) -> Decimal:
-        """Cash and positions at the last price, USD."""
+        """Cash and positions at the last price, USD: of a trade where there are trades."""
         prices = {symbol: last_price(happened) for symbol, happened in self._last.items()}
+        prices |= {symbol: held.last for symbol, held in self.book.held.items() if held.trades}
         return equity(self.cash, self.record.positions, prices)
 
 

@@ -66,7 +66,7 @@ class SMA(Indicator):
     def _over(self, columns: Columns) -> Sequence[Floats]:
         from appliance.strategy.indicators import arrays
 
-        sums = arrays.price_sums(arrays.units(columns.close), self.period)
+        sums = arrays.price_sums(columns.in_units("close"), self.period)
         return [arrays.warm(arrays.quotients(sums, self._divisor), len(columns))]
 
 
@@ -143,7 +143,7 @@ class WMA(Indicator):
     def _over(self, columns: Columns) -> Sequence[Floats]:
         from appliance.strategy.indicators import arrays
 
-        weighted = arrays.weighted_sums(arrays.units(columns.close), self.period)
+        weighted = arrays.weighted_sums(columns.in_units("close"), self.period)
         return [arrays.warm(arrays.quotients(weighted, self._divisor), len(columns))]
 
 
