@@ -46,7 +46,9 @@ def arguments() -> argparse.ArgumentParser:
     latency.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
     latency.add_argument("--seconds", type=float, default=60.0, help="measured time of each of the two (default 60)")
     latency.add_argument("--warm-up", type=float, default=5.0, help="seconds dropped before (default 5)")
-    backtest = benches.add_parser("backtest", help="SMA 10/30 on a random walk: ours and backtesting.py")
+    backtest = benches.add_parser(
+        "backtest", help="SMA 10/30 on a random walk: ours, backtesting.py, and others that are installed"
+    )
     backtest.add_argument("--bars", type=int, default=1_000_000, help="default 1000000")
     orders = benches.add_parser("orders", help="what an order costs on its whole way, and its messages alone")
     orders.add_argument("--orders", type=int, default=20_000, help="default 20000")
