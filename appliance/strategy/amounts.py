@@ -14,6 +14,7 @@ from appliance.errors import StrategyError
 Number = int | Decimal | str | float
 MOST = Decimal(10) ** 12
 """More shares, and more USD for one, are a slip of the pen; sums of smaller ones stay exact."""
+_MOST = int(MOST)
 GRAIN = Decimal("1e-9")
 _DIGITS = 18
 _BEYOND = 10**_DIGITS
@@ -23,6 +24,8 @@ _PRICE_HINT = "give a price in USD above 0, or leave it away"
 
 def shares(call: str, value: Number) -> Decimal:
     """A quantity of shares. A float must be whole. Raises StrategyError on anything unclear."""
+    if type(value) is int and -_MOST <= value <= _MOST:
+        return Decimal(value)
     fractional = isinstance(value, Real) and not isinstance(value, Integral)
     number = _whole(float(value)) if fractional else _exact(value)
     if number is None:
