@@ -70,7 +70,9 @@ def core_of(
         )
     built: dict[str, Callable[[Writers], Core]] = {
         "feed": lambda writers: FeedCore(process, writers, _barrier(spec)),
-        "guard": lambda writers: GuardCore(process, writers, rules(spec.limits), spec.approval_valid),
+        "guard": lambda writers: GuardCore(
+            process, writers, rules(spec.limits, spec.model.account), spec.approval_valid
+        ),
         "gateway": lambda writers: GatewayCore(process, writers, PAPER_TRAITS),
         "monitor": lambda writers: MonitorCore(process, writers),
         PAPER: lambda writers: MarketSimulator(process, writers, spec.cash, spec.model, spec.calendar),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from appliance.core.activities import Prices, adjusted, divided, remaining_after
-from appliance.core.ledger import Protection
+from appliance.core.ledger import Protection, protection
 from appliance.domain.market import CorporateAction, Split
 from appliance.domain.messages import Event, Now, VenueActivity
 from appliance.domain.trading import ZERO, Account, Activity, ActivityKind, Order, Part, Position, Side
@@ -43,11 +43,11 @@ class Activities:
         self.known[activity.key] = activity
         if len(self.known) > REMEMBERED:
             del self.known[next(iter(self.known))]
-        self._gateway.emit(ORDERS, activity, now)
-        if activity.symbol:
-            self._hold(activity, now)
         if activity.action is not None:
             self._adjust(activity.action, now)
+        self._gateway.emit(ORDERS, activity, now)  # whoever hears of it finds his orders adjusted
+        if activity.kind is ActivityKind.SPLIT:
+            self._hold(activity, now)
         account = self._ledger.account.get("", Account(ZERO))
         self._ledger.account[""] = replace(account, cash=account.cash + activity.cash, time=activity.time)
         self._gateway.emit(ORDERS, self._ledger.account[""], now)
@@ -57,6 +57,8 @@ class Activities:
         """Whose it is: of the strategies that hold the symbol, and what nobody's fills explain is nobody's. Interest is
         borne by what is held, at what it cost."""
         held = self._held(activity.symbol) if activity.symbol else self._costs()
+        if activity.kind is ActivityKind.MARGIN_CALL:
+            return ()
         if activity.kind is ActivityKind.BORROW:
             held = {name: shares for name, shares in held.items() if shares < 0}
         return divided(activity, held)
@@ -81,13 +83,13 @@ class Activities:
     def _hold(self, activity: Activity, now: Now) -> None:
         """Positions after it; their average price follows a split."""
         ledger, symbol = self._ledger, activity.symbol
-        for part in activity.parts if activity.kind is ActivityKind.SPLIT else ():
+        for part in activity.parts:
             if part.strategy:
                 ledger.holdings[f"{part.strategy}/{symbol}"] = part.quantity
             else:
                 self._gateway.reconciler.rebase(symbol, part.quantity)
         before, held = ledger.positions.get(symbol), sum((shares for _, shares in self._of(symbol)), ZERO)
-        if before is None or activity.kind is not ActivityKind.SPLIT:
+        if before is None:
             return
         average = before.average_price * activity.old / activity.new if held else ZERO
         ledger.positions[symbol] = Position(symbol, held, average)
@@ -106,11 +108,19 @@ class Activities:
 
 
 def _adjusted(order: Order, action: CorporateAction) -> Order:
+    """An order after an action, and its intent, by which what it buys is protected; the approval stays as it was."""
     prices = adjusted(action, order.side, Prices(order.limit_price, order.stop_price, order.trail))
     left = remaining_after(order.remaining, action) if isinstance(action, Split) else order.remaining
-    return replace(
-        order, quantity=order.filled + left, limit_price=prices.limit, stop_price=prices.stop, trail=prices.trail
+    changes = {
+        "quantity": order.filled + left, "limit_price": prices.limit, "stop_price": prices.stop, "trail": prices.trail,
+    }  # fmt: skip
+    if order.protects:
+        return replace(order, **changes)
+    wished = protection_after(protection(order.intent), Decimal(order.side.sign), action)
+    intent = replace(
+        order.intent, **changes, stop=wished.stop, take_profit=wished.take_profit, trailing=wished.trailing
     )
+    return replace(order, intent=intent, **changes)
 
 
 def protection_after(wanted: Protection, holding: Decimal, action: CorporateAction) -> Protection:

@@ -178,7 +178,7 @@ class GuardCore(Core):
         account = self._account.get("")
         return Case(
             intent, now, self._prices.get(intent.symbol), self._positions.get(intent.symbol, ZERO), buying, selling,
-            account.cash if account is not None else None, reserved, reduces,
+            account.cash if account is not None else None, reserved, reduces, self._positions, self._prices,
         )  # fmt: skip
 
     def _working(self) -> list[tuple[str, Side, Decimal, Decimal, bool]]:

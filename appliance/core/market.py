@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from appliance.core.activities import activity_of, remaining_after
 from appliance.core.base import Core, Rows
 from appliance.core.crossing import Crossing, Met, Over, volume_of
+from appliance.core.lending import Lending
 from appliance.core.matching import UNSET, begins
 from appliance.core.models import MarketModel
 from appliance.core.resting import NOTHING, Ended, Group, Heard, Resting, Room
@@ -81,6 +82,7 @@ class MarketSimulator(Core):
         self.positions = self.table("position", Decimal)
         self.balance = self.table("balance", Decimal)
         self._opening = cash
+        self.lending = Lending(self, model, sessions)
         self.on(EventType.VENUE_SUBMIT, self._submit)
         self.on(EventType.VENUE_CANCEL, self._cancel)
         self.on(EventType.VENUE_ASK, self._ask)
@@ -196,6 +198,8 @@ class MarketSimulator(Core):
 
     def market(self, events: tuple[MarketEvent, ...], now: Now) -> None:
         """Let resting orders meet market events, in the order they were placed; take-profits of a group come last."""
+        if self.lending.lends:
+            self._lend(events, now)
         if not self.resting and not self.hears_all:
             return
         for happened in events:
@@ -278,6 +282,7 @@ class MarketSimulator(Core):
         signed = quantity if order.side is Side.BUY else -quantity
         self.positions[order.symbol] = self.positions.get(order.symbol, ZERO) + signed
         self.balance["cash"] = self.cash - signed * exact - commission
+        self.lending.look(self.cash, self.positions)
         self._remain(order, filled, worth, paid)
         self.send(ANSWERS, fill, now)
 
@@ -309,6 +314,7 @@ class MarketSimulator(Core):
         self._book(activity_of(action, self.positions.get(action.symbol, ZERO)), now)
         resting = [order for order in self.resting.values() if order.symbol == action.symbol]
         if isinstance(action, Split):
+            self.lending.split(action.symbol, action.old, action.new)
             self.heard.drop(action.symbol)  # those were other prices
             for group in dict.fromkeys(order.oco for order in resting if order.oco):
                 self.groups[group] = Group(remaining_after(self.groups[group].left, action))
@@ -319,6 +325,12 @@ class MarketSimulator(Core):
             else:
                 self._end(order.id, OrderEvent.CANCEL, now, "the split has left nothing of it")
 
+    def _lend(self, events: tuple[MarketEvent, ...], now: Now) -> None:
+        """Once a session is over its charges are booked; then prices go on."""
+        for charge in self.lending.due(now.time, self.cash, self.positions):
+            self._book(charge, now)
+        self.lending.hear(events)
+
     def _book(self, activity: Activity, now: Now) -> None:
         """Money or shares come or go without an order."""
         if activity.symbol:
@@ -327,6 +339,7 @@ class MarketSimulator(Core):
         told = VenueActivity(activity, now.time)
         self.activities[activity.key] = told
         _bound(self.activities)
+        self.lending.look(self.cash, self.positions)
         self.send(ANSWERS, told, now)
 
     # --- answers --------------------------------------------------------------------------------------------------

@@ -45,6 +45,8 @@ class Holding(Struct, frozen=True):
         that was paid out by ``cash`` USD. The cost stays."""
         if not quantity:
             return Holding(), cash - self.cost
+        if abs(quantity) > abs(exact):
+            return Holding(quantity, self.cost - cash), ZERO  # what a whole share costs more
         paid = Fraction(self.cost) * (exact - Fraction(quantity)) / exact
         released = (Decimal(paid.numerator) / Decimal(paid.denominator)).quantize(GRAIN)
         return Holding(quantity, self.cost - released), cash - released

@@ -135,7 +135,9 @@ class Tracker:
             return
         performance = self.performance(part.strategy)
         if activity.kind is ActivityKind.SPLIT:
-            performance.trips.split(activity.symbol, part.quantity, part.cash)
+            trip = performance.trips.split(activity.symbol, part.quantity, part.cash, activity.time)
+            if trip is not None:
+                performance.tally.add(trip)
         self.portfolios[part.strategy] = portfolio.changed(activity, part)
         self._keep(part.strategy, performance)
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from appliance.core.base import Core
+from appliance.core.bookkeeping import AUTO, Book
 from appliance.core.gateway import GatewayCore
 from appliance.core.guard import GuardCore
 from appliance.core.host import HostCore
@@ -27,12 +28,13 @@ from appliance.domain.trading import ZERO, Signal
 STEPS = "feed/steps"
 CENT = Decimal("0.01")
 Note = Callable[[Any], None]
-Hearers = tuple[Note | None, tuple[Callable[[Event, Now], list[Event]], ...]]
+Hearers = tuple[tuple[Note, ...], tuple[Callable[[Event, Now], list[Event]], ...]]
 """Who notes the body of a message, and who handles it."""
 
 
 class Backtest:
-    """One run. ``makers`` are its strategies, ``cash`` USD in equal shares, ``rules`` the guard's."""
+    """One run. ``makers`` are its strategies, ``cash`` USD in equal shares, ``rules`` the guard's; ``mark_every`` as in
+    ``Book``."""
 
     def __init__(
         self,
@@ -42,8 +44,10 @@ class Backtest:
         cash: Decimal,
         model: MarketModel = MarketModel(),  # noqa: B008 - frozen
         sessions: Sessions | None = None,
+        mark_every: str = AUTO,
     ) -> None:
         self.record = OrderRecord()
+        self.book = Book(cash, sessions, mark_every, self._decision_price)
         self.signals = 0
         self.bars = 0
         self._last: dict[str, MarketEvent] = {}
@@ -88,6 +92,7 @@ class Backtest:
                 self._timestamp(time, members[len(actions) :], actions)  # type: ignore[arg-type]
             else:
                 self._timestamp(time, members)  # type: ignore[arg-type]
+        self.book.through = self._now.time
 
     def tell(self, command: Command) -> None:
         """Let the owner command something after all that has happened so far, as he does with a running box."""
@@ -99,10 +104,15 @@ class Backtest:
             self._wake(deadline, time)
             deadline = self.host.deadline()
         self._now = Now(time, DATA_BOOT, time)
-        if self.paper.resting or actions or self.paper.hears_all or not self._n:
+        if time > self.book.due:
+            self.book.turn(time, bool(events))
+        if self.paper.resting or actions or self.paper.hears_all or self.paper.lending.watches or not self._n:
             self._release(Step(Stage.VENUE, time, 0, events, actions), self._stages[Stage.VENUE])
         else:
             self._n += 1  # nothing rests, so nobody would do anything
+        if self.book.held:
+            for happened in events:
+                self.book.price(happened)
         for stage, cores in self._opening:
             self._release(Step(stage, time, 0, events), cores)
         if self.guard.held():
@@ -137,10 +147,10 @@ class Backtest:
             said += core.handle(event, now)
         for event in said:  # which grows meanwhile
             try:
-                note, hearers = known[event.stream or event.topic][type(event.body)]
+                notes, hearers = known[event.stream or event.topic][type(event.body)]
             except KeyError:
-                note, hearers = self._look_up(event)
-            if note is not None:
+                notes, hearers = self._look_up(event)
+            for note in notes:
                 note(event.body)
             for hear in hearers:
                 said += hear(event, now)
@@ -152,9 +162,10 @@ class Backtest:
         self._known.setdefault(where, {})[kind] = found
         return found
 
-    def _noting(self, kind: type) -> Note | None:
+    def _noting(self, kind: type) -> tuple[Note, ...]:
         """Who keeps the bodies of this kind for the results."""
-        return self._signaled if kind is Signal else self.record.hears.get(kind)
+        notes = (self._signaled if kind is Signal else None, self.record.hears.get(kind), self.book.hears.get(kind))
+        return tuple(note for note in notes if note is not None)
 
     def _signaled(self, signal: Signal) -> None:
         self.signals += 1
@@ -165,6 +176,10 @@ class Backtest:
     def time(self) -> int:
         """The data's time (ns UTC) of what happened last: when a strategy raises, of what it raised at."""
         return self._now.time
+
+    def _decision_price(self, order_id: str) -> Decimal | None:
+        booked = self.host.bookings.booked.get(order_id)
+        return booked.price if booked is not None else None
 
     @property
     def cash(self) -> Decimal:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -18,11 +20,16 @@ class Price(Struct, frozen=True, gc=False):
     time: int
 
 
+NOTHING: Mapping[str, Decimal] = MappingProxyType({})
+NO_PRICES: Mapping[str, Price] = MappingProxyType({})
+
+
 class Case(Struct, frozen=True, gc=False):
     """One intent and everything the rules may ask: the last price, the confirmed position and what is on its way.
 
     ``buying`` and ``selling`` are shares of the symbol in working orders of each side, this one not among them;
     ``reserved`` is the USD that working entries may still need; ``cash`` is None while the account is unknown.
+    ``positions`` and ``prices`` are those of all symbols.
     """
 
     intent: Intent
@@ -34,6 +41,8 @@ class Case(Struct, frozen=True, gc=False):
     cash: Decimal | None
     reserved: Decimal
     reduces: bool
+    positions: Mapping[str, Decimal] = NOTHING
+    prices: Mapping[str, Price] = NO_PRICES
 
     @property
     def worst(self) -> Decimal:

@@ -13,13 +13,14 @@ from appliance.core.models.impact import AnyImpact, NoImpact
 from appliance.core.models.latency import AnyLatency, Delay
 from appliance.core.models.sizing import Sizer, Sizing
 from appliance.core.models.slippage import AnySlippage, NoSlippage
+from appliance.domain.trading import AccountKind
 
 
 class MarketModel(Struct, frozen=True):
     """All choices of one simulated market.
 
     ``participation``: at most so many percent of an event's volume are filled, for all orders together; None: all that
-    is asked. ``financing`` has the rates; what the kind of account does with them is told there.
+    is asked. ``financing`` has the rates; they are charged on a margin ``account`` only.
     """
 
     commission: AnyCommission = Commission()
@@ -30,6 +31,7 @@ class MarketModel(Struct, frozen=True):
     participation: Decimal | None = None
     latency: AnyLatency = Delay()
     financing: Financing = Financing()
+    account: AccountKind = AccountKind.SECURED
 
     @property
     def sizer(self) -> Sizer:
@@ -41,7 +43,7 @@ PRESETS: dict[str, MarketModel] = {
     "pessimistic": MarketModel(),
     "lean": MarketModel(
         IB_EXACT,
-        Fills("at_once", "through", "ended", "close", "first", "trades", "quotes", "none"),
+        Fills("at_once", "through", "ended", "close", "first", "trades", "quotes", "none", "close"),
         Sizing(Decimal("0.25"), "equity"),
     ),
     "backtesting.py": MarketModel(

@@ -1,15 +1,16 @@
 """After a split an indicator goes on as if all bars had been quoted in new shares, whatever it keeps.
 
-What an indicator keeps is made of prices, volumes, their products and ratios: halve all prices and double all volumes,
+What an indicator keeps is made of prices, volumes, their products and ratios: double all prices and halve all volumes,
 and each of its numbers becomes itself times a power of two. A trial with two new indicators of its kind finds which
-power each number follows, exactly, since powers of two cost no bits. A number that follows none (a logarithm, a sum of
-prices of two symbols) means that its past is of no use: such an indicator warms up anew.
+power each number follows. A number that follows none (a logarithm, a sum of prices of two symbols) means that its past
+is of no use: such an indicator warms up anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import frexp
+from fractions import Fraction
+from math import log2
 from typing import Any
 
 from appliance.domain.market import MINUTE, Bar, Split
@@ -17,19 +18,23 @@ from appliance.strategy.indicators.base import Indicator
 
 TRIAL = 40
 """Bars of the trial beyond the warm-up."""
+NEAR = 1e-6
+"""How close to a power of two a number must come: whole numbers of small units are rounded."""
+APART = ("lines", "closes")
+"""Lists in which each place is something else; all others are windows of the like."""
 Path = tuple[str, ...]
 
 
 def rescale(indicator: Indicator, split: Split) -> None:
     """Let an indicator go on in new shares of ``split.symbol``, or begin anew where that cannot be."""
-    powers = _powers(indicator, split.symbol)
+    powers = _powers(indicator, split.symbol) if indicator.SCALES else None
     fresh = _fresh(indicator)
     if powers is None:
         indicator.restore(fresh.snapshot())
         return
     data = indicator.snapshot()
-    price = split.old / split.new
-    indicator.restore(_scaled(data, powers, price, ()))
+    known = all(place in powers for place, number in _numbers(data) if number)
+    indicator.restore(_scaled(data, powers, Fraction(split.old, split.new), ()) if known else fresh.snapshot())
 
 
 def _fresh(indicator: Indicator) -> Indicator:
@@ -55,14 +60,14 @@ def _powers(indicator: Indicator, symbol: str) -> dict[Path, int] | None:
 
 
 def _bar(symbol: str, number: int) -> Bar:
-    """Prices that go up and down, so that no number is 0 by chance; each symbol has its own."""
-    wave = (number * 7919 + len(symbol) * 104729 + sum(map(ord, symbol))) % 1000
-    close = 100.0 + wave / 37 + number % 11
-    span = 1.0 + wave % 7 / 3
-    opened = close + (span if wave % 2 else -span) / 2
-    return Bar(
-        symbol, "1m", number * MINUTE, (number + 1) * MINUTE, opened, close + span, close - span, close, 1000.0 + wave
-    )
+    """Prices in quarters, so that halves are exact, which go up and down, so that no number is 0 by chance; each symbol
+    has its own."""
+    wave = (number * 7919 + sum(map(ord, symbol)) * 104729) % 1000
+    close = 100.0 + wave % 97 / 4 + number % 11
+    span = 1.0 + wave % 7 / 4
+    opened = close + (span if wave % 2 else -span) / 4
+    high, low, volume = close + span, close - span / 2, 1000.0 + 2 * wave
+    return Bar(symbol, "1m", number * MINUTE, (number + 1) * MINUTE, opened, high, low, close, volume)
 
 
 def _doubled(bar: Bar) -> Bar:
@@ -77,8 +82,10 @@ def _power(before: float, after: float) -> int | None:
         return 0
     if not before or not after:
         return None
-    mantissa, exponent = frexp(after / before)
-    return exponent - 1 if mantissa == 0.5 else None
+    if after / before <= 0:
+        return None
+    power = round(log2(after / before))
+    return power if abs(after / before / 2.0**power - 1) < NEAR else None
 
 
 def _numbers(data: Any, path: Path = ()) -> Iterator[tuple[Path, float]]:
@@ -98,14 +105,17 @@ def _step(path: Path, key: str) -> Path:
 
 
 def _inside(path: Path, data: Any, at: int) -> Path:
-    """Places of a pair or triple differ, those of a window do not."""
-    return (*path, str(at)) if path and path[-1] == "*" and len(data) <= 3 else (*path, "*")
+    """Places of a pair or triple differ, and so do lines; those of a window do not."""
+    apart = path and (path[-1] in APART or (path[-1] == "*" and len(data) <= 3))
+    return (*path, str(at)) if apart else (*path, "*")
 
 
-def _scaled(data: Any, powers: dict[Path, int], price: float, path: Path) -> Any:
+def _scaled(data: Any, powers: dict[Path, int], price: Fraction, path: Path) -> Any:
     if isinstance(data, dict):
         return {key: _scaled(value, powers, price, _step(path, key)) for key, value in data.items()}
     if isinstance(data, list | tuple):
         return [_scaled(value, powers, price, _inside(path, data, at)) for at, value in enumerate(data)]
     power = powers.get(path, 0)
-    return data * price**power if power else data
+    if not power:
+        return data
+    return round(data * price**power) if isinstance(data, int) else data * float(price**power)
