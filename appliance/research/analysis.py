@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from appliance.core.books import Entry, Mark, Trade
 from appliance.core.metrics.returns import TRADING_DAYS
 from appliance.errors import UsageError
@@ -38,7 +40,8 @@ CRYPTO_DAYS = 365
 class PerformanceAnalyzer:
     """Measures one run. ``marks``, ``trades`` (in order of their exits) and ``entries`` are its books.
 
-    ``opening`` is the equity (USD) measuring began with, by default what the first entry found. ``flows`` are cash that
+    ``opening`` is the equity (USD) measuring began with at ``opened`` (ns UTC), by default what the first entry found,
+    when the first of marks and entries was. ``flows`` are cash that
     was added or taken (ns UTC, USD): no profit. ``always_open``: days are UTC dates and 365 of them a year, else New
     York dates and 252; ``periods`` says otherwise. ``risk_free`` is a year's rate (fraction). ``trials`` is how many
     runs were made to find this one, ``trials_variance`` that of their daily Sharpe ratios. ``benchmark`` are its times
@@ -53,6 +56,7 @@ class PerformanceAnalyzer:
         entries: Sequence[Entry] = (),
         *,
         opening: float | None = None,
+        opened: int | None = None,
         flows: Sequence[Flow] = (),
         always_open: bool = False,
         periods: int | None = None,
@@ -68,7 +72,8 @@ class PerformanceAnalyzer:
         self.marks, self.trades, self.entries = marks, trades, entries
         self.flows, self.shares, self.live = flows, shares or {}, live
         self.year, self.search = Year(per_year, risk_free), Search(trials, trials_variance)
-        self.series = series(marks, entries, flows, opening, UTC_DAYS if always_open else NEW_YORK_DAYS)
+        calendar = UTC_DAYS if always_open else NEW_YORK_DAYS
+        self.series = series(marks, entries, flows, opening, calendar, opened)
         self._benchmark = benchmark
 
     def figures(self, convention: str = "appliance") -> Figures:
@@ -77,7 +82,8 @@ class PerformanceAnalyzer:
         made = _MADE.get(convention)
         if made is None:
             raise UsageError(f"convention {convention!r} is unknown", hint=f"one of {', '.join(CONVENTIONS)}")
-        return made(self)
+        with np.errstate(all="ignore"):  # what overflows is None
+            return made(self)
 
     @property
     def drawdowns(self) -> list[Drawdown]:
@@ -127,7 +133,10 @@ class PerformanceAnalyzer:
     def _backtesting_py(self) -> Figures:
         if not all(mark.equity > 0 for mark in self.marks):
             return {}  # returns are geometric there: of an account that is ruined there are none
-        return _all_finite(backtesting_py(self.marks, self.trades))
+        try:
+            return _all_finite(backtesting_py(self.marks, self.trades))
+        except OverflowError:
+            return {}
 
     def _lean(self) -> Figures:
         if self.series is None:
