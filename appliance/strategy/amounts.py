@@ -14,6 +14,7 @@ from appliance.errors import StrategyError
 Number = int | Decimal | str | float
 MOST = Decimal(10) ** 12
 """More shares, and more USD for one, are a slip of the pen; sums of smaller ones stay exact."""
+_MOST = int(MOST)
 GRAIN = Decimal("1e-9")
 PRICE_GRAIN = Decimal("1e-12")
 """Adjusted prices have more decimals than traded ones, and a limit may be one of them."""
@@ -25,6 +26,8 @@ _PRICE_HINT = "give a price in USD above 0, or leave it away"
 
 def shares(call: str, value: Number) -> Decimal:
     """A quantity of shares. A float must be whole. Raises StrategyError on anything unclear."""
+    if type(value) is int and -_MOST <= value <= _MOST:
+        return Decimal(value)
     fractional = isinstance(value, Real) and not isinstance(value, Integral)
     number = _whole(float(value)) if fractional else _exact(value)
     if number is None:
