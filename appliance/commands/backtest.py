@@ -20,11 +20,8 @@ from appliance.commands.options import (
 from appliance.commands.progress import Progress
 from appliance.commands.telling import readable, told
 from appliance.core.limits import LimitValues
-from appliance.core.models import MarketModel
-from appliance.core.models.commission import Commission
 from appliance.data.sources.files import FileSource
 from appliance.domain.market import Sessions
-from appliance.domain.trading import AccountKind
 from appliance.errors import UsageError
 from appliance.making import source_of
 from appliance.research.evidence import Finding
@@ -78,7 +75,9 @@ def backtest(
     if repeat is not None:
         return _repeat(repeat, options, out, progress)
     if not options.strategies:
-        raise UsageError("no strategy", hint="appliance backtest FILE --data bars.csv, or --repeat result.json")
+        raise UsageError(
+            "missing argument 'STRATEGY'", hint="appliance backtest FILE --data bars.csv, or --repeat result.json"
+        )
     _backtest(options, out, benchmark, check, progress)
     return 0
 
@@ -102,8 +101,8 @@ def _backtest(options: RunOptions, out: Path | None, benchmark: str, check: bool
 def _planned(options: RunOptions, benchmark: str) -> tuple[Plan, FileSource, Sessions | None]:
     """What was asked for, with every default filled in, and its data, read and checked."""
     limits = limit_values(load_limits(options.limits)) if options.limits is not None else LimitValues()
-    paper = load_settings().paper
-    account = options.account or AccountKind(paper.account)
+    settings = load_settings()
+    model = options.market_model(settings)
     source, files = options.source()
     if benchmark and benchmark not in source.report.symbols:
         there = ", ".join(source.report.symbols)
@@ -112,9 +111,9 @@ def _planned(options: RunOptions, benchmark: str) -> tuple[Plan, FileSource, Ses
         strategy=replace(options.strategies[0], file=_as_named(options.strategies[0].file)),
         data=options.data,
         files=replace(files, sessions=None),
-        cash=options.cash if options.cash is not None else paper.cash,
+        cash=options.cash if options.cash is not None else settings.paper.cash,
         limits=limits,
-        model=MarketModel(Commission(paper.commission_per_share, paper.commission_minimum), account=account),
+        model=model,
         warm_up=options.warm_up,
         benchmark=benchmark,
     )

@@ -7,7 +7,7 @@ from math import inf, isfinite
 from numbers import Integral, Real
 
 from appliance.core.models.sizing import Sizer
-from appliance.domain.trading import ZERO, OrderType, Side, Terms, TimeInForce, Trail
+from appliance.domain.trading import AUCTIONS, ZERO, OrderType, Side, Terms, TimeInForce, Trail
 from appliance.domain.wire import sendable
 from appliance.errors import StrategyError
 
@@ -122,6 +122,11 @@ def terms(call: str, limit: Number | None, stop: Number | None, trailed: Number 
     except ValueError:
         allowed = ", ".join(one.value for one in TimeInForce)
         raise StrategyError(f"{call}: time_in_force={force!r} is not one", hint=f"one of {allowed}") from None
+    if time_in_force in AUCTIONS and kind not in (OrderType.MARKET, OrderType.LIMIT):
+        raise StrategyError(
+            f"{call}: time_in_force={force!r} is for market and limit orders, not for a {kind.value} order",
+            hint="leave stop= and trail= away, or write day or gtc",
+        )
     return Terms(
         kind,
         optional_price(call, "limit", limit),

@@ -89,7 +89,8 @@ class Verbs:
         (``order.intent.ticket``).
 
         A market order; with ``limit`` a limit order, with ``stop`` a stop, with both a stop-limit, with ``trail`` a
-        trailing stop (USD, or "2%"). ``time_in_force`` is day, gtc, ioc or fok. ``stop_loss``, ``take_profit`` and
+        trailing stop (USD, or "2%"). ``time_in_force`` is day, gtc, ioc or fok, or for a market or limit order opg (in
+        the next session's opening only) or cls (at the close of the session). ``stop_loss``, ``take_profit`` and
         ``trailing`` make it a bracket, as for ``target``. Each call is another order: use targets where you can, and
         one way or the other for a symbol, since a target cancels the orders that stand in its way.
         """
