@@ -14,18 +14,14 @@ from appliance.core.wishes import CancelWish
 from appliance.domain.messages import DATA_BOOT, Now
 from appliance.domain.orders import OrderStatus, is_terminal
 from appliance.domain.trading import (
-    AT_MARKET,
     ZERO,
     Cancel,
     Fill,
     Intent,
-    Moment,
     Order,
-    OrderType,
     Side,
     Signal,
     Terms,
-    Trail,
 )
 
 if TYPE_CHECKING:
