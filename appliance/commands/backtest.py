@@ -3,153 +3,177 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
-from datetime import UTC, datetime
+import os
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 import click
+from msgspec.structs import replace
 
-from appliance.commands.options import RunOptions, backtest_options, limit_values, orders_file
-from appliance.core.limits import LimitValues, rules
+from appliance.commands.options import (
+    RunOptions,
+    limit_values,
+    optional_strategy_options,
+    orders_file,
+    sessions_cache,
+    sessions_for,
+)
+from appliance.commands.progress import Progress
+from appliance.commands.telling import readable, told
+from appliance.core.limits import LimitValues
 from appliance.core.models import MarketModel
 from appliance.core.models.commission import Commission
-from appliance.core.record import plain
-from appliance.data.sources.files import FileReport, FileSource
-from appliance.domain.market import SECOND
-from appliance.errors import ApplianceError, StrategyError
-from appliance.making import past_in, runner_factory
-from appliance.runs import StrategySpec
+from appliance.data.sources.files import FileSource
+from appliance.domain.market import Sessions
+from appliance.errors import UsageError
+from appliance.making import source_of
+from appliance.research.evidence import Finding
+from appliance.research.folder import Out
+from appliance.research.inputs import changed, inputs
+from appliance.research.measuring import figures_of, measured, timing
+from appliance.research.repeating import differences
+from appliance.research.result import NAMES, REPEATED, TIMING, BacktestResult, saved
+from appliance.research.running import Plan, Ran, run
+from appliance.research.tape import Tape
 from appliance.settings import load_limits, load_settings
-from appliance.world.backtest import Backtest
 
-BATCH = 8_192
-"""Events between two looks at the progress bar."""
-LONG = 100_000
-"""Events from which a run is worth a progress bar."""
+OUT = click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="write the result and its report there"
+)
+REPEAT = click.option(
+    "--repeat", type=click.Path(path_type=Path), metavar="FILE", help="run a result.json again, and say what differs"
+)
+BENCHMARK = click.option(
+    "--benchmark", default="", metavar="SYMBOL", help="to compare with  [default: the first symbol]"
+)
+CHECK = click.option("--check", is_flag=True, help="also check the strategy for look-ahead, for the report")
+PROGRESS = click.option("--progress", is_flag=True, help="say how far it is, also where there is no terminal")
 
 
 @click.command()
-@backtest_options
-def backtest(options: RunOptions) -> None:
+@optional_strategy_options
+@REPEAT
+@OUT
+@BENCHMARK
+@CHECK
+@PROGRESS
+def backtest(
+    options: RunOptions, repeat: Path | None, out: Path | None, benchmark: str, check: bool, progress: bool
+) -> int:
     """Run STRATEGY (FILE or FILE:CLASS) over recorded data, with the guard, the paper broker and its commission.
 
-    Nothing runs beside it and nothing is kept. Without --limits only malformed orders are denied, and those the cash
-    does not pay for. The orders are the same, byte for byte, as those of `appliance up` on the same data.
+    Nothing runs beside it, and nothing is kept but what --out names: a folder with result.json, orders.jsonl,
+    fills.csv, trades.csv, bookings.csv, equity.csv, report.html, and timing.json. The same inputs give the same bytes
+    (of all but timing.json); --repeat proves it, or says what differs and ends with 1.
+
+    Without --limits only malformed orders are denied, and those the cash does not pay for. The orders are the same,
+    byte for byte, as those of `appliance up` on the same data.
 
     \b
-      appliance backtest strategies/sma_cross.py --data bars.csv.gz --bar-stamp start
+      appliance backtest strategies/sma_cross.py --data bars.csv.gz --bar-stamp start --out result
       appliance backtest mine.py:Trend --data spy.csv --data qqq.csv --param fast=5 --start 2021-01-01
       appliance backtest mine.py --data bars.csv.gz --limits limits.toml --orders-out orders.jsonl --json
+      appliance backtest --repeat result/result.json
     """
-    run, report, seconds = _run(options)
-    summary = _summary(run, report, seconds)
-    click.echo(json.dumps(summary) if options.as_json else _readable(summary, options.strategies[0], report))
+    if repeat is not None:
+        return _repeat(repeat, options, out, progress)
+    if not options.strategies:
+        raise UsageError("no strategy", hint="appliance backtest FILE --data bars.csv, or --repeat result.json")
+    _backtest(options, out, benchmark, check, progress)
+    return 0
 
 
-def _run(options: RunOptions) -> tuple[Backtest, FileReport, float]:
+def _backtest(options: RunOptions, out: Path | None, benchmark: str, check: bool, progress: bool) -> None:
     """The whole run. Everything that can be wrong with what was given is found before it starts."""
-    spec = options.strategies[0]
+    place = Out(out, NAMES) if out is not None else None
+    plan, source, sessions = _planned(options, benchmark)
+    with orders_file(options.orders_out) as write:
+        if place is None:
+            ran = _run(plan, source, sessions, progress)
+            metrics, findings = figures_of(ran), tuple[Finding, ...]()
+        else:
+            ran, result = _result(plan, source, sessions, check, progress)
+            place.write(_files(result) | {TIMING: json.dumps(timing(ran)).encode() + b"\n"})
+            metrics, findings = result.metrics, result.findings
+        write(ran.backtest.record.jsonl())
+    click.echo(json.dumps(told(ran, metrics)) if options.as_json else readable(plan, ran, metrics, findings, place))
+
+
+def _planned(options: RunOptions, benchmark: str) -> tuple[Plan, FileSource, Sessions | None]:
+    """What was asked for, with every default filled in, and its data, read and checked."""
     limits = limit_values(load_limits(options.limits)) if options.limits is not None else LimitValues()
     paper = load_settings().paper
     source, files = options.source()
-    make = runner_factory(spec, files.sessions, past_in(options.data, files, options.warm_up))
-    with orders_file(options.orders_out) as write:
-        run = Backtest(
-            spec.name,
-            (make,),
-            rules(limits),
-            options.cash if options.cash is not None else paper.cash,
-            MarketModel(Commission(paper.commission_per_share, paper.commission_minimum)),
-            files.sessions,
+    if benchmark and benchmark not in source.report.symbols:
+        there = ", ".join(source.report.symbols)
+        raise UsageError(f"--benchmark {benchmark} is not among the data", hint=f"it must be one of {there}")
+    plan = Plan(
+        strategy=replace(options.strategies[0], file=_as_named(options.strategies[0].file)),
+        data=options.data,
+        files=replace(files, sessions=None),
+        cash=options.cash if options.cash is not None else paper.cash,
+        limits=limits,
+        model=MarketModel(Commission(paper.commission_per_share, paper.commission_minimum)),
+        warm_up=options.warm_up,
+        benchmark=benchmark,
+    )
+    return plan, source, files.sessions
+
+
+def _as_named(file: str) -> str:
+    """A strategy's file as its owner says it: relative where it lies below."""
+    near = os.path.relpath(file)
+    return file if near.startswith(os.pardir) else near
+
+
+def _run(plan: Plan, source: FileSource, sessions: Sessions | None, progress: bool, tape: Tape | None = None) -> Ran:
+    with Progress("backtest", source.report.events, progress) as bar:
+        return run(plan, source, sessions, tape, bar.advance)
+
+
+def _result(
+    plan: Plan, source: FileSource, sessions: Sessions | None, check: bool, progress: bool
+) -> tuple[Ran, BacktestResult]:
+    """The run and its result: what it was made from is looked at before it begins."""
+    text, data = source_of(plan.strategy), source.report
+    made_from = inputs(plan, text, sessions, data.first, data.last)
+    tape = Tape(data.first, data.last)
+    ran = _run(plan, source, sessions, progress, tape)
+    return ran, measured(plan, ran, tape, made_from, _checked(plan) if check else "")
+
+
+def _files(result: BacktestResult) -> dict[str, bytes]:
+    from appliance.research.report.page import report
+
+    return result.files(report(result))
+
+
+def _checked(plan: Plan) -> str:
+    """What the look-ahead check says of the strategy on the beginning of the data: pass, fail or skipped."""
+    from appliance.commands.checking import recorded, subject_of
+    from appliance.research import checks, lookahead
+
+    options = RunOptions(data=plan.data, files=plan.files, strategies=(plan.strategy,))
+    found = checks.check(subject_of(plan.strategy), checks.QUICK, data=lambda: recorded(options))
+    return next(one.verdict for one in found.verdicts if one.check == lookahead.CHECK)
+
+
+def _repeat(file: Path, options: RunOptions, out: Path | None, progress: bool) -> int:
+    """Run a result again; 0 when every byte is the same, 1 when not, saying what differs."""
+    if options.strategies or options.data or out is not None:
+        raise UsageError(
+            "--repeat stands alone: the result says what was run", hint="leave strategy, --data, --out away"
         )
-        began = time.perf_counter()
-        _play(run, source, spec)
-        seconds = time.perf_counter() - began
-        write(run.record.jsonl())
-    return run, source.report, seconds
-
-
-def _play(run: Backtest, source: FileSource, spec: StrategySpec) -> None:
-    """Let all the data happen. Raises StrategyError for what the strategy raises."""
-    total = source.report.events
-    hidden = total < LONG or not sys.stderr.isatty()
-    with click.progressbar(length=total, label="backtest", file=sys.stderr, hidden=hidden) as bar:
-        done = False
-        while not done:
-            offer = source.batch(BATCH)
-            try:
-                run.run(offer.events)
-            except (Exception, SystemExit) as error:
-                raise _blamed(error, spec, run.time) from error
-            bar.update(len(offer.events))
-            done = offer.done
-
-
-def _blamed(error: Exception | SystemExit, spec: StrategySpec, at: int) -> BaseException:
-    """What the strategy raised, with its file, line and the data's time; an error of our own as it is."""
-    line = _line_in(error.__traceback__, spec.file)
-    if line is None:
-        return error
-    text = error.text if isinstance(error, ApplianceError) else f"{type(error).__name__}: {error}"
-    source = Path(spec.file).read_text(errors="replace").splitlines()
-    shown = source[line - 1].strip() if line <= len(source) else ""
-    when = datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    hint = error.hint if isinstance(error, ApplianceError) else ""
-    return StrategyError(f"{spec.file}:{line}: {shown}\n    {text} (at the bar that ends {when})", hint=hint)
-
-
-def _line_in(trace: TracebackType | None, file: str) -> int | None:
-    """The line of ``file`` nearest to where it was raised."""
-    line = None
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == file:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
-
-
-def _summary(run: Backtest, report: FileReport, seconds: float) -> dict[str, Any]:
-    record = run.record
-    return {
-        "bars": run.bars,
-        "bars_outside_session": report.outside,
-        "signals": run.signals,
-        "intents": record.intents,
-        "orders": record.orders,
-        "fills": record.fills,
-        "denied": record.denied,
-        "position": {symbol: plain(quantity) for symbol, quantity in sorted(record.positions.items())},
-        "cash": plain(run.cash),
-        "equity": plain(run.equity),
-        "seconds": round(seconds, 3),
-        "bars_per_second": round(run.bars / seconds) if seconds else 0,
-    }
-
-
-def _readable(summary: dict[str, Any], spec: StrategySpec, report: FileReport) -> str:
-    held = ", ".join(f"{symbol} {quantity}" for symbol, quantity in summary["position"].items() if quantity != "0")
-    lines = [
-        f"{spec.name}: {', '.join(report.symbols)}, {_day(report.first)} to {_day(report.last)}",
-        f"  bars      {summary['bars']:,} ({summary['bars_outside_session']:,} outside the sessions left out)",
-        f"  signals   {summary['signals']:,}",
-        f"  intents   {summary['intents']:,}, of which {summary['denied']:,} denied",
-        f"  orders    {summary['orders']:,}, {summary['fills']:,} fills",
-        f"  position  {held or 'none'}",
-        f"  cash      {summary['cash']} USD",
-        f"  equity    {summary['equity']} USD",
-        f"  took      {summary['seconds']} s, {summary['bars_per_second']:,} bars/s",
-    ]
-    if report.missing:
-        lines.append(f"  gaps      {report.missing:,} bars missing; {'; '.join(str(gap) for gap in report.gaps)}")
-    if report.bad:
-        lines.append(f"  bad rows  {report.bad:,} left out; the first: {report.quarantined[0]}")
-    if report.unadjusted:
-        lines.append(f"  factors   none for {', '.join(report.unadjusted)}: prices as they were")
-    return "\n".join(lines)
-
-
-def _day(time_ns: int) -> str:
-    return datetime.fromtimestamp(time_ns // SECOND, UTC).date().isoformat()
+    before = saved(file)
+    plan = before.plan
+    sessions = sessions_for(sessions_cache()) if plan.files.session == "regular" else None
+    _, result = _result(plan, plan.source(sessions), sessions, bool(before.checked), progress)
+    differs = changed(before.inputs, result.inputs) + differences(
+        file if file.is_dir() else file.parent, _files(result)
+    )
+    if options.as_json:
+        click.echo(json.dumps({"identical": not differs, "differs": differs}))
+    elif differs:
+        click.echo("\n".join(["not the same:", *(f"  {line}" for line in differs)]))
+    else:
+        click.echo(f"identical: {', '.join(REPEATED)}")
+    return int(bool(differs))

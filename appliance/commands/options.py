@@ -161,6 +161,11 @@ def backtest_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with(command, _STRATEGY)
 
 
+def optional_strategy_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same options, where the strategy may be left away."""
+    return _with(command, _MAYBE_STRATEGY)
+
+
 def _with(command: Callable[..., Any], strategy: Callable[..., Any]) -> Callable[..., Any]:
     def gathered(**given: Any) -> Any:
         return command(options=_options(given), **given)
@@ -176,11 +181,16 @@ _STRATEGIES = click.option(
     "--strategy", "strategy", multiple=True, metavar="FILE[:CLASS]", help="a strategy file (repeatable)"
 )
 _STRATEGY = click.argument("strategy", metavar="STRATEGY", callback=lambda context, param, value: (value,))
+_MAYBE_STRATEGY = click.argument(
+    "strategy", metavar="STRATEGY", required=False, callback=lambda context, param, value: (value,) if value else ()
+)
 
 _OPTIONS = (
     click.option("--data", "data", multiple=True, metavar="FILE", help="recorded data, CSV or CSV.gz (repeatable)"),
     click.option("--bar-stamp", type=click.Choice(("start", "end")), default="end", show_default=True,
                  help="which end of a bar the file's ts is"),
+    click.option("--timeframe", default="", metavar="LENGTH", help="of the file's bars, such as 1m  [default: told by "
+                 "their distance]"),
     click.option("--symbols", default="", metavar="A,B", help="only these (default: the strategy's)"),
     click.option("--session", type=click.Choice(("regular", "all")), default="regular", show_default=True,
                  help="regular hours of the exchange, or everything in the file"),
@@ -207,6 +217,7 @@ def _options(given: dict[str, Any]) -> RunOptions:
     files = FileOptions(
         bar_stamp=given.pop("bar_stamp"), symbols=symbols, session=given.pop("session"), start=given.pop("start"),
         end=given.pop("end"), factors=given.pop("factors"), bad_rows=given.pop("bad_rows"),
+        timeframe=given.pop("timeframe"),
     )  # fmt: skip
     params = parameters(given.pop("param"))
     if given["warm_up"] and not files.start:

@@ -15,7 +15,7 @@ from typing import Any
 from appliance.data.layout import BARS, QUOTE_BARS, QUOTES, Layout, nearest, recognise
 from appliance.data.rules import EARLIEST, LATEST, Findings
 from appliance.domain.market import DAY, HOUR, TIMEFRAMES
-from appliance.errors import DataError
+from appliance.errors import DataError, UsageError
 
 INFINITE = float("inf")
 _GZIP = b"\x1f\x8b"
@@ -68,20 +68,34 @@ def load(path: str, wanted: Sequence[str], findings: Findings) -> Loaded:
 
 
 def timeframe_of(loaded: Loaded, asked: str = "") -> str:
-    """The timeframe's name: as asked, or by the smallest distance between two stamps of a symbol. Empty for ticks."""
+    """The timeframe's name: as asked, or by the smallest distance between two stamps of a symbol. Empty for ticks.
+
+    Raises UsageError when what is asked does not fit that distance, DataError when nothing is asked and none does."""
     if not loaded.layout.kind.is_bar:
         return ""
+    smallest = min((series.smallest for series in loaded.series.values() if series.smallest), default=0)
+    found = _timeframe(smallest)
     if asked:
+        fits = found == asked if found else not smallest or smallest > TIMEFRAMES[asked]
+        if not fits:
+            raise UsageError(
+                f"timeframe {asked!r} does not fit {loaded.name}: two of its bars are {_length(smallest)} apart",
+                hint=f"it must be {found}" if found else "leave --timeframe away, or name a shorter one",
+            )
         return asked
-    gaps = [series.smallest for series in loaded.series.values() if series.smallest]
-    smallest = min(gaps, default=0)
-    if abs(smallest - DAY) <= HOUR:  # clocks change: neighbouring days may be 23 or 25 hours apart
-        return "1d"
-    for name, length in TIMEFRAMES.items():
-        if length == smallest:
-            return name
+    if found:
+        return found
     told = f"two bars are {_length(smallest)} apart or more" if smallest else "one bar tells no timeframe"
-    raise DataError(f"{loaded.name}: {told}", hint=f"name the timeframe; it must be one of {', '.join(TIMEFRAMES)}")
+    raise DataError(
+        f"{loaded.name}: {told}", hint=f"name it with --timeframe; it must be one of {', '.join(TIMEFRAMES)}"
+    )
+
+
+def _timeframe(smallest: int) -> str:
+    """The name of a length (ns), "" where it has none; days may be 23 or 25 hours apart where clocks change."""
+    if abs(smallest - DAY) <= HOUR:
+        return "1d"
+    return next((name for name, length in TIMEFRAMES.items() if length == smallest), "")
 
 
 def _length(ns: int) -> str:

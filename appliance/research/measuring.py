@@ -1,0 +1,186 @@
+"""From a run that is over to its result: figures, evidence, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from appliance.core.books import EntryKind
+from appliance.core.record import plain
+from appliance.domain.market import TIMEFRAMES
+from appliance.domain.trading import ZERO
+from appliance.making import runner_factory
+from appliance.research.analysis import PerformanceAnalyzer
+from appliance.research.evidence import Evidence, Setting
+from appliance.research.findings import judge
+from appliance.research.inputs import Inputs
+from appliance.research.result import BacktestResult, Curves, Parameter
+from appliance.research.running import Plan, Ran
+from appliance.research.tape import Path, Tape
+from appliance.strategy.params import Param
+from appliance.strategy.runner import StrategyRunner
+
+
+def measured(plan: Plan, ran: Ran, tape: Tape, made_from: Inputs, checked: str = "") -> BacktestResult:
+    """The result of a run that was watched; ``checked`` is what the look-ahead check said, "" when it was not run."""
+    book, symbols = ran.backtest.book, ran.data.symbols
+    benchmark = plan.benchmark or next(one for one in (*plan.files.symbols, *symbols) if one in symbols)
+    result = BacktestResult(
+        name=plan.strategy.name,
+        plan=plan,
+        inputs=made_from,
+        parameters=_parameters(plan),
+        data=_data(ran, benchmark),
+        summary=summary(ran),
+        metrics={},
+        curves=Curves(),
+        findings=(),
+        orders=ran.backtest.record.jsonl(),
+        entries=book.entries,
+        trades=book.trades,
+        marks=book.marks,
+        tape=tape,
+        benchmark=benchmark,
+        checked=checked,
+    )
+    analysis = analysed(ran, tape.paths.get(benchmark))
+    result.metrics, result.curves = dict(analysis.figures()), curves(analysis)
+    result.findings = judge(_evidence(result, ran))
+    return result
+
+
+def analysed(ran: Ran, benchmark: Path | None = None) -> PerformanceAnalyzer:
+    """A run's books as the analysis takes them."""
+    book = ran.backtest.book
+    return PerformanceAnalyzer(book.marks, book.trades, book.entries)
+
+
+def figures_of(ran: Ran) -> dict[str, Any]:
+    """The figures of a run that nobody watched: none of a benchmark."""
+    return dict(analysed(ran).figures())
+
+
+def curves(analysis: PerformanceAnalyzer) -> Curves:
+    """How it went, for the report."""
+    return analysis.curves() if hasattr(analysis, "curves") else Curves()
+
+
+def summary(ran: Ran) -> dict[str, Any]:
+    """The main figures of a run, those that repeat. Money and shares are plain strings, money USD."""
+    test, record = ran.backtest, ran.backtest.record
+    return {
+        "bars": test.bars,
+        "bars_outside_session": ran.data.outside,
+        "signals": test.signals,
+        "intents": record.intents,
+        "orders": record.orders,
+        "fills": record.fills,
+        "trades": len(test.book.trades),
+        "denied": record.denied,
+        "position": {symbol: plain(quantity) for symbol, quantity in sorted(record.positions.items())},
+        "cash": plain(test.cash),
+        "equity": plain(test.equity),
+        "end_equity": plain(test.equity),
+        "fees": plain(sum((one.fee for one in test.book.entries), ZERO)),
+    }
+
+
+def timing(ran: Ran) -> dict[str, Any]:
+    """What no two runs have in common: how long it took."""
+    return {
+        "seconds": round(ran.seconds, 3),
+        "bars_per_second": round(ran.backtest.bars / ran.seconds) if ran.seconds else 0,
+        "realtime_factor": round(ran.realtime_factor, 1),
+    }
+
+
+def _data(ran: Ran, benchmark: str) -> dict[str, Any]:
+    held = ran.data
+    return {
+        "symbols": list(held.symbols),
+        "benchmark": benchmark,
+        "first": held.first,
+        "last": held.last,
+        "events": held.events,
+        "files": [{"name": one.name, "kind": one.kind, "timeframe": one.timeframe, "rows": one.rows}
+                  for one in held.files],
+        "missing": held.missing,
+        "gaps": [str(gap) for gap in held.gaps],
+        "bad_rows": held.bad,
+        "unadjusted": list(held.unadjusted),
+    }  # fmt: skip
+
+
+def _evidence(result: BacktestResult, ran: Ran) -> Evidence:
+    record, plan = ran.backtest.record, result.plan
+    return Evidence(
+        cash=float(plan.cash),
+        trades=result.trades,
+        entries=result.entries,
+        marks=result.marks,
+        shares=tuple(result.tape.shares.values()),
+        waits=_waits(record.rows()),
+        settings=tuple(found for one in result.parameters if (found := _setting(one)) is not None),
+        held=record.positions,
+        unrealised=_unrealised(result),
+        bars=ran.backtest.bars,
+        missing=ran.data.missing,
+        bad=ran.data.bad,
+        intents=record.intents,
+        denied=record.denied,
+        benchmark=_change(result),
+        skill=result.metrics.get("probabilistic_sharpe"),
+        checked=result.checked,
+        bar_length=min((TIMEFRAMES.get(one.timeframe, 0) for one in ran.data.files), default=0),
+    )
+
+
+def _waits(rows: Sequence[dict[str, Any]]) -> tuple[int, ...]:
+    """How long each market order waited for its first fill (ns)."""
+    return tuple(row["fills"][0]["time"] - row["decided"] for row in rows if row["type"] == "market" and row["fills"])
+
+
+def _setting(one: Parameter) -> Setting | None:
+    try:
+        return Setting(one.name, float(one.value), one.low, one.high)
+    except ValueError:
+        return None
+
+
+def _unrealised(result: BacktestResult) -> float:
+    """What of the profit (USD) neither a closed trade nor another booking has brought: that of what is still held."""
+    if not result.marks:
+        return 0.0
+    booked = sum((one.amount for one in result.entries if one.kind is not EntryKind.FILL), ZERO)
+    realised = sum((one.profit for one in result.trades), ZERO) + booked
+    return result.marks[-1].equity - float(result.plan.cash + realised)
+
+
+def _change(result: BacktestResult) -> float | None:
+    """What the benchmark's price did between the first and the last mark, a fraction."""
+    path = result.tape.paths.get(result.benchmark)
+    if path is None or not result.marks or not len(path):
+        return None
+    begin = path.at(result.marks[0].time) or path.prices[0]
+    end = path.at(result.marks[-1].time)
+    return end / begin - 1 if end is not None and begin > 0 else None
+
+
+def _parameters(plan: Plan) -> tuple[Parameter, ...]:
+    """The strategy's parameters as the run had them."""
+    runner = runner_factory(plan.strategy)()
+    if not isinstance(runner, StrategyRunner):
+        return ()
+    return tuple(_parameter(one, runner.params[name]) for name, one in runner.declared.items())
+
+
+def _parameter(declared: Param, value: str) -> Parameter:
+    return Parameter(
+        declared.name, value, declared.allowed, declared.help, _number(declared.low), _number(declared.high)
+    )
+
+
+def _number(value: object) -> float | None:
+    number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    return float(value) if number else None  # type: ignore[arg-type]
