@@ -1,0 +1,78 @@
+"""One combination, run where the work is done: in this process, beside it, or on another machine."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from typing import Any
+
+from msgspec import Struct
+
+from appliance.data.sources.files import FileSource
+from appliance.domain.market import Session, Sessions
+from appliance.errors import StrategyError
+from appliance.research.measuring import figures_of, summary
+from appliance.research.running import Plan, run
+from appliance.research.sweep.axes import Combination
+from appliance.research.sweep.job import plan_of
+from appliance.research.sweep.store import Outcome
+
+COUNTED = ("orders", "fills", "denied")
+"""What of a run's summary stands beside its figures."""
+
+
+class Subject(Struct, frozen=True):
+    """What every run of a sweep has in common. ``sessions`` None: a market that never closes."""
+
+    plan: Plan
+    sessions: tuple[Session, ...] | None
+    key: str
+    """Names the data, so that a process reads them once."""
+
+
+def trial(subject: Subject, number: int, combination: Combination) -> Outcome:
+    """Run one combination. What its strategy raises is its outcome; every other fault is ours, and raised."""
+    began = time.perf_counter()
+    plan = plan_of(subject.plan, combination)
+    source, sessions = _data(subject.key, _Hashable(subject))
+    source.seek(0)
+    try:
+        ran = run(plan, source, sessions, None, _untold)
+    except StrategyError as error:
+        return Outcome(number, combination, None, _short(error), time.perf_counter() - began)
+    told = summary(ran)
+    figures: dict[str, Any] = {name: told[name] for name in COUNTED} | figures_of(ran)
+    return Outcome(number, combination, _floats(figures), "", time.perf_counter() - began)
+
+
+def _untold(events: int) -> None:
+    """Nobody watches a single run of many."""
+
+
+class _Hashable:
+    """Lets a subject be found again by its key alone."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+
+    def __hash__(self) -> int:
+        return hash(self.subject.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Hashable) and other.subject.key == self.subject.key
+
+
+@lru_cache(maxsize=1)
+def _data(key: str, of: _Hashable) -> tuple[FileSource, Sessions | None]:
+    """The data of a sweep, read once a process."""
+    subject = of.subject
+    sessions = Sessions(subject.sessions) if subject.sessions is not None else None
+    return subject.plan.source(sessions), sessions
+
+
+def _short(error: StrategyError) -> str:
+    return " ".join(error.text.split())[:300]
+
+
+def _floats(figures: dict[str, Any]) -> dict[str, float | None]:
+    return {name: None if value is None else float(value) for name, value in figures.items()}
