@@ -183,7 +183,10 @@ def past_of(
     if not needs or not options.start:
         return ()
 
+    from appliance.data.factors import split_adjusted
     from appliance.data.history import FileHistory
     from appliance.strategy.bars import BarBuilder
 
-    return warm_up(needs, FileHistory(files, replace(options, symbols=tuple(heard)), BarBuilder), options.span[0])
+    history = FileHistory(files, replace(options, symbols=tuple(heard)), BarBuilder)
+    first = options.span[0]
+    return split_adjusted(warm_up(needs, history, first), history.actions(), first)

@@ -59,11 +59,20 @@ def core_of(
         makers = [_maker(s, spec, mark, death) for s in spec.strategies if (s.host or s.name) == name]
         allotments = {strategy.name: spec.allotment(strategy) for strategy in spec.strategies}
         return lambda writers: HostCore(
-            process, writers, makers, spec.intent_valid, allotments=allotments, sessions=spec.calendar, mark=mark
+            process,
+            writers,
+            makers,
+            spec.intent_valid,
+            allotments=allotments,
+            sessions=spec.calendar,
+            mark=mark,
+            sizer=spec.model.sizer,
         )
     built: dict[str, Callable[[Writers], Core]] = {
         "feed": lambda writers: FeedCore(process, writers, _barrier(spec)),
-        "guard": lambda writers: GuardCore(process, writers, rules(spec.limits), spec.approval_valid),
+        "guard": lambda writers: GuardCore(
+            process, writers, rules(spec.limits, spec.model.account), spec.approval_valid
+        ),
         "gateway": lambda writers: GatewayCore(process, writers, PAPER_TRAITS),
         "monitor": lambda writers: MonitorCore(process, writers),
         PAPER: lambda writers: MarketSimulator(process, writers, spec.cash, spec.model, spec.calendar),

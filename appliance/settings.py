@@ -1,8 +1,7 @@
 """The owner's settings: one TOML file, environment overrides, three profiles; every mistake reported at once.
 
 ``APPLIANCE_SECTION__KEY=value`` overrides a key of a section; lists and tables are written as in TOML, a list of names
-also as ``SPY,QQQ``. Later wins: defaults, profile, file, environment.
-"""
+also as ``SPY,QQQ``. Later wins: defaults, profile, file, environment."""
 
 from __future__ import annotations
 
@@ -130,8 +129,7 @@ class Market(Section):
 
 
 class Strategy(Section):
-    """One strategy of the owner's. ``group`` shares one host process; by default each strategy has its own. ``cash``
-    is its allotment in USD; without one it gets an equal share of what the others leave."""
+    """One strategy of the owner's. ``group`` shares a host; ``cash`` is its own (USD), else a share of what is left."""
 
     name: Name
     file: str = Field(min_length=1)
@@ -155,8 +153,10 @@ class Broker(Section):
 
 
 class Paper(Section):
-    """The paper broker: starting cash (USD), commission (USD per share, and at least so much an order), fill model."""
+    """The paper broker: opening cash, commission a share and at least an order (USD), what it lends, fill model."""
 
+    currency: Literal["USD"] = "USD"
+    account: Literal["secured", "cash", "margin"] = "secured"
     cash: Annotated[Decimal, Field(gt=0)] = Decimal(100_000)
     commission_per_share: Money = Decimal("0.005")
     commission_minimum: Money = Decimal(1)

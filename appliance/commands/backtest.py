@@ -24,6 +24,7 @@ from appliance.core.models import MarketModel
 from appliance.core.models.commission import Commission
 from appliance.data.sources.files import FileSource
 from appliance.domain.market import Sessions
+from appliance.domain.trading import AccountKind
 from appliance.errors import UsageError
 from appliance.making import source_of
 from appliance.research.evidence import Finding
@@ -102,6 +103,7 @@ def _planned(options: RunOptions, benchmark: str) -> tuple[Plan, FileSource, Ses
     """What was asked for, with every default filled in, and its data, read and checked."""
     limits = limit_values(load_limits(options.limits)) if options.limits is not None else LimitValues()
     paper = load_settings().paper
+    account = options.account or AccountKind(paper.account)
     source, files = options.source()
     if benchmark and benchmark not in source.report.symbols:
         there = ", ".join(source.report.symbols)
@@ -112,7 +114,7 @@ def _planned(options: RunOptions, benchmark: str) -> tuple[Plan, FileSource, Ses
         files=replace(files, sessions=None),
         cash=options.cash if options.cash is not None else paper.cash,
         limits=limits,
-        model=MarketModel(Commission(paper.commission_per_share, paper.commission_minimum)),
+        model=MarketModel(Commission(paper.commission_per_share, paper.commission_minimum), account=account),
         warm_up=options.warm_up,
         benchmark=benchmark,
     )

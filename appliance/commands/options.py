@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,7 @@ from appliance.data.calendars import cached_sessions, load_sessions
 from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileReport, FileSource
 from appliance.domain.market import SECOND, Session, Sessions
+from appliance.domain.trading import AccountKind
 from appliance.errors import DataError, EnvironmentFault, UsageError
 from appliance.making import runner_factory
 from appliance.runs import StrategySpec
@@ -30,7 +32,8 @@ from appliance.strategy import loader
 
 class RunOptions(Struct, frozen=True):
     """What the owner asked for, as given; paths are not checked yet. ``cash`` is USD, None: as in the settings.
-    ``warm_up`` is how many bars before ``--start`` each strategy is fed with, None: what it asks for.
+    ``warm_up`` is how many bars before ``--start`` each strategy is fed with, None: what it asks for; ``account`` what
+    it lends, None: as in the settings.
     """
 
     data: tuple[str, ...] = ()
@@ -42,6 +45,7 @@ class RunOptions(Struct, frozen=True):
     state: Path | None = None
     as_json: bool = False
     warm_up: int | None = None
+    account: AccountKind | None = None
 
     def checked_files(self) -> tuple[FileOptions, FileReport, tuple[Session, ...] | None]:
         """The files' options without the table of sessions, what is in the files, and the table; see ``source``."""
@@ -198,11 +202,18 @@ _OPTIONS = (
     click.option("--end", default="", metavar="DATE", help="last New York date, inclusive"),
     click.option("--warm-up", type=click.IntRange(0, 1_000_000), default=None, metavar="N",
                  help="bars before --start to learn from without trading  [default: what the strategy asks for]"),
-    click.option("--factors", default="", metavar="FILE", help="split and dividend factors: prices are adjusted"),
+    click.option("--factors", default="", metavar="FILE", help="split and dividend factors"),
+    click.option("--prices", type=click.Choice(("adjusted", "raw")), default="adjusted", show_default=True,
+                 help="with --factors: prices adjusted by them, or raw, and splits and dividends happen"),
     click.option("--bad-rows", type=click.Choice(("refuse", "quarantine")), default="refuse", show_default=True,
                  help="what to do with rows that cannot be right"),
     click.option("--param", "param", multiple=True, metavar="KEY=VALUE", help="a strategy parameter (repeatable)"),
     click.option("--cash", default=None, metavar="USD", help="opening cash  [default: 100000]"),
+    click.option("--account", type=click.Choice([kind.value for kind in AccountKind]), default=None,
+                 help="cash: no short sales; margin: Regulation T, with borrow fees and interest; secured: short sales "
+                 "held to the cash  [default: secured]"),
+    click.option("--currency", default="USD", metavar="USD", callback=lambda context, param, value: _currency(value),
+                 expose_value=False, help="of the account: USD is the only one"),
     click.option("--limits", type=click.Path(path_type=Path), help="the guard's limits (TOML); with recorded data the "
                  "default is to deny only malformed orders and those the cash does not pay for"),
     click.option("--orders-out", type=click.Path(path_type=Path), metavar="FILE", help="write each intent, one a line"),
@@ -216,7 +227,7 @@ def _options(given: dict[str, Any]) -> RunOptions:
     symbols = tuple(part.strip() for part in given.pop("symbols").split(",") if part.strip())
     files = FileOptions(
         bar_stamp=given.pop("bar_stamp"), symbols=symbols, session=given.pop("session"), start=given.pop("start"),
-        end=given.pop("end"), factors=given.pop("factors"), bad_rows=given.pop("bad_rows"),
+        end=given.pop("end"), factors=given.pop("factors"), bad_rows=given.pop("bad_rows"), prices=given.pop("prices"),
         timeframe=given.pop("timeframe"),
     )  # fmt: skip
     params = parameters(given.pop("param"))
@@ -227,6 +238,7 @@ def _options(given: dict[str, Any]) -> RunOptions:
     return RunOptions(
         data=given.pop("data"), files=files, strategies=strategy_specs(given.pop("strategy"), params),
         cash=_money(given.pop("cash")), limits=given.pop("limits"), orders_out=given.pop("orders_out"),
+        account=AccountKind(account) if (account := given.pop("account")) else None,
         state=given.pop("state"), as_json=given.pop("as_json"), warm_up=given.pop("warm_up"),
     )  # fmt: skip
 
@@ -254,9 +266,24 @@ def parameters(given: Iterable[str]) -> dict[str, str]:
     return params
 
 
+def _currency(text: str) -> str:
+    if text != "USD":
+        raise UsageError(
+            f"--currency {text!r}: accounts are in USD only",
+            hint="convert the opening cash to USD, and give data whose prices are in USD",
+        )
+    return text
+
+
+_MONEY_OF = re.compile(r"([A-Z]{3}|[€£¥])\s*[0-9.,]+|[0-9.,]+\s*([A-Z]{3}|[€£¥])")
+"""An amount with its currency."""
+
+
 def _money(text: str | None) -> Decimal | None:
     if text is None:
         return None
+    if found := _MONEY_OF.fullmatch(text):
+        _currency(found[1] or found[2])
     try:
         value = Decimal(text)
     except InvalidOperation:

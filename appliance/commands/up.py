@@ -18,6 +18,7 @@ from appliance.core.models import MarketModel
 from appliance.core.models.commission import Commission
 from appliance.data.sources.simulated import SYMBOLS
 from appliance.domain.market import SECOND, TIMEFRAMES
+from appliance.domain.trading import AccountKind
 from appliance.errors import INTERRUPTED, StrategyError, UsageError
 from appliance.making import Around, StrategyMaker
 from appliance.runs import RunSpec, StrategySpec
@@ -158,7 +159,10 @@ def _base(options: RunOptions, settings: Settings) -> RunSpec:
         box=settings.box.name,
         strategies=_strategies(options, settings),
         cash=options.cash if options.cash is not None else settings.paper.cash,
-        model=MarketModel(Commission(settings.paper.commission_per_share, settings.paper.commission_minimum)),
+        model=MarketModel(
+            Commission(settings.paper.commission_per_share, settings.paper.commission_minimum),
+            account=options.account or AccountKind(settings.paper.account),
+        ),
         intent_valid=settings.validity.intent,
         approval_valid=settings.validity.approval,
         retain=settings.journal.messages,

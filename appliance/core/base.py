@@ -21,14 +21,27 @@ class Unhandled(Exception):
 
 
 class Rows(dict[str, T], Generic[T]):
-    """One table of a core's state: plain frozen values by key. Assigning or deleting marks the row as changed."""
+    """One table of a core's state: plain frozen values by key."""
 
-    __slots__ = ("changed", "kind", "name")
+    __slots__ = ("kind", "name")
 
     def __init__(self, name: str, kind: type[T]) -> None:
         super().__init__()
         self.name = name
         self.kind = kind
+
+    def drop(self, key: str) -> None:
+        """Delete a row that may not be there."""
+        self.pop(key, None)
+
+
+class SavedRows(Rows[T]):
+    """Rows that are written down: assigning, deleting or dropping one marks it as changed. Nothing else may be done."""
+
+    __slots__ = ("changed",)
+
+    def __init__(self, name: str, kind: type[T]) -> None:
+        super().__init__(name, kind)
         self.changed: dict[str, None] = {}
 
     def __setitem__(self, key: str, value: T) -> None:
@@ -37,10 +50,9 @@ class Rows(dict[str, T], Generic[T]):
 
     def __delitem__(self, key: str) -> None:
         self.changed[key] = None
-        super().__delitem__(key)
+        dict.__delitem__(self, key)
 
     def drop(self, key: str) -> None:
-        """Delete a row that may not be there."""
         if key in self:
             del self[key]
 
@@ -65,7 +77,7 @@ class Core:
 
     def table(self, name: str, kind: type[T]) -> Rows[T]:
         """A new table of state; its rows are saved as ``name/key``."""
-        rows: Rows[T] = Rows(name, kind)
+        rows: Rows[T] = SavedRows(name, kind) if self.writers.stored else Rows(name, kind)
         self._tables[name] = rows  # type: ignore[assignment]
         return rows
 
@@ -73,9 +85,17 @@ class Core:
         """Register the handler of one event type."""
         self._handlers[BODIES[kind]] = handler
 
+    def ignore(self, *kinds: EventType) -> None:
+        """Register types that come with the others of a stream and mean nothing to us."""
+        self._handlers.update((BODIES[kind], _ignored) for kind in kinds)
+
     def understands(self, kind: EventType) -> bool:
         """Whether a handler is registered for this type."""
         return BODIES[kind] in self._handlers
+
+    def heeds(self, kind: EventType) -> bool:
+        """Whether anything can follow from a message of this type: it is understood and not ignored."""
+        return self._handlers.get(BODIES[kind], _ignored) is not _ignored
 
     def handle(self, event: Event, now: Now) -> list[Event]:
         """Take one message, return what follows from it. Raises Unhandled for a type nobody registered."""
@@ -89,13 +109,18 @@ class Core:
 
     def emit(self, stream: str, body: Struct, now: Now, cause: str = "") -> Event:
         """Produce the next message of one of our streams."""
-        event = self.writers.event(stream, body, now.time, cause)
+        event = self.writers[stream].event(body, now.time, cause)
         self._out.append(event)
         return event
 
     def send(self, topic: str, body: Struct, now: Now, cause: str = "") -> None:
         """Produce a message outside the streams (a view, a result, a request to the venue)."""
-        self._out.append(Event(TYPE_OF[type(body)], body, ts=now.time, cause=cause, topic=topic))
+        self._out.append(Event(TYPE_OF[type(body)], body, "", 0, 0, now.time, cause, None, topic))
+
+    def show(self, topic: str, body: Struct, now: Now) -> None:
+        """Produce a view, for windows: where there are none, nothing."""
+        if self.writers.stored:
+            self.send(topic, body, now)
 
     def deadline(self) -> int | None:
         """When the core next wants a Wakeup (ticks, ns), or None."""
@@ -160,9 +185,11 @@ class Core:
         return {f"{name}/{key}": wire.pack(value) for name, rows in self._tables.items() for key, value in rows.items()}
 
     def changes(self) -> dict[str, bytes | None]:
-        """Rows changed since the last call (None: deleted)."""
+        """Rows changed since the last call (None: deleted). Raises TypeError where nothing is stored."""
         found: dict[str, bytes | None] = {}
         for name, rows in self._tables.items():
+            if not isinstance(rows, SavedRows):
+                raise TypeError(f"{self.process} keeps nothing: nobody noted what changed")
             for key in rows.changed:
                 found[f"{name}/{key}"] = wire.pack(rows[key]) if key in rows else None
             rows.changed.clear()
@@ -175,3 +202,7 @@ class Core:
             table = self._tables.get(name)
             if table is not None:
                 dict.__setitem__(table, key, wire.unpack(payload, table.kind))
+
+
+def _ignored(event: Event, now: Now) -> None:
+    """Nothing follows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import groupby
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,7 +11,18 @@ from msgspec.structs import replace
 from appliance.core.base import Core
 from appliance.core.lockstep import STEPS, Barrier, Staging, wake, within
 from appliance.core.streams import Writers
-from appliance.domain.market import Bar, MarketEvent, Quote, QuoteBar, Trade, known_at
+from appliance.domain.market import (
+    ACTIONS,
+    Bar,
+    CorporateAction,
+    Dividend,
+    MarketEvent,
+    Quote,
+    QuoteBar,
+    Split,
+    Trade,
+    known_at,
+)
 from appliance.domain.messages import Event, EventType, Now, Offer, Settled, Stage, Step, Ticks, local
 from appliance.domain.operations import Progress
 
@@ -34,6 +46,15 @@ class Seen(Struct, frozen=True):
     end: int
 
 
+class Moment(Struct, frozen=True):
+    """What became known at one ``time`` (ns UTC), and the source's position after it."""
+
+    time: int
+    events: tuple[MarketEvent, ...]
+    actions: tuple[CorporateAction, ...]
+    position: int
+
+
 class FeedCore(Core):
     """Live: publishes bars and conflated quotes as they come. With a ``barrier``: releases the data stage by stage."""
 
@@ -44,7 +65,7 @@ class FeedCore(Core):
         self._staging = self.table("staging", Staging)
         self._seen = self.table("seen", Seen)
         self._events = self.table("events", Step)
-        self._buffer: deque[tuple[int, tuple[MarketEvent, ...], int]] = deque()
+        self._buffer: deque[Moment] = deque()
         self._offered: int | None = None
         self._source_done = False
         self._outside = 0
@@ -96,8 +117,8 @@ class FeedCore(Core):
                 self._bar(happened, now)
             elif isinstance(happened, Quote):
                 quotes[happened.symbol] = conflated(quotes.get(happened.symbol), happened)
-            elif isinstance(happened, Trade):
-                continue  # live trades make bars at their source; on their own nobody consumes them yet
+            elif isinstance(happened, Trade | Split | Dividend):
+                continue  # live trades make bars at their source, and live actions come from the broker
         if quotes:
             self._ticks += 1
             self.send(QUOTES, Ticks(self._ticks, tuple(quotes[symbol] for symbol in sorted(quotes))), now)
@@ -115,7 +136,7 @@ class FeedCore(Core):
         self._seen[key] = Seen(bar.end)
         self.emit(BARS, bar, now)
         if isinstance(bar, Bar):
-            self.send(f"view/bar/{bar.symbol}", bar, now)
+            self.show(f"view/bar/{bar.symbol}", bar, now)
 
     # --- lockstep -------------------------------------------------------------------------------------------------
 
@@ -143,14 +164,14 @@ class FeedCore(Core):
         if not self._buffer:
             self._finish(staging, now)
             return
-        woken = wake(staging, deadline, self._buffer[0][0])
+        woken = wake(staging, deadline, self._buffer[0].time)
         self._release(woken if woken is not None else self._next(), now)
 
     def _next(self) -> Step:
-        time, events, position = self._buffer.popleft()
-        bars = sum(isinstance(happened, Bar) for happened in events)
-        self._taken[""] = replace(self.taken, position=position, bars=self.taken.bars + bars)
-        return Step(Stage.VENUE, time, 0, events)
+        next = self._buffer.popleft()
+        bars = sum(isinstance(happened, Bar) for happened in next.events)
+        self._taken[""] = replace(self.taken, position=next.position, bars=self.taken.bars + bars)
+        return Step(Stage.VENUE, next.time, 0, next.events, next.actions)
 
     def _release(self, step: Step, now: Now) -> None:
         staging = self._staging.get("", Staging())
@@ -181,18 +202,13 @@ def conflated(before: Quote | None, quote: Quote) -> Quote:
     return replace(quote, low=low, low_time=low_time, high=high, high_time=high_time)
 
 
-def _by_time(events: tuple[MarketEvent, ...], start: int) -> list[tuple[int, tuple[MarketEvent, ...], int]]:
-    """(time, events known then, source position after them), in order. An offer never splits one time in two."""
-    groups: list[tuple[int, list[MarketEvent]]] = []
-    for happened in events:
-        time = known_at(happened)
-        if groups and groups[-1][0] == time:
-            groups[-1][1].append(happened)
-        else:
-            groups.append((time, [happened]))
+def _by_time(events: tuple[MarketEvent | CorporateAction, ...], start: int) -> list[Moment]:
+    """What was known when, in order. An offer never splits one time in two."""
     found = []
     position = start
-    for time, members in groups:
+    for time, group in groupby(events, known_at):
+        members = tuple(group)
         position += len(members)
-        found.append((time, tuple(members), position))
+        actions = tuple(one for one in members if isinstance(one, ACTIONS))
+        found.append(Moment(time, tuple(one for one in members if not isinstance(one, ACTIONS)), actions, position))
     return found

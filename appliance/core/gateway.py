@@ -11,6 +11,7 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from appliance.core.adjusting import Activities
 from appliance.core.base import Core
 from appliance.core.latching import EmergencyStop
 from appliance.core.ledger import Ledger, Protection
@@ -34,6 +35,11 @@ from appliance.domain.trading import ZERO, Approved, Cancel, Intent, Order, Orde
 
 ORDERS = "gateway/orders"
 REQUESTS = "venue/requests"
+ABSENT, ACCEPT, FILL, LOSE = OrderEvent.ABSENT, OrderEvent.ACCEPT, OrderEvent.FILL, OrderEvent.LOSE
+NOT_PLACED = OrderStatus.NOT_PLACED
+ACTIVE, HALTED = LatchState.ACTIVE, LatchState.HALTED
+AT_THE_VENUE = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
+UNRESOLVED = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.WAITING)
 NO_OCO = "the venue has no orders of which one cancels the other"
 
 
@@ -71,14 +77,16 @@ class GatewayCore(Core):
         self.reconciler = Reconciler(self)
         self.plans = Plans(self)
         self.operator = Operator(self)
+        self.activities = Activities(self)
         self._poison = self.table("poison", Counted)
         self.guard_alive = True
         self.inhibits: dict[str, str] = {}
         self.on(EventType.APPROVED, self._approved)
-        self.on(EventType.DENIED, self._denied)
+        self.ignore(EventType.DENIED)  # the guard's no goes to the host from the guard itself
         self.on(EventType.CANCEL, self._withdraw)
         self.on(EventType.VENUE_REPORT, self._report)
         self.on(EventType.VENUE_FILL, self._told_fill)
+        self.on(EventType.VENUE_ACTIVITY, self.activities.told)
         self.on(EventType.VENUE_SNAPSHOT, self.reconciler.snapshot)
         self.on(EventType.VENUE_LINK, self.reconciler.link)
         self.on(EventType.COMMAND, self.operator.command)
@@ -95,11 +103,11 @@ class GatewayCore(Core):
 
     def views(self, now: Now) -> list[Event]:
         self._out = []
-        self.send("view/latch", self.operator.told(), now)
+        self.show("view/latch", self.operator.told(), now)
         if self.ledger.account:
-            self.send("view/account", self.ledger.account[""], now)
+            self.show("view/account", self.ledger.account[""], now)
         for symbol, position in self.ledger.positions.items():
-            self.send(f"view/position/{symbol}", position, now)
+            self.show(f"view/position/{symbol}", position, now)
         return self._out
 
     # --- what the turn asks ---------------------------------------------------------------------------------------
@@ -115,16 +123,12 @@ class GatewayCore(Core):
         return self.reconciler.deadline()
 
     def unresolved(self) -> int:
-        open_states = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.WAITING)
-        return sum(order.status in open_states for order in self.ledger.live())
+        return sum(order.status in UNRESOLVED for order in self.ledger.live())
 
     def compact(self, stream: str) -> tuple[Event, ...]:
         return tuple(Event(EventType.ORDER, order) for order in self.ledger.live())
 
     # --- decisions ------------------------------------------------------------------------------------------------
-
-    def _denied(self, event: Event, now: Now) -> None:
-        """The guard's no goes to the host from the guard itself."""
 
     def _approved(self, event: Event, now: Now) -> None:
         approval: Approved = event.body
@@ -138,10 +142,8 @@ class GatewayCore(Core):
         if refusal is not None:
             self.tell(self.ledger.open(order, OrderEvent.DENY, code=refusal[0], text=refusal[1]), now, event.position)
             return
-        if intent.exit:
-            self.plans.begin(order, now, event.position)
-            return
-        self.plans.enter(order, now, event.position)
+        start = self.plans.begin if intent.exit else self.plans.enter
+        start(order, now, event.position)
 
     def _again(self, known: Order, intent: Intent, now: Now) -> None:
         """Same id, same content: the current state is answered. Same id, other content: never acted on."""
@@ -172,13 +174,13 @@ class GatewayCore(Core):
         state = self.stop.state
         if expired(intent, approval, now):
             return "EXPIRED", "the approval is from another boot or too old"
-        if state is LatchState.HALTED and not own:
+        if state is HALTED and not own:
             return "HALTED", "the appliance is halted"
         if intent.exit and self._reduces(intent):
             return None
         if own:
             return "NOTHING_TO_REDUCE", "the position it would reduce is gone"
-        if state is not LatchState.ACTIVE:
+        if state is not ACTIVE:
             return "REDUCING", "only orders that reduce a position pass"
         return self._new_risk(intent)
 
@@ -202,7 +204,8 @@ class GatewayCore(Core):
         if position * intent.side.sign >= 0:
             return False
         others = self.ledger.working_exits(intent.symbol, intent.side.sign)
-        others -= sum((order.remaining for order in self.plans.giving_way(intent)), ZERO)
+        for order in self.plans.giving_way(intent):
+            others -= order.remaining
         return intent.quantity + others <= abs(position)
 
     # --- sending --------------------------------------------------------------------------------------------------
@@ -232,9 +235,9 @@ class GatewayCore(Core):
         order = self.ledger.orders.get(report.order_id)
         if order is None:
             return  # not ours: shown by the snapshot, left alone
-        if report.event is OrderEvent.ABSENT:
+        if report.event is ABSENT:
             self.reconciler.absent(order, now)
-        elif report.event is OrderEvent.LOSE:
+        elif report.event is LOSE:
             self._lost(order, now)
         else:
             self._moved(order, report, now)
@@ -248,12 +251,12 @@ class GatewayCore(Core):
             self.reconciler.doubt(moved, now)
 
     def _moved(self, order: Order, report: VenueReport, now: Now) -> None:
-        if is_terminal(order.status) and order.status is not OrderStatus.NOT_PLACED:
+        if order.status.terminal and order.status is not NOT_PLACED:
             return  # a late hint about what we know to be over
         if report.filled > order.filled:
             self.reconciler.missing(order, now)  # it ended with fills we have not heard of: ask before believing it
             return
-        if report.event is OrderEvent.ACCEPT and order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
+        if report.event is ACCEPT and order.status in AT_THE_VENUE:
             return
         try:
             stop = order.stop_price if report.stop is None else report.stop
@@ -264,9 +267,9 @@ class GatewayCore(Core):
             self.block(order.symbol, str(error), now)
             return
         self.tell(moved, now)
-        if order.status is OrderStatus.NOT_PLACED:
+        if order.status is NOT_PLACED:
             self.turned_up(moved, now)
-        if is_terminal(moved.status):
+        if moved.status.terminal:
             self.plans.ended(moved, now)
 
     def turned_up(self, order: Order, now: Now) -> None:
@@ -280,8 +283,8 @@ class GatewayCore(Core):
     def _told_fill(self, event: Event, now: Now) -> None:
         self.fill(event.body, now)
         order = self.ledger.orders.get(event.body.order_id)
-        if order is not None and is_terminal(order.status):
-            self.reconciler.answered(order.id, OrderEvent.FILL, now)
+        if order is not None and order.status.terminal:
+            self.reconciler.answered(order.id, FILL, now)
 
     def fill(self, told: VenueFill, now: Now) -> None:
         """Book a fill, once, from wherever it is told."""
@@ -294,14 +297,15 @@ class GatewayCore(Core):
         self.emit(ORDERS, fill, now, order.id)
         self.tell(moved, now)
         self.emit(ORDERS, self.ledger.account[""], now)
-        self.send(f"view/position/{fill.symbol}", self.ledger.positions[fill.symbol], now)
-        self.send("view/account", self.ledger.account[""], now)
+        if self.writers.stored:
+            self.send(f"view/position/{fill.symbol}", self.ledger.positions[fill.symbol], now)
+            self.send("view/account", self.ledger.account[""], now)
         if wrong:
             self.block(fill.symbol, f"{order.id}: {wrong}", now)
-        if order.status is OrderStatus.NOT_PLACED:
+        if order.status is NOT_PLACED:
             self.turned_up(moved, now)
         self.plans.filled(moved, fill, now)
-        if is_terminal(moved.status):
+        if moved.status.terminal:
             self.plans.ended(moved, now)
 
     def protect(self, behind: Order, quantity: Decimal, wanted: Protection, now: Now) -> None:

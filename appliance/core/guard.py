@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from appliance.core.activities import price_after
 from appliance.core.base import Core
 from appliance.core.gateway import expired
 from appliance.core.limits import Rule
@@ -20,7 +21,20 @@ from appliance.domain.market import MarketEvent, known_at, last_price
 from appliance.domain.messages import Event, EventType, Now, Stage
 from appliance.domain.operations import Latch, LatchState, Verb
 from appliance.domain.orders import is_terminal
-from appliance.domain.trading import ZERO, Account, Approved, Cancel, Denied, Fill, Intent, Order, OrderType, Side
+from appliance.domain.trading import (
+    ZERO,
+    Account,
+    Activity,
+    ActivityKind,
+    Approved,
+    Cancel,
+    Denied,
+    Fill,
+    Intent,
+    Order,
+    OrderType,
+    Side,
+)
 
 DECISIONS = "guard/decisions"
 APPROVAL_VALID = 3_000_000_000
@@ -65,6 +79,7 @@ class GuardCore(Core):
         self.on(EventType.TICKS, self._ticks)
         self.on(EventType.ORDER, self._order)
         self.on(EventType.FILL, self._fill)
+        self.on(EventType.ACTIVITY, self._activity)
         self.on(EventType.ACCOUNT, self._accounted)
         self.on(EventType.LATCH, self._latched)
         self.on(EventType.COMMAND, self._command)
@@ -162,7 +177,7 @@ class GuardCore(Core):
         account = self._account.get("")
         return Case(
             intent, now, self._prices.get(intent.symbol), self._positions.get(intent.symbol, ZERO), buying, selling,
-            account.cash if account is not None else None, reserved, reduces,
+            account.cash if account is not None else None, reserved, reduces, self._positions, self._prices,
         )  # fmt: skip
 
     def _working(self) -> list[tuple[str, Side, Decimal, Decimal, bool]]:
@@ -172,12 +187,12 @@ class GuardCore(Core):
             found.append((intent.symbol, intent.side, intent.quantity, self._priced(intent), intent.exit))
         for order in self._orders.values():
             if not order.protects:
-                price = self._priced(order.intent)
+                price = self._priced(order)
                 found.append((order.symbol, order.side, order.remaining, price, order.intent.exit))
         return found
 
-    def _priced(self, intent: Intent) -> Decimal:
-        return priced(intent, self._prices.get(intent.symbol)) or ZERO
+    def _priced(self, wanted: Intent | Order) -> Decimal:
+        return priced(wanted, self._prices.get(wanted.symbol)) or ZERO
 
     def _reduces(self, intent: Intent) -> bool:
         """An exit opposite to the confirmed position, with all other exits not larger than it. Unknown position: no."""
@@ -267,6 +282,31 @@ class GuardCore(Core):
         elif order is not None and not order.intent.exit and not order.protects:
             self._net.spread(order.intent, now.time)
 
+    def _activity(self, event: Event, now: Now) -> None:
+        """A corporate action changes what is held, the last price and the stops that are watched; a margin call ends
+        all positions."""
+        activity: Activity = event.body
+        if activity.kind is ActivityKind.MARGIN_CALL:
+            self._leave_all("", "margin call", now, event.position)
+        action = activity.action
+        if action is None:
+            return
+        last = self._prices.get(activity.symbol)
+        if last is not None:
+            self._prices[activity.symbol] = Price(price_after(last.value, action), last.time)
+        self._net.adjust(action, self._holdings)
+        if activity.kind is ActivityKind.SPLIT:
+            own = [part for part in activity.parts if part.strategy]
+            self._positions[activity.symbol] = sum((part.quantity for part in own), ZERO)
+            for part in own:
+                self._hold(f"{part.strategy}/{activity.symbol}", part.quantity)
+
+    def _hold(self, key: str, shares: Decimal) -> None:
+        self._holdings[key] = shares
+        if not shares:
+            self._net.fold(key)
+            self._holdings.drop(key)
+
     def _accounted(self, event: Event, now: Now) -> None:
         self._account[""] = event.body
 
@@ -283,10 +323,14 @@ class GuardCore(Core):
         if command.verb is not Verb.FLATTEN or command.id in self._flattened or not (now.time <= command.expires):
             return
         self._flattened[command.id] = Mark(now.time)
+        self._leave_all(command.symbol, "flatten", now, command.id)
+
+    def _leave_all(self, wanted: str, reason: str, now: Now, cause: str) -> None:
+        """Exits for everything held, or for one symbol."""
         for key, holding in list(self._holdings.items()):
             strategy, _, symbol = key.partition("/")
-            if holding and command.symbol in ("", symbol):
-                self._exit(strategy, symbol, holding, "flatten", now, command.id)
+            if holding and wanted in ("", symbol):
+                self._exit(strategy, symbol, holding, reason, now, cause)
 
 
 def _good(price: float) -> bool:

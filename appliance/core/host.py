@@ -12,6 +12,7 @@ from appliance.core.base import Core
 from appliance.core.booking import Bookings, in_order, missed_key
 from appliance.core.director import Director
 from appliance.core.metrics.performance import Performance
+from appliance.core.models.sizing import Sizer
 from appliance.core.portfolio import Portfolio
 from appliance.core.roster import Roster
 from appliance.core.streams import Writers
@@ -43,6 +44,7 @@ class HostCore(Core):
     """Runs a group of strategies. ``keep`` saves their state after every message; ``mark`` is told whose code runs.
 
     ``allotments`` are USD by strategy: what each starts with. ``sessions`` None: a market that never closes.
+    ``sizer`` says how many shares a weight is.
     """
 
     watches = ("gateway", "guard", "feed")
@@ -57,8 +59,10 @@ class HostCore(Core):
         allotments: dict[str, Decimal] | None = None,
         sessions: Sessions | None = None,
         mark: Callable[[str, str], None] = unmarked,
+        sizer: Sizer = Sizer(),  # noqa: B008 - frozen
     ) -> None:
         super().__init__(process, writers)
+        self.sizer = sizer
         self.name = process.partition("@")[2]
         self.validity = validity
         self.catching_up = True
@@ -76,7 +80,7 @@ class HostCore(Core):
         self._heard = self.table("heard", int)
         self.telling = Telling(self)
         self._saved_at = 0
-        self._timing = Timing(validity)
+        self.timing = Timing(validity)
         self._at = 0
         self._begun = False
         self._register()
@@ -88,9 +92,9 @@ class HostCore(Core):
         self.on(EventType.TICKS, self._ticks)
         self.on(EventType.ORDER, self._order)
         self.on(EventType.FILL, self._fill)
+        self.on(EventType.ACTIVITY, self.telling.activity)
         self.on(EventType.LATCH, self._latch)
-        for kind in (EventType.ACCOUNT, EventType.APPROVED, EventType.CANCEL):
-            self.on(kind, self._ignore)
+        self.ignore(EventType.ACCOUNT, EventType.APPROVED, EventType.CANCEL)
         self.on(EventType.DENIED, self._denied)
         self.on(EventType.SIGNAL, self._others_signal)
         self.on(EventType.COMMAND, self._command)
@@ -102,7 +106,7 @@ class HostCore(Core):
     def started(self, now: Now) -> list[Event]:
         """Revive the strategies; in a replay that has not begun, time is not known yet and the first step does it."""
         self._out = []
-        self._timing.set(now)
+        self.timing.set(now)
         if now.time > 0:
             self._begin(now)
         return self._out
@@ -138,7 +142,7 @@ class HostCore(Core):
         """The gateway's stream is consumed to its head: what was wished meanwhile is netted against what is known."""
         self._out = []
         self.catching_up = False
-        self._timing.be_patient(now)
+        self.timing.be_patient(now)
         for signal in in_order(self.bookings.missed.values()):
             if not signal.cause.startswith(PAST):
                 self.bookings.missed.drop(missed_key(signal))
@@ -160,7 +164,7 @@ class HostCore(Core):
         due = self._next_due()
         if due is None:
             return None
-        return self._timing.ticks_of(due)
+        return self.timing.ticks_of(due)
 
     # --- what strategies and their parts ask ----------------------------------------------------------------------
 
@@ -225,12 +229,12 @@ class HostCore(Core):
     def _live_market(self, event: Event, now: Now) -> None:
         if not self._begun:
             self._begin(now)
-        self._timing.set(now)
+        self.timing.set(now)
         self._timers(event.body.end - 1, now)
-        if self._timing.judge(event.body.end, now):
-            self._timing.be_patient(now)
+        if self.timing.judge(event.body.end, now):
+            self.timing.be_patient(now)
         self._market(event.body, now, event.stream, event.spot)
-        if self.bookings.missed and not self._timing.past:
+        if self.bookings.missed and not self.timing.past:
             self._catch_up(now)
         self._save_marks(now)
 
@@ -240,7 +244,7 @@ class HostCore(Core):
             self.tracker.save()
 
     def _wakeup(self, event: Event, now: Now) -> None:
-        self._timing.set(now)
+        self.timing.set(now)
         self._timers(now.time - GRACE, now)
 
     def _market(self, happened: MarketEvent, now: Now, cause: str, spot: Spot) -> None:
@@ -278,18 +282,15 @@ class HostCore(Core):
         if not self._begun:
             return
         for quote in event.body.quotes:
-            self._timing.judge(quote.time, now)
+            self.timing.judge(quote.time, now)
             self._market(quote, now, "feed/quotes", Spot(0, quote.time))
 
     def _latch(self, event: Event, now: Now) -> None:
         self.bookings.forgive()
 
     def _command(self, event: Event, now: Now) -> None:
-        self._timing.judge(now.time, now)
+        self.timing.judge(now.time, now)
         self.director.command(event, now)
-
-    def _ignore(self, event: Event, now: Now) -> None:
-        """Not for us."""
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -299,7 +300,7 @@ class HostCore(Core):
     def _timers(self, upto: int, now: Now) -> None:
         """Let strategies hear of their timers that were due until ``upto`` (ns UTC), in order of time and name."""
         while (due := self._next_due()) is not None and due <= upto:
-            self._timing.judge(due, now)
+            self.timing.judge(due, now)
             for name in [name for name, at in self.roster.runners.dues() if at == due]:
                 self.call(name, "timer", due, now, "timer", Spot(0, due))
 
@@ -319,9 +320,9 @@ class HostCore(Core):
             wish.take_profit, wish.trailing, wish.side, wish.terms, wish.ticket, self._at,
         )  # fmt: skip
         event = self.emit(self._signals, signal, now, cause)
-        if self._timing.past and wish.side is not None:
+        if self.timing.past and wish.side is not None:
             self.logged.append(f"{name}: order {wish.ticket} was wished on data of the past and is not sent")
-        elif self._timing.past or self.catching_up:
+        elif self.timing.past or self.catching_up:
             self.bookings.missed[missed_key(signal)] = signal
         else:
             self.bookings.missed.drop(missed_key(signal))
@@ -329,7 +330,7 @@ class HostCore(Core):
         self._spread(event, now)
 
     def _others_signal(self, event: Event, now: Now) -> None:
-        self._timing.judge(event.ts, now)
+        self.timing.judge(event.ts, now)
         self._spread(event, now)
 
     def _spread(self, event: Event, now: Now) -> None:
@@ -368,7 +369,7 @@ class HostCore(Core):
         """It has ended before its strategy hears of it, which may wish for another; what was deferred goes on then."""
         if is_terminal(order.status) and order.id in self.bookings.booked:
             self.bookings.ended(order.id, order.status)
-        self._timing.judge(event.ts, now)
+        self.timing.judge(event.ts, now)
         self.telling.hear(Told(event.position, order=order), now)
         if is_terminal(order.status):
             self.bookings.go_on(order.id, now)
@@ -391,5 +392,5 @@ class HostCore(Core):
         if runner is not None:
             runner.set_position(fill.symbol, position)
             runner.set_cash(cash)
-        self._timing.judge(event.ts, now)
+        self.timing.judge(event.ts, now)
         self.telling.hear(Told(event.position, fill=fill), now)

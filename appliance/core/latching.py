@@ -6,6 +6,8 @@ from appliance.core.base import Core
 from appliance.domain.messages import Now
 from appliance.domain.operations import Command, Latch, LatchState, more_severe
 
+UNTOUCHED = Latch()
+ACTIVE = LatchState.ACTIVE
 LOWERING = {"halt": LatchState.HALTED, "reduce": LatchState.REDUCING, "flatten": LatchState.REDUCING}
 
 
@@ -18,12 +20,13 @@ class EmergencyStop:
 
     @property
     def latch(self) -> Latch:
-        return self._rows.get("", Latch())
+        return self._rows.get("", UNTOUCHED)
 
     @property
     def state(self) -> LatchState:
         """The effective state: the most severe of the latch and the latch files."""
-        return more_severe(self.latch.state, self.file)
+        latch = self._rows.get("", UNTOUCHED).state
+        return latch if self.file is ACTIVE else more_severe(latch, self.file)
 
     def lower(self, state: LatchState, why: str, by: str, now: Now) -> Latch | None:
         """At least as severe as ``state`` from now on; None when it already is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -9,9 +10,11 @@ from msgspec.structs import replace
 
 from appliance.core.base import Core
 from appliance.domain.messages import VenueFill
-from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus, is_terminal, next_status
+from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus, next_status
 from appliance.domain.trading import ZERO, Account, Fill, Intent, Order, Position, Trail
 
+UNKNOWN, NOT_PLACED = OrderStatus.UNKNOWN, OrderStatus.NOT_PLACED
+FILL, PARTIAL_FILL = OrderEvent.FILL, OrderEvent.PARTIAL_FILL
 ENDED_KEPT = 1_000
 """Ended orders the gateway remembers at least, to answer who asks again and to know a late fill."""
 
@@ -56,7 +59,8 @@ class Ledger:
         self.protections = core.table("protection", Protection)
         self.account = core.table("account", Account)
         self.blocked = core.table("blocked", Blocked)
-        self._live: dict[str, None] | None = None
+        self._live: dict[str, Order] | None = None
+        self._by_position: dict[tuple[str, str], dict[str, Order]] = {}
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -71,13 +75,31 @@ class Ledger:
 
     def live(self) -> list[Order]:
         """Orders of which something is still expected, oldest first."""
-        if self._live is None:  # the first question after a start
-            self._live = {order.id: None for order in self.orders.values() if not is_terminal(order.status)}
-        return [self.orders[order_id] for order_id in self._live]
+        return list(self._known().values())
+
+    def of(self, strategy: str, symbol: str) -> Sequence[Order]:
+        """Live orders of one strategy in one symbol, oldest first."""
+        self._known()
+        here = self._by_position.get((strategy, symbol))
+        return tuple(here.values()) if here else ()
+
+    def _known(self) -> dict[str, Order]:
+        """The live orders by id. The index is made with the first question after a start, and `_keep` keeps it."""
+        if self._live is None:
+            self._live = {}
+            for order in self.orders.values():
+                if not order.status.terminal:
+                    self._enter(order)
+        return self._live
+
+    def _enter(self, order: Order) -> None:
+        if self._live is not None:
+            self._live[order.id] = order
+            self._by_position.setdefault((order.intent.strategy, order.symbol), {})[order.id] = order
 
     def protective(self, strategy: str, symbol: str) -> list[Order]:
         """Live protective orders of one strategy's position: stops and take-profits."""
-        return [order for order in self._of(strategy, symbol) if order.protects]
+        return [order for order in self.of(strategy, symbol) if order.protects]
 
     def covered(self, strategy: str, symbol: str) -> Decimal:
         """Shares (signed) that the protective orders may trade at most: of a group only one does, so it counts once."""
@@ -89,14 +111,11 @@ class Ledger:
 
     def exits(self, strategy: str, symbol: str) -> list[Order]:
         """Live exits of one strategy's position, waiting ones included."""
-        return [order for order in self._of(strategy, symbol) if order.intent.exit and not order.protects]
+        return [order for order in self.of(strategy, symbol) if order.intent.exit and not order.protects]
 
     def entries(self, strategy: str, symbol: str) -> list[Order]:
         """Live entries of one strategy in one symbol, waiting ones included."""
-        return [order for order in self._of(strategy, symbol) if not order.intent.exit and not order.protects]
-
-    def _of(self, strategy: str, symbol: str) -> list[Order]:
-        return [order for order in self.live() if order.symbol == symbol and order.intent.strategy == strategy]
+        return [order for order in self.of(strategy, symbol) if not order.intent.exit and not order.protects]
 
     def group(self, order: Order) -> list[Order]:
         """The live others of an order's group."""
@@ -106,16 +125,15 @@ class Ledger:
 
     def working_exits(self, symbol: str, sign: int) -> Decimal:
         """Shares that other working or UNKNOWN exits of ``symbol`` on one side (+1 buy, -1 sell) may still trade."""
-        exits = [
-            order.remaining
-            for order in self.live()
-            if order.symbol == symbol and order.side.sign == sign and order.intent.exit and not order.protects
-        ]
-        return sum(exits, ZERO)
+        shares = ZERO
+        for order in self._known().values():
+            if order.symbol == symbol and order.side.sign == sign and order.intent.exit and not order.protects:
+                shares += order.remaining
+        return shares
 
     def unknown_on(self, symbol: str) -> bool:
         """Whether an order of ``symbol`` is in doubt."""
-        return any(order.symbol == symbol and order.status is OrderStatus.UNKNOWN for order in self.live())
+        return any(order.symbol == symbol and order.status is UNKNOWN for order in self.live())
 
     # --- changing -------------------------------------------------------------------------------------------------
 
@@ -135,19 +153,18 @@ class Ledger:
         """Take from an order what another of its group filled; it is FILLED when it had filled the rest."""
         left = max(order.filled, order.quantity - quantity)
         if order.filled and left == order.filled:
-            return self.move(order, OrderEvent.FILL, quantity=left)
+            return self.move(order, FILL, quantity=left)
         lessened = replace(order, quantity=left)
         self._keep(lessened)
         return lessened
 
     def _keep(self, order: Order) -> None:
         self.orders[order.id] = order
-        if self._live is None:
-            return
-        if not is_terminal(order.status):
-            self._live[order.id] = None
-        else:
-            self._live.pop(order.id, None)
+        if not order.status.terminal:
+            self._enter(order)
+        elif self._live is not None:
+            if self._live.pop(order.id, None) is not None:
+                del self._by_position[order.intent.strategy, order.symbol][order.id]
             if len(self.orders) - len(self._live) > 2 * ENDED_KEPT:
                 self._forget()
 
@@ -173,17 +190,21 @@ class Ledger:
     def _filled(self, order: Order, fill: Fill) -> tuple[Order, str]:
         filled = order.filled + fill.quantity
         average = (order.average_price * order.filled + fill.price * fill.quantity) / filled
-        event = OrderEvent.FILL if filled >= order.quantity else OrderEvent.PARTIAL_FILL
+        event = FILL if filled >= order.quantity else PARTIAL_FILL
         wrong = f"filled {filled} of {order.quantity}" if filled > order.quantity else ""
         try:
             moved = self.move(order, event, filled=filled, average_price=average)
-            if order.status is OrderStatus.NOT_PLACED:
+            if order.status is NOT_PLACED:
                 wrong = "filled after the venue said it never had it"
         except ImpossibleTransition as error:
             moved = replace(order, filled=filled, average_price=average)
             self._keep(moved)
             wrong = str(error)
         return moved, wrong
+
+    def adjust(self, order: Order) -> None:
+        """An order asks for something else now; its state stays."""
+        self._keep(order)
 
     def block(self, symbol: str, why: str, time: int) -> bool:
         """Take no new risk on a symbol; False when it is blocked already."""
@@ -194,7 +215,7 @@ class Ledger:
 
     def _forget(self) -> None:
         """Drop the oldest ended orders and their fills: positions are sums and stay, the journal keeps the story."""
-        ended = [order.id for order in self.orders.values() if is_terminal(order.status)]
+        ended = [order.id for order in self.orders.values() if order.status.terminal]
         gone = dict.fromkeys(ended[:-ENDED_KEPT])
         for order_id in gone:
             del self.orders[order_id]

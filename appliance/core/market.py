@@ -7,76 +7,55 @@ later; where one event could fill a stop and a take-profit of a group, the stop 
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from appliance.core.activities import activity_of, remaining_after
 from appliance.core.base import Core, Rows
-from appliance.core.matching import UNSET, begins, begun, meet, path, trailed, triggered
+from appliance.core.crossing import Crossing, Met, Over, volume_of
+from appliance.core.lending import Lending
+from appliance.core.matching import UNSET, begins
 from appliance.core.models import MarketModel
+from appliance.core.resting import NOTHING, Ended, Group, Heard, Resting, Room
 from appliance.core.streams import Writers
-from appliance.domain.market import MarketEvent, Sessions
+from appliance.domain.market import CorporateAction, MarketEvent, Sessions, Split, known_at
 from appliance.domain.messages import (
     Event,
     EventType,
     Now,
     Stage,
+    VenueActivity,
     VenueFill,
     VenueReport,
     VenueSnapshot,
 )
 from appliance.domain.orders import OrderEvent
-from appliance.domain.trading import ZERO, Order, OrderType, Side, TimeInForce, Trail
+from appliance.domain.trading import ZERO, Activity, Order, OrderType, Side, TimeInForce
 
 ANSWERS = "venue/answers"
 REMEMBERED = 20_000
 """Ended orders, fills and groups the venue can still tell of."""
+LIMIT = OrderType.LIMIT
 STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
 AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
-
-
-class Resting(Struct, frozen=True):
-    """An order that waits in the market. ``known`` is since when (ns UTC), ``expires`` when a DAY order ends (or 0).
-
-    ``stop`` of a trailing stop is where it stands by now (USD), 0 before it has seen a price.
-    """
-
-    id: str
-    symbol: str
-    side: Side
-    type: OrderType
-    quantity: Decimal
-    filled: Decimal
-    limit: float
-    stop: float
-    time_in_force: TimeInForce
-    known: int
-    expires: int
-    trail: Trail | None = None
-    oco: str = ""
-
-
-class Ended(Struct, frozen=True):
-    """How an order that no longer rests came to its end; ``stop`` is where a trailing stop stood (USD)."""
-
-    event: OrderEvent
-    text: str = ""
-    filled: Decimal = ZERO
-    stop: Decimal | None = None
-
-
-class Group(Struct, frozen=True):
-    """Orders of which one cancels the others: ``left`` shares may still be filled by all of them together."""
-
-    left: Decimal
+AUCTIONS = (TimeInForce.OPG, TimeInForce.CLS)
+LASTING = (TimeInForce.GTC, *AT_ONCE)
+"""What does not end with its session."""
+WHOLE = Decimal(1)
+GRAIN = Decimal("1e-8")
+"""In what steps an order that is not for whole shares is filled in part."""
 
 
 class MarketSimulator(Core):
     """Orders in, market events in; reports and fills out. ``cash`` is the opening balance in USD."""
 
-    sync = (EventType.VENUE_REPORT, EventType.VENUE_FILL)  # a broker that forgets in a power cut is no broker
+    sync = (
+        EventType.VENUE_REPORT,
+        EventType.VENUE_FILL,
+        EventType.VENUE_ACTIVITY,
+    )  # a broker that forgets in a power cut is no broker
 
     def __init__(
         self,
@@ -89,13 +68,21 @@ class MarketSimulator(Core):
         super().__init__(process, writers)
         self._model = model
         self._sessions = sessions
+        self._share = model.participation / 100 if model.participation is not None else None
+        self._crossing = Crossing(model, sessions)
+        self.hears_all = self._crossing.looks_back or self._share is not None
+        """Whether it must hear of every market event, also while nothing rests."""
         self.resting = self.table("resting", Resting)
         self.ended = self.table("ended", Ended)
         self.groups = self.table("group", Group)
+        self.heard = self.table("heard", Heard)
+        self.rooms = self.table("room", Room)
         self.fills = self.table("fill", VenueFill)
+        self.activities = self.table("activity", VenueActivity)
         self.positions = self.table("position", Decimal)
         self.balance = self.table("balance", Decimal)
         self._opening = cash
+        self.lending = Lending(self, model, sessions)
         self.on(EventType.VENUE_SUBMIT, self._submit)
         self.on(EventType.VENUE_CANCEL, self._cancel)
         self.on(EventType.VENUE_ASK, self._ask)
@@ -120,12 +107,18 @@ class MarketSimulator(Core):
         if not (order.quantity.is_finite() and order.quantity > 0):
             self._end(order.id, OrderEvent.REJECT, now, f"quantity {order.quantity} is not positive")
             return
+        if order.time_in_force in AUCTIONS and self._sessions is None:
+            self._end(order.id, OrderEvent.REJECT, now, "this market never closes: it has no open and no close")
+            return
         resting = self._joined(self._rest(order, now))
         if resting.quantity <= 0:
             self._end(order.id, OrderEvent.CANCEL, now, "the other order of its group was filled")
             return
         self.resting[order.id] = resting
         self._report(order.id, OrderEvent.ACCEPT, now)
+        at_once = self._crossing.at_once(resting, self.heard.get(order.symbol, NOTHING)) if self.hears_all else None
+        if at_once is not None:
+            self._fill(resting, at_once[0], at_once[1], now)
 
     def _joined(self, order: Resting) -> Resting:
         """An order as its group lets it in: for no more shares than the others have left."""
@@ -137,23 +130,25 @@ class MarketSimulator(Core):
         return replace(order, quantity=min(order.quantity, group.left))
 
     def _rest(self, order: Order, now: Now) -> Resting:
-        known = now.time if order.protects else order.intent.decided.time
+        placed = now.time if order.protects else order.intent.decided.time
+        known = placed + self._model.latency.of(order.id)
         limit = float(order.limit_price) if order.limit_price is not None else 0.0
-        stop = float(order.stop_price) if order.stop_price is not None else UNSET
-        expires = self._closing(known) if order.time_in_force is TimeInForce.DAY else 0
+        expires = 0 if order.time_in_force in LASTING else self._closing(known)
+        if order.time_in_force is TimeInForce.OPG and self._sessions is not None:
+            known = self._sessions.next_open(known) or known
+            expires = self._closing(known)
+        if order.stop_price is not None:
+            stop = float(order.stop_price)
+        else:
+            stop = self._crossing.start(order, self.heard.get(order.symbol, NOTHING)) if self.hears_all else UNSET
         return Resting(
             order.id, order.symbol, order.side, order.type, order.quantity, ZERO, limit, stop, order.time_in_force,
             known, expires, order.trail, order.oco,
         )  # fmt: skip
 
     def _closing(self, known: int) -> int:
-        """The close of the session a DAY order lives in; the next session's when it comes at or after a close."""
-        if self._sessions is None:
-            return 0
-        session = self._sessions.at(known)
-        if session is None:
-            following = self._sessions.next_open(known)
-            session = self._sessions.at(following) if following is not None else None
+        """The close of the session that an order which came then lives in; the next one when it came at a close."""
+        session = self._sessions.coming(known) if self._sessions is not None else None
         return session.close if session is not None else 0
 
     def _cancel(self, event: Event, now: Now) -> None:
@@ -170,7 +165,7 @@ class MarketSimulator(Core):
             self.send(ANSWERS, replace(fill, at=now.time), now)
         if order_id in self.resting:
             resting = self.resting[order_id]
-            self._report(order_id, OrderEvent.ACCEPT, now, filled=resting.filled, stop=_stands(resting))
+            self._report(order_id, OrderEvent.ACCEPT, now, filled=resting.filled, stop=resting.stands)
         elif order_id in self.ended:
             ended = self.ended[order_id]
             if ended.event is not OrderEvent.FILL:
@@ -183,13 +178,16 @@ class MarketSimulator(Core):
         open_ids = tuple(sorted(self.resting))
         since = event.body.since
         fills = tuple(fill for fill in self.fills.values() if fill.at >= since)
-        snapshot = VenueSnapshot(event.body.n, now.time, open_ids, fills, positions, self.cash, since)
+        activities = tuple(one for one in self.activities.values() if one.at >= since)
+        snapshot = VenueSnapshot(event.body.n, now.time, open_ids, fills, positions, self.cash, since, activities)
         self.send(ANSWERS, snapshot, now)
 
     # --- the market -----------------------------------------------------------------------------------------------
 
     def _step(self, event: Event, now: Now) -> None:
         if event.body.stage is Stage.VENUE:
+            for action in event.body.actions:
+                self._act(action, now)
             self.market(event.body.events, now)
 
     def _event(self, event: Event, now: Now) -> None:
@@ -200,71 +198,103 @@ class MarketSimulator(Core):
 
     def market(self, events: tuple[MarketEvent, ...], now: Now) -> None:
         """Let resting orders meet market events, in the order they were placed; take-profits of a group come last."""
-        if not self.resting:
+        if self.lending.lends:
+            self._lend(events, now)
+        if not self.resting and not self.hears_all:
             return
         for happened in events:
+            if self.hears_all:
+                self._hear(happened)
             orders = [order for order in self.resting.values() if order.symbol == happened.symbol]
             for order_id in [order.id for order in sorted(orders, key=_comes_last)]:
                 if order_id in self.resting:  # another of its group may have ended it
                     self._match(self.resting[order_id], happened, now)
 
-    def _match(self, order: Resting, happened: MarketEvent, now: Now) -> None:
-        way = path(happened, order.side, order.known)
-        if way is None:
-            return
-        if order.expires and begins(happened) >= order.expires:
-            self._end(order.id, OrderEvent.EXPIRE, now)
-            return
-        if order.type is OrderType.STOP_LIMIT and triggered(order.side, order.stop, way):
-            self.resting[order.id] = replace(order, type=OrderType.LIMIT, known=way.end)
-            return
-        stop = begun(order.side, order.stop, order.trail, way) if order.trail is not None else order.stop
-        met = meet(order.type, order.side, order.limit, stop, way)
-        if met is not None:
-            self._fill(order, met[0], met[1], now)
-        elif order.time_in_force in AT_ONCE:
-            self._end(order.id, OrderEvent.CANCEL, now)
-        elif order.trail is not None:
-            self._trail(order, trailed(order.side, stop, order.trail, way))
+    def _hear(self, happened: MarketEvent) -> None:
+        symbol, time = happened.symbol, known_at(happened)
+        heard = self.heard[symbol] = self.heard.get(symbol, NOTHING).with_(happened)
+        room = self.rooms.get(symbol)
+        if self._share is not None and (room is None or room.time != time or begins(happened) == time):
+            bought, sold = (Decimal(repr(volume_of(happened, side, heard))) * self._share for side in Side)
+            self.rooms[symbol] = Room(time, bought, sold)
 
-    def _trail(self, order: Resting, stop: float) -> None:
-        if stop != order.stop:
-            self.resting[order.id] = replace(order, stop=stop)
+    def _match(self, order: Resting, happened: MarketEvent, now: Now) -> None:
+        outcome = self._crossing.of(order, happened, self.heard.get(order.symbol, NOTHING))
+        if outcome is None:
+            return
+        if isinstance(outcome, Met):
+            self._fill(order, outcome, happened, now)
+        elif isinstance(outcome, Over):
+            self._end(order.id, outcome.event, now, outcome.text)
+        else:
+            self.resting[order.id] = outcome
 
     def portion(self, order: Resting) -> Decimal:
-        """How many shares of ``order`` are filled when it meets the market: all that remain."""
-        return order.quantity - order.filled
+        """How many shares of ``order`` are filled when it meets the market: all that remain, where there is room."""
+        return order.left
 
-    def _fill(self, order: Resting, price: float, time: int, now: Now) -> None:
+    def _fill(self, order: Resting, met: Met, happened: MarketEvent, now: Now) -> None:
+        quantity = self._taken(order)
+        if quantity <= 0:
+            self._go_on(order, met.time, now)
+            return
+        price = met.price
+        if self._crossing.slips:
+            heard = self.heard.get(order.symbol, NOTHING)
+            price = self._crossing.slipped(order, price, float(quantity), happened, heard)
+        self._book_fill(order, quantity, price, met.time, now)
+        if order.oco:
+            self._lessen(order, quantity, now)
+        if order.time_in_force in AT_ONCE and order.id in self.resting:
+            self._end(order.id, OrderEvent.CANCEL, now)
+
+    def _taken(self, order: Resting) -> Decimal:
+        """How many shares of an order that is met are filled, and taken out of the room there is."""
         whole = order.time_in_force is TimeInForce.FOK
-        quantity = order.quantity - order.filled if whole else self.portion(order)
-        filled = order.filled + quantity
-        exact = Decimal(repr(price))
+        quantity = order.left if whole else self.portion(order)
+        room = self.rooms.get(order.symbol)
+        if self._share is None or room is None:
+            return quantity
+        there = room.on(order.side)
+        if whole and quantity > there:
+            return ZERO
+        grain = WHOLE if order.left == order.left.to_integral_value() else GRAIN
+        quantity = min(quantity, there.quantize(grain, ROUND_DOWN))
+        self.rooms[order.symbol] = room.less(quantity)
+        return quantity
+
+    def _go_on(self, order: Resting, time: int, now: Now) -> None:
+        """An order was met where nothing was left for it: a stop is a market order from then on, others rest."""
+        if order.time_in_force in AT_ONCE:
+            self._end(order.id, OrderEvent.CANCEL, now)
+        elif order.type in STOPS:
+            self.resting[order.id] = replace(order, type=OrderType.MARKET, trail=None, known=max(time, order.known))
+
+    def _book_fill(self, order: Resting, quantity: Decimal, price: float, time: int, now: Now) -> None:
+        filled, exact = order.filled + quantity, Decimal(repr(price))
+        worth = order.worth + quantity * exact
+        paid = self._model.commission.charge(filled, worth, order.side, order.type is LIMIT and price == order.limit)
+        commission = paid - order.paid
         key = f"{order.id}:{filled}"
-        commission = self._model.commission.of(quantity, exact)
         fill = VenueFill(key, order.id, order.symbol, order.side, quantity, exact, commission, time, now.time)
         self.fills[key] = fill
         _bound(self.fills)
-        signed = quantity * order.side.sign
+        signed = quantity if order.side is Side.BUY else -quantity
         self.positions[order.symbol] = self.positions.get(order.symbol, ZERO) + signed
         self.balance["cash"] = self.cash - signed * exact - commission
-        self._remain(replace(order, filled=filled))
+        self.lending.look(self.cash, self.positions)
+        self._remain(order, filled, worth, paid)
         self.send(ANSWERS, fill, now)
-        if order.oco:
-            self._lessen(order, quantity, now)
-        if order.time_in_force is TimeInForce.IOC and order.id in self.resting:
-            self._end(order.id, OrderEvent.CANCEL, now)
 
-    def _remain(self, order: Resting) -> None:
+    def _remain(self, order: Resting, filled: Decimal, worth: Decimal, paid: Decimal) -> None:
         """What rests of an order that was filled; a stop that has been hit is a market order from then on."""
-        if order.filled == order.quantity:
+        if filled == order.quantity:
             del self.resting[order.id]
             self.ended[order.id] = Ended(OrderEvent.FILL)
             _bound(self.ended)
-        elif order.type in STOPS:
-            self.resting[order.id] = replace(order, type=OrderType.MARKET, trail=None)
-        else:
-            self.resting[order.id] = order
+            return
+        rest = replace(order, filled=filled, worth=worth, paid=paid)
+        self.resting[order.id] = replace(rest, type=OrderType.MARKET, trail=None) if order.type in STOPS else rest
 
     def _lessen(self, order: Resting, quantity: Decimal, now: Now) -> None:
         """The other orders of a group lose what one of them filled; one that has nothing left is cancelled."""
@@ -277,10 +307,47 @@ class MarketSimulator(Core):
             else:
                 self._end(other.id, OrderEvent.CANCEL, now, "the other order of its group was filled")
 
+    # --- corporate actions ----------------------------------------------------------------------------------------
+
+    def _act(self, action: CorporateAction, now: Now) -> None:
+        """A split or dividend changes what is held, and what rests; an order that loses its last share ends."""
+        self._book(activity_of(action, self.positions.get(action.symbol, ZERO)), now)
+        resting = [order for order in self.resting.values() if order.symbol == action.symbol]
+        if isinstance(action, Split):
+            self.lending.split(action.symbol, action.old, action.new)
+            self.heard.drop(action.symbol)  # those were other prices
+            for group in dict.fromkeys(order.oco for order in resting if order.oco):
+                self.groups[group] = Group(remaining_after(self.groups[group].left, action))
+        for order in resting:
+            changed = order.after(action)
+            if changed.quantity > changed.filled:
+                self.resting[order.id] = changed
+            else:
+                self._end(order.id, OrderEvent.CANCEL, now, "the split has left nothing of it")
+
+    def _lend(self, events: tuple[MarketEvent, ...], now: Now) -> None:
+        """Once a session is over its charges are booked; then prices go on."""
+        for charge in self.lending.due(now.time, self.cash, self.positions):
+            self._book(charge, now)
+        self.lending.hear(events)
+
+    def _book(self, activity: Activity, now: Now) -> None:
+        """Money or shares come or go without an order."""
+        if activity.symbol:
+            self.positions[activity.symbol] = activity.position
+        self.balance["cash"] = self.cash + activity.cash
+        told = VenueActivity(activity, now.time)
+        self.activities[activity.key] = told
+        _bound(self.activities)
+        self.lending.look(self.cash, self.positions)
+        self.send(ANSWERS, told, now)
+
+    # --- answers --------------------------------------------------------------------------------------------------
+
     def _end(self, order_id: str, how: OrderEvent, now: Now, text: str = "") -> None:
         resting = self.resting.get(order_id)
         filled = resting.filled if resting is not None else ZERO
-        stop = _stands(resting) if resting is not None else None
+        stop = resting.stands if resting is not None else None
         self.resting.drop(order_id)
         self.ended[order_id] = Ended(how, text, filled, stop)
         _bound(self.ended)
@@ -296,11 +363,6 @@ class MarketSimulator(Core):
         stop: Decimal | None = None,
     ) -> None:
         self.send(ANSWERS, VenueReport(order_id, how, now.time, order_id, text, filled, stop), now)
-
-
-def _stands(order: Resting) -> Decimal | None:
-    """Where a trailing stop stands (USD)."""
-    return Decimal(repr(order.stop)) if order.trail is not None and order.stop != UNSET else None
 
 
 def _comes_last(order: Resting) -> bool:

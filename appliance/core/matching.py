@@ -1,8 +1,7 @@
 """At what price one order meets one market event. Pessimistic where the event leaves a choice.
 
-A bar that started before the order was known can only be met at its close. A gapped stop fills at the open. A limit
-needs a price through it. A trailing stop is tested before it moves, as if the worst price of a bar came first. Prices
-are USD floats here and Decimals outside.
+A gapped stop fills at the open. A trailing stop is tested before it moves, as if the worst price of a bar came first.
+What there is to choose is in ``core/models/fills.py``. Prices are USD floats here and Decimals outside.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from appliance.domain.market import Bar, MarketEvent, Quote, QuoteBar
+from appliance.domain.market import Bar, MarketEvent, Quote, QuoteBar, last_price
 from appliance.domain.trading import OrderType, Side, Trail
 
 UNSET = 0.0
@@ -29,8 +28,11 @@ class Path(Struct, frozen=True, gc=False):
     close: float
 
 
-def path(event: MarketEvent, side: Side, known: int) -> Path | None:
-    """The prices ``side`` could trade at in ``event``, for an order known since ``known`` (ns UTC); None: too early."""
+def path(event: MarketEvent, side: Side, known: int, whole_bars: bool = False) -> Path | None:
+    """The prices ``side`` could trade at in ``event``, for an order known since ``known`` (ns UTC); None: too early.
+
+    Of a bar that had begun by then only the close, unless ``whole_bars``.
+    """
     if isinstance(event, Bar):
         whole = Path(event.start, event.end, event.open, event.high, event.low, event.close)
     elif isinstance(event, QuoteBar):
@@ -42,9 +44,21 @@ def path(event: MarketEvent, side: Side, known: int) -> Path | None:
         whole = Path(event.time, event.time, event.price, event.price, event.price, event.price)
     if whole.end <= known:
         return None
-    if whole.start < known:
-        return Path(whole.end, whole.end, whole.close, whole.close, whole.close, whole.close)
-    return whole
+    if whole.start >= known:
+        return whole
+    if whole_bars:
+        return Path(known, whole.end, whole.open, whole.high, whole.low, whole.close)
+    return Path(whole.end, whole.end, whole.close, whole.close, whole.close, whole.close)
+
+
+def standing(event: MarketEvent, side: Side) -> float:
+    """The price (USD) that ``side`` can trade at once ``event`` is over: the ask or the bid it closed with, or the last
+    trade."""
+    if isinstance(event, QuoteBar):
+        return event.ask_close if side is Side.BUY else event.bid_close
+    if isinstance(event, Quote):
+        return event.ask if side is Side.BUY else event.bid
+    return last_price(event)
 
 
 def begins(event: MarketEvent) -> int:
@@ -60,31 +74,42 @@ def _bid(bar: QuoteBar) -> Path:
     return Path(bar.start, bar.end, bar.bid_open, bar.bid_high, bar.bid_low, bar.bid_close)
 
 
-def meet(kind: OrderType, side: Side, limit: float, stop: float, path: Path) -> tuple[float, int] | None:
-    """(price, time) at which an order fills on ``path``, or None. A STOP_LIMIT whose stop has been hit is a LIMIT."""
+def meet(
+    kind: OrderType, side: Side, limit: float, stop: float, path: Path, touch: bool = False
+) -> tuple[float, int] | None:
+    """(price, time) at which an order fills on ``path``, or None. A STOP_LIMIT whose stop has been hit is a LIMIT,
+    which must be traded through unless a ``touch`` is enough."""
     if kind is OrderType.MARKET:
         return path.open, path.start
     if kind is OrderType.LIMIT:
-        return _meet_limit(side, limit, path)
+        return _meet_touched(side, limit, path) if touch else _meet_limit(side, limit, path)
     if kind in (OrderType.STOP, OrderType.TRAILING_STOP):
         return _meet_stop(side, stop, path)
     return None
 
 
+def meet_late(side: Side, stop: float, path: Path) -> tuple[float, int] | None:
+    """(price, time) at which a stop that was hit on ``path`` fills at the end of it: the worse of stop and close."""
+    if not triggered(side, stop, path):
+        return None
+    return (max(stop, path.close) if side is Side.BUY else min(stop, path.close)), path.end
+
+
 def begun(side: Side, stop: float, trail: Trail, path: Path) -> float:
     """The stop price (USD) that is tested on ``path``: ``stop`` as it stands, at least where it begins at the open."""
-    return _tighter(side, stop, trail, path.open)
+    return behind(side, stop, trail, path.open)
 
 
 def trailed(side: Side, stop: float, trail: Trail, path: Path) -> float:
     """The stop price after ``path`` has not met it: behind the best price of it, and never looser than ``stop``."""
-    return _tighter(side, stop, trail, path.low if side is Side.BUY else path.high)
+    return behind(side, stop, trail, path.low if side is Side.BUY else path.high)
 
 
-def _tighter(side: Side, stop: float, trail: Trail, price: float) -> float:
+def behind(side: Side, stop: float, trail: Trail, price: float) -> float:
+    """The stop price (USD) behind ``price``, unless ``stop`` is tighter by now."""
     exact = Decimal(repr(price))  # so that 100.1 less 0.3 is 99.8
-    behind = exact * trail.distance / 100 if trail.percent else trail.distance
-    new = float(exact + behind if side is Side.BUY else exact - behind)
+    distance = exact * trail.distance / 100 if trail.percent else trail.distance
+    new = float(exact + distance if side is Side.BUY else exact - distance)
     if stop == UNSET:
         return new
     return min(stop, new) if side is Side.BUY else max(stop, new)
@@ -103,6 +128,16 @@ def _meet_limit(side: Side, limit: float, path: Path) -> tuple[float, int] | Non
     if path.open > limit:
         return path.open, path.start
     return (limit, path.end) if path.high > limit else None
+
+
+def _meet_touched(side: Side, limit: float, path: Path) -> tuple[float, int] | None:
+    if side is Side.BUY:
+        if path.open <= limit:
+            return path.open, path.start
+        return (limit, path.end) if path.low <= limit else None
+    if path.open >= limit:
+        return path.open, path.start
+    return (limit, path.end) if path.high >= limit else None
 
 
 def _meet_stop(side: Side, stop: float, path: Path) -> tuple[float, int] | None:

@@ -24,9 +24,7 @@ class MonitorCore(Core):
         self.on(EventType.PEER, self._peer)
         self.on(EventType.LATCH, self._latch)
         self.on(EventType.NOTICE, self._notice)
-        self.on(EventType.ORDER, self._ignore)
-        self.on(EventType.FILL, self._ignore)
-        self.on(EventType.ACCOUNT, self._ignore)
+        self.ignore(EventType.ORDER, EventType.FILL, EventType.ACCOUNT)  # shown elsewhere
 
     @property
     def open_alerts(self) -> list[Alert]:
@@ -75,6 +73,3 @@ class MonitorCore(Core):
     def _tell(self, alert: Alert, now: Now) -> None:
         self._alerts[alert.code] = alert
         self.emit(ALERTS, alert, now)
-
-    def _ignore(self, event: Event, now: Now) -> None:
-        """Orders and fills are shown elsewhere."""

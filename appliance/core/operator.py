@@ -109,7 +109,7 @@ class Operator:
         """Tell everyone the latch, with the symbols that are halted."""
         latch = self.told()
         self._gateway.emit(ORDERS, latch, now)
-        self._gateway.send("view/latch", latch, now)
+        self._gateway.show("view/latch", latch, now)
 
 
 def _goes(order: Order, everything: bool) -> bool:

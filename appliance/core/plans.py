@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from appliance.core.gateway import GatewayCore
 
 
+WAITING = OrderStatus.WAITING
+
+
 class Plans:
     """Keeps protective orders in step with positions and exits; all it knows is in the orders themselves."""
 
@@ -43,7 +46,7 @@ class Plans:
 
     def _before(self, order: Order) -> list[Order]:
         """What must have ended before an exit goes."""
-        resting = [other for other in self.giving_way(order.intent) if other.status is not OrderStatus.WAITING]
+        resting = [other for other in self.giving_way(order.intent) if other.status is not WAITING]
         return [*self._ledger.protective(order.intent.strategy, order.symbol), *resting]
 
     def giving_way(self, intent: Intent) -> list[Order]:
@@ -77,12 +80,11 @@ class Plans:
         holding = self._ledger.holding(order.intent.strategy, order.symbol)
         if holding * order.side.sign >= 0:
             return ZERO  # there is nothing on that side to leave
-        sent = [
-            exit.remaining
-            for exit in self._ledger.exits(order.intent.strategy, order.symbol)
-            if exit.status is not OrderStatus.WAITING
-        ]
-        return abs(holding) - sum(sent, ZERO)
+        left = abs(holding)
+        for exit in self._ledger.exits(order.intent.strategy, order.symbol):
+            if exit.status is not WAITING:
+                left -= exit.remaining
+        return left
 
     def withdraw(self, order: Order, now: Now) -> None:
         """A waiting order is taken back by its strategy; what an exit wanted gone is protected again."""
@@ -98,10 +100,11 @@ class Plans:
     def enter(self, order: Order, now: Now, cause: str) -> None:
         """Start an entry: at once, or after the exit before it (a flip is two orders: out, then in), or after the end
         of one in the other direction that its strategy has cancelled: whether that has ended yet must not matter."""
-        if opposed := self._opposed(order):
+        others = self._ledger.of(order.intent.strategy, order.symbol)
+        if others and (opposed := self._opposed(order)):
             text = f"{opposed} works in the other direction: cancel it first"
             self._gateway.tell(self._ledger.open(order, OrderEvent.DENY, code="OPPOSED", text=text), now, cause)
-        elif self._behind(order):
+        elif others and self._behind(order):
             self._gateway.tell(self._ledger.open(order, OrderEvent.WAIT), now, cause)
         elif self._against_holding(order):
             text = "the position in the other direction is not closed"
@@ -113,13 +116,13 @@ class Plans:
         at_once = self._gateway.traits.flips_at_once
         exits = self._ledger.exits(order.intent.strategy, order.symbol)
         going = any(self._gateway.reconciler.unwanted(other) for other in self._opposite(order))
-        return going or any(other.status is OrderStatus.WAITING or not at_once for other in exits)
+        return going or any(other.status is WAITING or not at_once for other in exits)
 
     def _against_holding(self, order: Order) -> bool:
         """Whether an entry would trade against what the strategy holds beyond its exits that are sure to fill."""
         left = self._ledger.holding(order.intent.strategy, order.symbol)
         for other in self._ledger.exits(order.intent.strategy, order.symbol):
-            if other.status is not OrderStatus.WAITING and not _rests(other):
+            if other.status is not WAITING and not _rests(other):
                 left += other.remaining * other.side.sign
         return left * order.side.sign < 0
 
@@ -134,9 +137,8 @@ class Plans:
 
     def _admit(self, strategy: str, symbol: str, now: Now) -> None:
         """Let waiting entries go once no exit is before them; they are judged again, for they have waited."""
-        for order in self._ledger.live():
-            same = order.intent.strategy == strategy and order.symbol == symbol and not order.intent.exit
-            if not same or order.status is not OrderStatus.WAITING or self._behind(order):
+        for order in self._ledger.of(strategy, symbol):
+            if order.status is not WAITING or order.intent.exit or self._behind(order):
                 continue
             refusal = self._gateway.refusal(order, now)
             if refusal is None and self._against_holding(order):
@@ -164,9 +166,9 @@ class Plans:
 
     def _waiting(self, order: Order) -> list[Order]:
         """Exits that wait on the position of ``order``, the guard's own first."""
-        exits = self._ledger.exits(order.intent.strategy, order.symbol)
-        waiting = [exit for exit in exits if exit.status is OrderStatus.WAITING]
-        return sorted(waiting, key=lambda exit: not _own(exit.id))
+        live = self._ledger.of(order.intent.strategy, order.symbol)
+        waiting = [one for one in live if one.status is WAITING and one.intent.exit and not one.protects]
+        return sorted(waiting, key=lambda exit: not _own(exit.id)) if waiting else waiting
 
     def filled(self, order: Order, fill: Fill, now: Now) -> None:
         """A fill is shared by its group, shrinks what protects, and what an entry bought is protected from now on."""
@@ -174,8 +176,10 @@ class Plans:
         self.trim(order, now)
         if not self._ledger.holding(order.intent.strategy, order.symbol):
             self._ledger.protections.drop(_key(order))  # the next entry brings its own
+        if order.protects or order.intent.exit:
+            return
         wanted = protection(order.intent)
-        if not wanted.wished or order.protects or order.intent.exit:
+        if not wanted.wished:
             return
         self._ledger.protections[_key(order)] = wanted
         if not self._waiting(order) and _key(order) not in self._trims:
@@ -194,11 +198,11 @@ class Plans:
     def trim(self, order: Order, now: Now) -> None:
         """Protective orders that together would trade more than is held must go; what is held is protected anew."""
         strategy, symbol = order.intent.strategy, order.symbol
-        holding = self._ledger.holding(strategy, symbol)
-        covered = self._ledger.covered(strategy, symbol)
         resting = [each for each in self._ledger.protective(strategy, symbol) if each.remaining]
-        left = self._left(resting[0]) if resting else ZERO
-        if resting and (holding * covered >= 0 or abs(covered) > left):
+        if not resting:
+            return
+        holding, covered = self._ledger.holding(strategy, symbol), self._ledger.covered(strategy, symbol)
+        if holding * covered >= 0 or abs(covered) > self._left(resting[0]):
             self._trims[_key(order)] = True
             for each in resting:
                 self._cancel(each, now)
@@ -271,8 +275,10 @@ class Plans:
             self._ledger.protections.drop(_key(order))
             return
         wanted = self._ledger.protections.get(_key(order))
+        if wanted is None:
+            return
         bare = self._left(order) - abs(self._ledger.covered(strategy, symbol))
-        if wanted is None or bare <= 0 or self._waiting(order) or _key(order) in self._trims:
+        if bare <= 0 or self._waiting(order) or _key(order) in self._trims:
             return
         self._gateway.protect(order, bare, wanted, now)
 

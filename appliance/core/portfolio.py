@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from fractions import Fraction
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from appliance.domain.trading import ZERO, Fill
+from appliance.domain.trading import ZERO, Activity, ActivityKind, Fill, Part
 
 CENT = Decimal("0.01")
 GRAIN = Decimal("1e-9")
@@ -39,6 +40,15 @@ class Holding(Struct, frozen=True):
         opened = (change - closed) * fill.price
         return Holding(quantity, self.cost - released + opened), -closed * fill.price - released
 
+    def split(self, quantity: Decimal, exact: Fraction, cash: Decimal) -> tuple[Holding, Decimal]:
+        """What is held once a split has made ``quantity`` of it, of ``exact`` shares, and the profit of the fraction
+        that was paid out by ``cash`` USD. The cost stays."""
+        if not quantity:
+            return Holding(), cash - self.cost
+        paid = Fraction(self.cost) * (exact - Fraction(quantity)) / exact
+        released = (Decimal(paid.numerator) / Decimal(paid.denominator)).quantize(GRAIN)
+        return Holding(quantity, self.cost - released), cash - released
+
     def _cost_of(self, part: Decimal) -> Decimal:
         return self.cost if part == self.quantity else (self.cost * part / self.quantity).quantize(GRAIN)
 
@@ -64,9 +74,10 @@ class Valuation(Struct, frozen=True):
 
 class Portfolio(Struct, frozen=True):
     """What one strategy has. Realised profit is by average cost, as in `Position.after`, and before ``fees``, which are
-    the commissions paid. ``holdings`` (by symbol) has no flat ones. Dividends are not booked.
+    the commissions paid. ``holdings`` (by symbol) has no flat ones. ``dividends`` are those received less those paid on
+    short positions, ``interest`` the borrow fees and margin interest charged (not above 0).
 
-    At any prices, exactly: equity = allotment + realised + unrealised - fees.
+    At any prices, exactly: equity = allotment + realised + unrealised - fees + dividends + interest.
     """
 
     strategy: str
@@ -75,6 +86,8 @@ class Portfolio(Struct, frozen=True):
     realised: Decimal = ZERO
     fees: Decimal = ZERO
     holdings: dict[str, Holding] = {}
+    dividends: Decimal = ZERO
+    interest: Decimal = ZERO
 
     @staticmethod
     def opened(strategy: str, allotment: Decimal) -> Portfolio:
@@ -110,6 +123,21 @@ class Portfolio(Struct, frozen=True):
             fees=self.fees + fill.commission,
             holdings=holdings,
         )
+
+    def changed(self, activity: Activity, part: Part) -> Portfolio:
+        """The portfolio once its part of an activity is booked."""
+        cash = self.cash + part.cash
+        if activity.kind is ActivityKind.DIVIDEND:
+            return replace(self, cash=cash, dividends=self.dividends + part.cash)
+        if activity.kind is not ActivityKind.SPLIT:
+            return replace(self, cash=cash, interest=self.interest + part.cash)
+        before = self.holdings.get(activity.symbol, Holding())
+        exact = Fraction(before.quantity) * activity.new / activity.old
+        holding, profit = before.split(part.quantity, exact, part.cash)
+        holdings = {**self.holdings, activity.symbol: holding}
+        if not holding.quantity:
+            del holdings[activity.symbol]
+        return replace(self, cash=cash, realised=self.realised + profit, holdings=holdings)
 
     def allotted(self, allotment: Decimal) -> Portfolio:
         """The portfolio with another allotment (USD): the difference comes as cash, or goes."""

@@ -14,7 +14,9 @@ from appliance.domain.messages import (
     DATA_BOOT,
     Event,
     Now,
+    VenueActivity,
     VenueAsk,
+    VenueFill,
     VenueLook,
     VenueSnapshot,
 )
@@ -29,6 +31,8 @@ OVERLAP = 86_400_000_000_000
 """Fills are asked for from this long (ns) before the last reconciliation: a venue may tell of one late."""
 NOTED_EVERY = 3_600_000_000_000
 """When we last agreed with the venue is written down no more often than this (ns): the card would wear."""
+IN_DOUBT = (OrderStatus.UNKNOWN, OrderStatus.SENDING)
+NO_ANSWER = (OrderEvent.ABSENT, OrderEvent.LOSE)
 LOOK_PATIENCE = 5_000_000_000
 REQUESTS = "venue/requests"
 ORDERS = "gateway/orders"
@@ -98,9 +102,9 @@ class Reconciler:
         elif self._going(order):
             self._asked[order_id] = now.ticks
             self._gateway.cancel(order, now)
-            if order.status in (OrderStatus.UNKNOWN, OrderStatus.SENDING):
+            if order.status in IN_DOUBT:
                 self._ask(order_id, now)
-        elif order.status in (OrderStatus.UNKNOWN, OrderStatus.SENDING) or self._doubtful(order_id):
+        elif order.status in IN_DOUBT or self._doubtful(order_id):
             self._ask(order_id, now)
         else:
             del self._asked[order_id]
@@ -136,6 +140,14 @@ class Reconciler:
     def _going(self, order: Order) -> bool:
         return self.unwanted(order) or self._gateway.plans.canceling(order)
 
+    def baseline(self, symbol: str) -> Decimal:
+        """Shares the broker held before us."""
+        return self._baseline.get(symbol, ZERO)
+
+    def rebase(self, symbol: str, shares: Decimal) -> None:
+        """A split has made ``shares`` of what was there before us."""
+        self._baseline[symbol] = shares
+
     # --- the snapshot ---------------------------------------------------------------------------------------------
 
     def snapshot(self, event: Event, now: Now) -> None:
@@ -146,14 +158,18 @@ class Reconciler:
         self._looked = None
         self._next_look = now.ticks + self._gateway.traits.look_every
         self._waiting.clear()  # what is still in doubt is asked about anew
-        for fill in told.fills:
-            self._gateway.fill(fill, now)
+        all_told: list[VenueFill | VenueActivity] = [*told.fills, *told.activities]
+        for happened in sorted(all_told, key=lambda one: one.at):
+            if isinstance(happened, VenueActivity):
+                self._gateway.activities.take(happened, now)
+            else:
+                self._gateway.fill(happened, now)
         for order_id in told.open:
             self._adopt(order_id, now)
         for order in self._gateway.ledger.live():
             self._compare_order(order, told, now)
         self._compare_positions(told, now)
-        self._finish(now)
+        self._finish()
 
     def _compare_order(self, order: Order, told: VenueSnapshot, now: Now) -> None:
         if order.status is OrderStatus.WAITING:
@@ -166,7 +182,7 @@ class Reconciler:
             self._ask(order.id, now)
 
     def _found(self, order: Order, now: Now) -> None:
-        if order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
+        if order.status in IN_DOUBT:
             moved = self._gateway.ledger.move(order, OrderEvent.ACCEPT)
             self._gateway.tell(moved, now)
             self._asked.pop(order.id, None)
@@ -185,8 +201,11 @@ class Reconciler:
     def _compare_positions(self, told: VenueSnapshot, now: Now) -> None:
         ledger = self._gateway.ledger
         keys = {fill.fill_key for fill in told.fills}
+        told_of = {one.activity.key for one in told.activities}
         if any(key not in keys for key, fill in ledger.fills.items() if fill.time >= told.since):
             return  # the snapshot is older than what we know: the next one will tell
+        if any(key not in told_of for key, one in self._gateway.activities.known.items() if one.time >= told.since):
+            return
         if now.time - self._reconciled.get("", 0) >= NOTED_EVERY:
             self._reconciled[""] = now.time
         first = not ledger.account
@@ -201,10 +220,10 @@ class Reconciler:
         if first or ledger.account[""].cash != told.cash:
             ledger.account[""] = replace(ledger.account.get("", Account(ZERO)), cash=told.cash, time=now.time)
             self._gateway.emit(ORDERS, ledger.account[""], now)
-            self._gateway.send("view/account", ledger.account[""], now)
+            self._gateway.show("view/account", ledger.account[""], now)
 
-    def _finish(self, now: Now) -> None:
-        if not self._waiting and self._looked is None and not self.done:
+    def _finish(self) -> None:
+        if not self._waiting and self._looked is None:
             self.done = True
 
     # --- answers --------------------------------------------------------------------------------------------------
@@ -212,16 +231,17 @@ class Reconciler:
     def answered(self, order_id: str, event: OrderEvent, now: Now) -> None:
         """An answer about an order came (or its lack was reported)."""
         order = self._gateway.ledger.orders.get(order_id)
-        if event not in (OrderEvent.ABSENT, OrderEvent.LOSE):
+        if event not in NO_ANSWER:
             self._absent.pop(order_id, None)
-        settled = order is None or order.status not in (OrderStatus.UNKNOWN, OrderStatus.SENDING)
-        if order is None or is_terminal(order.status):
+        settled = order is None or order.status not in IN_DOUBT
+        if order is None or order.status.terminal:
             self._short.pop(order_id, None)
             self._unwanted.drop(order_id)
-        if settled and not self._doubtful(order_id) and (order is None or not self._going(order)):
-            self._asked.pop(order_id, None)
+        done = settled and not self._doubtful(order_id) and (order is None or not self._going(order))
+        if order_id in self._asked and done:
+            del self._asked[order_id]
         self._waiting.pop(order_id, None)
-        self._finish(now)
+        self._finish()
 
     def _doubtful(self, order_id: str) -> bool:
         return order_id in self._absent or order_id in self._short

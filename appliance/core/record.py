@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from appliance.domain.messages import Event, EventType
+from appliance.domain.messages import Event
 from appliance.domain.orders import OrderStatus
-from appliance.domain.trading import ZERO, Account, Fill, Intent, Order
+from appliance.domain.trading import ZERO, Account, Activity, ActivityKind, Approved, Denied, Fill, Intent, Order
+
+DENIED = OrderStatus.DENIED
 
 
 class OrderRecord:
@@ -17,41 +20,58 @@ class OrderRecord:
 
     def __init__(self) -> None:
         self._intents: dict[str, Intent] = {}
-        self._status: dict[str, str] = {}
+        self._status: dict[str, OrderStatus | None] = {}  # None: approved, and nothing has come of it yet
         self._fills: dict[str, list[Fill]] = {}
         self.positions: dict[str, Decimal] = {}
         self.account: Account | None = None
         self.fills = 0
         self.denied = 0
         self._orders: dict[str, None] = {}
+        self.hears: dict[type, Callable[[Any], None]] = {
+            Approved: self._approved,
+            Denied: self._denied,
+            Order: self._order,
+            Fill: self._fill,
+            Account: self._accounted,
+            Activity: self._happened,
+        }
 
     def note(self, event: Event) -> None:
         """Hear one message; other types are ignored."""
-        body = event.body
-        if event.type is EventType.APPROVED:
-            self._intents[body.intent.id] = body.intent
-            self._status.setdefault(body.intent.id, "approved")
-        elif event.type is EventType.DENIED:
-            self._intents[body.intent.id] = body.intent
-            self._status[body.intent.id] = "denied"
-            self.denied += 1
-        elif event.type is EventType.ORDER:
-            self._order(body)
-        elif event.type is EventType.FILL:
-            self._fills.setdefault(body.order_id, []).append(body)
-            self.positions[body.symbol] = self.positions.get(body.symbol, ZERO) + body.signed
-            self.fills += 1
-        elif event.type is EventType.ACCOUNT:
-            self.account = body
+        hear = self.hears.get(type(event.body))
+        if hear is not None:
+            hear(event.body)
+
+    def _approved(self, approved: Approved) -> None:
+        intent = approved.intent
+        self._intents[intent.id] = intent
+        self._status.setdefault(intent.id)
+
+    def _denied(self, denied: Denied) -> None:
+        self._intents[denied.intent.id] = denied.intent
+        self._status[denied.intent.id] = DENIED
+        self.denied += 1
 
     def _order(self, order: Order) -> None:
         if order.attempt:
             self._orders[order.id] = None
         if order.protects:
             return
-        if order.status is OrderStatus.DENIED and self._status.get(order.id) != "denied":
+        if order.status is DENIED and self._status.get(order.id) is not DENIED:
             self.denied += 1
-        self._status[order.id] = order.status.value
+        self._status[order.id] = order.status
+
+    def _fill(self, fill: Fill) -> None:
+        self._fills.setdefault(fill.order_id, []).append(fill)
+        self.positions[fill.symbol] = self.positions.get(fill.symbol, ZERO) + fill.signed
+        self.fills += 1
+
+    def _accounted(self, account: Account) -> None:
+        self.account = account
+
+    def _happened(self, activity: Activity) -> None:
+        if activity.kind is ActivityKind.SPLIT:
+            self.positions[activity.symbol] = activity.position
 
     @property
     def intents(self) -> int:
@@ -72,13 +92,14 @@ class OrderRecord:
             {"time": fill.time, "price": plain(fill.price), "quantity": plain(fill.quantity)}
             for fill in self._fills.get(intent.id, ())
         ]
+        status = self._status[intent.id]
         return {
             "id": intent.id,
             "symbol": intent.symbol,
             "side": intent.side.value,
             "quantity": plain(intent.quantity),
             "type": intent.type.value,
-            "status": self._status[intent.id],
+            "status": "approved" if status is None else status.value,
             "decided": intent.decided.time,
             "fills": fills,
         }

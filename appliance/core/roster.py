@@ -14,7 +14,7 @@ from appliance.core.saving import Saves
 from appliance.core.telltale import said, traced
 from appliance.core.trials import Trials
 from appliance.core.wishes import RELOAD, Code, Maker, Runner, Wishes
-from appliance.domain.market import Bar
+from appliance.domain.market import Bar, Split
 from appliance.domain.messages import Now
 from appliance.domain.operations import STRATEGY_LIFE, Death, Notice, Severity, StrategyState
 
@@ -26,7 +26,9 @@ FAILURES_WINDOW = 600_000_000_000
 MARKET = ("bar", "quote", "trade")
 """Calls that come so often that what they changed is saved once a turn, and heard again after a failure in it."""
 FEED = "feed"
-"""A bar that a paused strategy's indicators saw."""
+"""A bar or a split that a paused strategy's indicators saw."""
+SEEN = (Bar, Split)
+"""What indicators see."""
 NONE: Wishes = ()
 Call = tuple[str, Any, int]
 """What a strategy heard: the call, what it was given, when (ns UTC)."""
@@ -135,14 +137,15 @@ class Roster:
         except BaseException:  # its author keeps what no restart would know: indicators see the bars, at least
             runner.restore(self._saves.load(name))
             for _, what, _ in calls:
-                if isinstance(what, Bar):
+                if isinstance(what, SEEN):
                     runner.feed(what)
         runner.logs()
         if calls:
             self.save(name, runner)
 
     def set_books(self, runner: Runner) -> None:
-        """Tell a runner what it has; a new one does not remember."""
+        """Tell a runner what it has and how it is sized; a new one does not remember."""
+        runner.set_sizer(self._host.sizer)
         for key, quantity in self._host.bookings.positions.items():
             strategy, _, symbol = key.partition("/")
             if strategy == runner.name:
@@ -210,7 +213,7 @@ class Roster:
     def _watch_only(self, name: str, what: object) -> None:
         """The indicators of a strategy that is paused or has failed go on, so that it can go on too."""
         runner = self.runners.get(name)
-        if runner is None or not isinstance(what, Bar) or self.state(name) is StrategyState.STOPPED:
+        if runner is None or not isinstance(what, SEEN) or self.state(name) is StrategyState.STOPPED:
             return
         try:
             runner.feed(what)

@@ -12,9 +12,10 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from appliance.core.activities import Prices, adjusted
 from appliance.core.base import Core
 from appliance.core.matching import UNSET, begun, path, trailed
-from appliance.domain.market import MarketEvent, Quote, QuoteBar, Trade, last_price
+from appliance.domain.market import CorporateAction, MarketEvent, Quote, QuoteBar, Trade, last_price
 from appliance.domain.trading import ZERO, Intent, Side, Trail
 
 
@@ -47,6 +48,13 @@ class SecondNet:
     def fold(self, key: str) -> None:
         """Watch no longer."""
         self._rows.drop(key)
+
+    def adjust(self, action: CorporateAction, holdings: Mapping[str, Decimal]) -> None:
+        """A corporate action moves the stops of its symbol, as those that rest are moved."""
+        for key, stop in list(self._rows.items()):
+            if stop.symbol == action.symbol:
+                prices = adjusted(action, _leaves(holdings.get(key, ZERO)), Prices(None, stop.price, stop.trail))
+                self._rows[key] = replace(stop, price=prices.stop, trail=prices.trail)
 
     def crossed(
         self, happened: MarketEvent, holdings: Mapping[str, Decimal], leaving: Container[str]

@@ -16,13 +16,19 @@ HELD_MAX = 1024
 class Writer:
     """Numbers the messages of one stream: ``seq`` goes on across epochs; an epoch's first message says ``after``."""
 
-    __slots__ = ("after", "epoch", "last", "stream")
+    __slots__ = ("_written", "after", "epoch", "seq", "stream")
 
     def __init__(self, stream: str, head: Head) -> None:
         self.stream = stream
-        self.last = head.last
+        self.seq = head.last.seq
+        self._written = head.last.epoch
         self.epoch = head.epoch
         self.after = head.after
+
+    @property
+    def last(self) -> Spot:
+        """The position of the last message."""
+        return Spot(self._written, self.seq)
 
     @property
     def head(self) -> Head:
@@ -30,15 +36,16 @@ class Writer:
 
     def next(self) -> Spot:
         """The position the next message will have."""
-        return Spot(self.epoch, self.last.seq + 1)
+        return Spot(self.epoch, self.seq + 1)
 
     def event(self, body: Struct, ts: int, cause: str) -> Event:
         """The next message. ``ts`` is ns UTC of market time."""
-        spot = Spot(self.epoch, self.last.seq + 1)
-        first = self.last.epoch != self.epoch
-        self.last = spot
-        after = self.after if first else None
-        return Event(TYPE_OF[type(body)], body, self.stream, spot.epoch, spot.seq, ts, cause, after)
+        epoch = self.epoch
+        self.seq = seq = self.seq + 1
+        if self._written == epoch:
+            return Event(TYPE_OF[type(body)], body, self.stream, epoch, seq, ts, cause)
+        self._written = epoch
+        return Event(TYPE_OF[type(body)], body, self.stream, epoch, seq, ts, cause, self.after)
 
     def raise_epoch(self, epoch: int) -> None:
         """Begin a new epoch after what is written so far."""
@@ -46,39 +53,41 @@ class Writer:
         self.after = self.last
 
 
-class Writers:
-    """All streams one process writes."""
+class Writers(dict[str, Writer]):
+    """All streams one process writes, by name. Not ``stored``: nobody keeps what the process says and knows, and no
+    window looks at it, as where a run is over with its process."""
 
-    def __init__(self, streams: tuple[str, ...], heads: Mapping[str, Head] | None = None, epoch: int = 1) -> None:
+    def __init__(
+        self,
+        streams: tuple[str, ...],
+        heads: Mapping[str, Head] | None = None,
+        epoch: int = 1,
+        stored: bool = True,
+    ) -> None:
         known = heads or {}
-        self._writers = {name: Writer(name, known.get(name, Head(epoch=epoch))) for name in streams}
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        return iter(self._writers.values())
-
-    def __getitem__(self, stream: str) -> Writer:
-        return self._writers[stream]
+        super().__init__((name, Writer(name, known.get(name, Head(epoch=epoch)))) for name in streams)
+        self.stored = stored
 
     def event(self, stream: str, body: Struct, ts: int, cause: str) -> Event:
         """The next message of ``stream``."""
-        return self._writers[stream].event(body, ts, cause)
+        return self[stream].event(body, ts, cause)
 
     def heads(self) -> dict[str, Head]:
         """Where each stream stands."""
-        return {name: writer.head for name, writer in self._writers.items()}
+        return {name: writer.head for name, writer in self.items()}
 
     def beyond(self, cursors: Mapping[str, Spot]) -> int:
         """The highest epoch among ``cursors`` that lie beyond our heads, or 0: somebody saw what we have lost.
 
         A cursor of an epoch before ours was beyond once, and our epoch says so already.
         """
-        known = [(self._writers[name], spot) for name, spot in cursors.items() if name in self._writers]
+        known = [(self[name], spot) for name, spot in cursors.items() if name in self]
         ahead = [spot.epoch for writer, spot in known if spot > writer.last and spot.epoch >= writer.epoch]
         return max(ahead, default=0)
 
     def raise_epoch(self, epoch: int) -> None:
         """Begin a new epoch on every stream."""
-        for writer in self._writers.values():
+        for writer in self.values():
             writer.raise_epoch(epoch)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from appliance.domain.messages import DATA_BOOT, Now
+from appliance.domain.market import Dividend, Split
+from appliance.domain.messages import DATA_BOOT, Event, Now
 from appliance.domain.operations import Spot
 from appliance.domain.trading import Fill, Order, Signal
 
@@ -21,12 +22,14 @@ TOLD_MAX = 1_000
 
 
 class Told(Struct, frozen=True):
-    """An order event, a fill or another strategy's signal, and its position; it may wait for its lockstep stage."""
+    """An order event, a fill, another strategy's signal or a corporate action, and its position; it may wait for its
+    lockstep stage."""
 
     position: str
     order: Order | None = None
     fill: Fill | None = None
     signal: Signal | None = None
+    action: Split | Dividend | None = None
 
 
 class Telling:
@@ -53,6 +56,21 @@ class Telling:
         self._queue.clear()
         self._host.logged.append(f"{TOLD_MAX} signals followed from {told.position}: do strategies follow in a circle?")
 
+    def activity(self, event: Event, now: Now) -> None:
+        """Something happened to the account without an order. Positions and cash have it at once; of a corporate action
+        strategies hear as of a fill."""
+        activity, host = event.body, self._host
+        for part in activity.parts:
+            if part.strategy in host.roster.makers:
+                host.bookings.changed(activity, part)
+                runner = host.roster.runners.get(part.strategy)
+                if runner is not None:
+                    host.roster.set_books(runner)
+        if activity.action is not None:
+            host.tracker.split(activity)
+            host.timing.judge(event.ts, now)
+            self.hear(Told(event.position, action=activity.action), now)
+
     def tell_all(self, step: int, now: Now) -> None:
         """Its stage has come, in the step of that number: tell what waits.
 
@@ -71,6 +89,9 @@ class Telling:
             self._host.call(told.order.intent.strategy, "order", told.order, now, cause, spot)
         elif told.fill is not None:
             self._host.call(told.fill.strategy, "fill", told.fill, now, cause, spot)
+        elif told.action is not None:
+            for name in self._host.roster.runners.hearing(told.action.symbol, "action"):
+                self._host.call(name, "action", told.action, now, cause, spot)
         elif told.signal is not None:
             for name in self._host.roster.runners.followers(told.signal.strategy):
                 self._host.call(name, "signal", told.signal, now, cause, spot)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from appliance.core.activities import price_after
 from appliance.core.base import Rows
 from appliance.core.metrics.performance import Performance
 from appliance.core.metrics.returns import TRADING_DAYS
@@ -17,7 +18,7 @@ from appliance.core.portfolio import Portfolio
 from appliance.domain import wire
 from appliance.domain.market import SECOND, Sessions
 from appliance.domain.performance import PerformanceReport, rounded
-from appliance.domain.trading import Fill, Moment
+from appliance.domain.trading import Activity, ActivityKind, Fill, Moment, Part
 
 FOREVER = 1 << 62
 
@@ -118,6 +119,25 @@ class Tracker:
         self._keep(fill.strategy, performance)
         self.prices.setdefault(fill.symbol, float(fill.price))
         return trip
+
+    def activity(self, activity: Activity, part: Part) -> None:
+        """What happened to a strategy without an order."""
+        portfolio = self.portfolios.get(part.strategy)
+        if portfolio is None:
+            return
+        performance = self.performance(part.strategy)
+        if activity.kind is ActivityKind.SPLIT:
+            trip = performance.trips.split(activity.symbol, part.quantity, part.cash, activity.time)
+            if trip is not None:
+                performance.tally.add(trip)
+        self.portfolios[part.strategy] = portfolio.changed(activity, part)
+        self._keep(part.strategy, performance)
+
+    def split(self, activity: Activity) -> None:
+        """The last price of a symbol, as it would have been quoted after a corporate action."""
+        price, action = self.prices.get(activity.symbol), activity.action
+        if price is not None and action is not None:
+            self.prices[activity.symbol] = price_after(price, action)
 
     def mark(self) -> None:
         """Mark all at the prices there are, for the moment of the last of them; twice for one moment is once."""

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from appliance.core.telltale import said, traced
 from appliance.core.wishes import RELOAD, Code, Runner, Wishes
-from appliance.domain.market import Bar
+from appliance.domain.market import Bar, Split
 from appliance.domain.messages import Now
 from appliance.domain.operations import Notice, Severity
 
@@ -96,11 +96,11 @@ class Trials:
         self._roster.set_books(old)
         self._let(name, old, hook, (what, now.time), calls)
 
-    def feed(self, name: str, bar: Bar) -> None:
-        """Both versions are paused and see a bar."""
+    def feed(self, name: str, seen: Bar | Split) -> None:
+        """Both versions are paused and see a bar or a split."""
         old = self._before.get(name)
         if old is not None:
-            self._let(name, old, "feed", (bar,), self._rows[name].calls)
+            self._let(name, old, "feed", (seen,), self._rows[name].calls)
 
     def _let(self, name: str, old: Runner, hook: str, given: tuple[object, ...], calls: int) -> None:
         """Let the old version hear something. What it raises costs it this call; it goes when it cannot be put back."""

@@ -139,7 +139,7 @@ class Turn:
         self.report()
 
     def _raise_epoch(self, seen: int) -> None:
-        old = max((writer.epoch for writer in self._writers), default=1)
+        old = max((writer.epoch for writer in self._writers.values()), default=1)
         now = self._clock.now(None)
         seconds = 0 if now.boot == DATA_BOOT else now.time // SECOND
         self._writers.raise_epoch(max(old + 1, seen + 1, seconds))
@@ -344,7 +344,7 @@ class Turn:
 
     def prune(self, retain: int) -> None:
         """Forget produced messages every live consumer has, but keep the last ``retain`` of each stream."""
-        for writer in self._writers:
+        for writer in self._writers.values():
             low = self.peers.lowest_cursor(writer.stream) or writer.last
             if low.seq - retain > 0:
                 self._store.prune(writer.stream, Spot(low.epoch, low.seq - retain))

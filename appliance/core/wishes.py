@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from appliance.domain.market import Bar, Quote, Trade
+from appliance.core.models.sizing import Sizer
+from appliance.domain.market import Bar, CorporateAction, Quote, Trade
 from appliance.domain.trading import AT_MARKET, Fill, Order, Side, Signal, Terms, Trail
 
 
@@ -117,6 +118,10 @@ class Runner(Protocol):
         """An order of it was filled, wholly or in part."""
         ...
 
+    def action(self, action: CorporateAction, now: int) -> Wishes:
+        """A split or dividend of one of its symbols; ``set_position`` and ``set_cash`` have come before."""
+        ...
+
     def signal(self, signal: Signal, now: int) -> Wishes:
         """A strategy it follows wishes something."""
         ...
@@ -141,8 +146,8 @@ class Runner(Protocol):
         """Forget what became due until ``now`` (ns UTC)."""
         ...
 
-    def feed(self, bar: Bar) -> None:
-        """Let indicators see a bar and the author not: while paused, and of what came before the start."""
+    def feed(self, seen: Bar | CorporateAction) -> None:
+        """Let indicators see a bar or a split and the author not: while paused, and of what came before the start."""
         ...
 
     def set_position(self, symbol: str, quantity: Decimal) -> None:
@@ -151,6 +156,10 @@ class Runner(Protocol):
 
     def set_cash(self, cash: Decimal) -> None:
         """USD of its allotment that are not in positions, confirmed."""
+        ...
+
+    def set_sizer(self, sizer: Sizer) -> None:
+        """How many shares a weight of its equity is."""
         ...
 
     def logs(self) -> tuple[str, ...]:
@@ -209,6 +218,9 @@ class Silent:
     def fill(self, fill: Fill, now: int) -> Wishes:
         return ()
 
+    def action(self, action: CorporateAction, now: int) -> Wishes:
+        return ()
+
     def signal(self, signal: Signal, now: int) -> Wishes:
         return ()
 
@@ -227,7 +239,7 @@ class Silent:
     def skip(self, now: int) -> None:
         """Nothing is ever due."""
 
-    def feed(self, bar: Bar) -> None:
+    def feed(self, seen: Bar | CorporateAction) -> None:
         """There are no indicators."""
 
     def set_position(self, symbol: str, quantity: Decimal) -> None:
@@ -235,6 +247,9 @@ class Silent:
 
     def set_cash(self, cash: Decimal) -> None:
         """Nor on its money."""
+
+    def set_sizer(self, sizer: Sizer) -> None:
+        """Nor on how much of it an order takes."""
 
     def logs(self) -> tuple[str, ...]:
         return ()

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from msgspec import Struct
 
+from appliance.core.activities import split_bar
 from appliance.data.layout import nearest
 from appliance.data.load import text_rows
-from appliance.data.options import midnight
+from appliance.data.options import midnight, new_york_date
 from appliance.data.tracks import Track
+from appliance.domain.market import Bar, CorporateAction, Dividend, Sessions, Split
 from appliance.errors import DataError
 
+_CENT = Decimal("0.01")
+_SMALL = 100
+_PRECISION = Fraction(1, 10_000)
+"""How exact the split factors of a file are; two splits that differ by less are of the same small numbers."""
 _COLUMNS = ("symbol", "through_date", "price_factor", "split_factor")
 
 
 class Factor(Struct, frozen=True):
     """For days up to the one before ``until`` (a New York midnight, ns UTC): what prices are multiplied by in all,
-    and what sizes are divided by."""
+    and what sizes are divided by. ``dividends`` is the part of ``price`` that dividends make, ``splits`` the other;
+    ``reference`` is the last raw price (USD) of these days, None where the file does not say it."""
 
     until: int
     price: Decimal
     split: float
+    dividends: Decimal = Decimal(1)
+    splits: Decimal = Decimal(1)
+    reference: Decimal | None = None
 
 
 Factors = dict[str, list[Factor]]
@@ -55,7 +68,9 @@ def _add(factors: Factors, path: str, rows: Any, cells: dict[str, str]) -> None:
     price = _cell(path, rows, cells, "price_factor", _positive)
     split = _cell(path, rows, cells, "split_factor", _positive)
     known = factors.setdefault(symbol, [])
-    factor = Factor(midnight(day + timedelta(days=1)), price * split, float(split))
+    reference = _cell(path, rows, cells, "reference_price", _not_negative) if cells.get("reference_price") else None
+    until = midnight(day + timedelta(days=1))
+    factor = Factor(until, price * split, float(split), price, split, reference or None)
     if known and factor.until <= known[-1].until:
         raise DataError(
             f"{path} row {rows.line_num}: through_date = {day}: dates of {symbol} must ascend",
@@ -81,6 +96,61 @@ def _positive(text: str) -> Decimal:
     if not number.is_finite() or number <= 0:
         raise ValueError(text)
     return number
+
+
+def _not_negative(text: str) -> Decimal:
+    return Decimal(0) if Decimal(text) == 0 else _positive(text)
+
+
+def actions_of(symbol: str, factors: Sequence[Factor], sessions: Sessions | None) -> list[CorporateAction]:
+    """The splits and dividends that the factors of a symbol come from, in order of time: each at the New York midnight
+    of its ex-date, the next session after the days of its factor (without a table of sessions the next day).
+
+    A dividend is round(reference price x (1 - its price factor / the next one), 2) USD a share. A split is the ratio of
+    two split factors. Raises DataError where a dividend has no reference price.
+    """
+    found: list[CorporateAction] = []
+    for before, after in pairwise(factors):
+        time = _ex_date(before.until, sessions)
+        if before.dividends != after.dividends:
+            if before.reference is None:
+                raise DataError(
+                    f"factors of {symbol}: no reference_price on {new_york_date(before.until - 1)}: nobody knows the "
+                    "dividend",
+                    hint="give a file with that column, or --prices adjusted",
+                )
+            amount = before.reference * (1 - before.dividends / after.dividends)
+            found.append(Dividend(symbol, time, amount.quantize(_CENT, ROUND_HALF_UP)))
+        if before.splits != after.splits:
+            ratio = _ratio(after.splits, before.splits)
+            found.append(Split(symbol, time, ratio.numerator, ratio.denominator, before.reference or Decimal(0)))
+    return found
+
+
+def _ex_date(until: int, sessions: Sessions | None) -> int:
+    session = sessions.coming(until) if sessions else None
+    return until if session is None else max(until, midnight(date.fromisoformat(session.date)))
+
+
+def _ratio(after: Decimal, before: Decimal) -> Fraction:
+    """The ratio of two rounded factors: that of small whole numbers within their precision, else as they are."""
+    exact = Fraction(after) / Fraction(before)
+    near = exact.limit_denominator(_SMALL)
+    return near if abs(near / exact - 1) < _PRECISION else exact.limit_denominator(10**6)
+
+
+def split_adjusted(bars: Sequence[Bar], actions: Sequence[CorporateAction], until: int) -> tuple[Bar, ...]:
+    """Bars (of any symbols, in order) as if the splits before ``until`` (ns UTC) had been from the first on."""
+    splits = [one for one in actions if isinstance(one, Split) and one.time <= until]
+    return tuple(
+        _rescaled(bar, [one for one in splits if one.symbol == bar.symbol and bar.end <= one.time]) for bar in bars
+    )
+
+
+def _rescaled(bar: Bar, splits: Sequence[Split]) -> Bar:
+    for split in splits:
+        bar = split_bar(bar, split)
+    return bar
 
 
 def adjust(track: Track, factors: list[Factor]) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileSource
 from appliance.data.tracks import Track
-from appliance.domain.market import Bar, Sessions, known_at, timeframe_ns
+from appliance.domain.market import Bar, CorporateAction, Sessions, known_at, timeframe_ns
 from appliance.errors import DataError
 
 
@@ -45,6 +45,7 @@ class FileHistory:
     def __init__(self, paths: Sequence[str], options: FileOptions, builder: MakeBuilder) -> None:
         self._paths, self._options = tuple(paths), replace(options, start="")
         self._builder = builder
+        self._source: FileSource | None = None
         self._tracks: tuple[Track, ...] | None = None
 
     def bars(self, symbol: str, timeframe: str, until: int, count: int) -> tuple[Bar, ...]:
@@ -65,9 +66,18 @@ class FileHistory:
         base = [track for track in tracks if track.timeframe == shortest]
         return self._built(symbol, timeframe, base, until, count)
 
+    def actions(self) -> tuple[CorporateAction, ...]:
+        """The splits and dividends of raw prices; none where the prices are adjusted."""
+        return self._read().actions()
+
+    def _read(self) -> FileSource:
+        if self._source is None:
+            self._source = FileSource(self._paths, self._options)
+        return self._source
+
     def _of(self, symbol: str) -> list[Track]:
         if self._tracks is None:
-            self._tracks = FileSource(self._paths, self._options).bars()
+            self._tracks = self._read().bars()
         found = [track for track in self._tracks if track.symbol == symbol]
         if not found:
             known = ", ".join(dict.fromkeys(track.symbol for track in self._tracks)) or "none"

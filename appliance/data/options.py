@@ -11,14 +11,20 @@ from appliance.domain.market import SECOND, TIMEFRAMES, Sessions
 from appliance.errors import UsageError
 
 NEW_YORK = ZoneInfo("America/New_York")
-_CHOICES = {"bar_stamp": ("start", "end"), "session": ("regular", "all"), "bad_rows": ("refuse", "quarantine")}
+_CHOICES = {
+    "bar_stamp": ("start", "end"),
+    "session": ("regular", "all"),
+    "bad_rows": ("refuse", "quarantine"),
+    "prices": ("adjusted", "raw"),
+}
 
 
 class FileOptions(Struct, frozen=True):
     """How to read files. ``start`` and ``end`` are inclusive New York dates (YYYY-MM-DD, empty: open).
 
     ``bar_stamp`` says which end of a bar the file's ``ts`` is. ``session`` ``regular`` needs ``sessions``.
-    ``factors`` is the path of a file of price and split factors; ``timeframe`` is inferred where empty.
+    ``factors`` is the path of a file of price and split factors: ``prices`` are ``adjusted`` by them, or stay ``raw``
+    and the splits and dividends happen; ``timeframe`` is inferred where empty.
     """
 
     bar_stamp: str = "end"
@@ -30,6 +36,7 @@ class FileOptions(Struct, frozen=True):
     factors: str = ""
     bad_rows: str = "refuse"
     timeframe: str = ""
+    prices: str = "adjusted"
 
     def checked(self) -> FileOptions:
         """These options. Raises UsageError naming the first one that is wrong and what it may be."""

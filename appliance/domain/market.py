@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -116,11 +117,33 @@ class Trade(Struct, frozen=True, gc=False, tag="trade"):
     size: float
 
 
+class Split(Struct, frozen=True, gc=False, tag="split"):
+    """From ``time`` on there are ``new`` shares where there were ``old`` ones (7 for 1; a reverse split 1 for 20);
+    ``price`` is the last one before it (USD), at which a fraction of a share is paid out; 0: unknown."""
+
+    symbol: str
+    time: int
+    new: int
+    old: int
+    price: Decimal = Decimal(0)
+
+
+class Dividend(Struct, frozen=True, gc=False, tag="dividend"):
+    """Who held the symbol before ``time`` gets ``amount`` USD a share; who was short pays it."""
+
+    symbol: str
+    time: int
+    amount: Decimal
+
+
 MarketEvent = Bar | QuoteBar | Quote | Trade
+CorporateAction = Split | Dividend
+"""What changes raw prices and positions without a trade. ``time`` is before the first event of the ex-date (ns UTC)."""
+ACTIONS = (Split, Dividend)
 
 
-def known_at(event: MarketEvent) -> int:
-    """When a market event can be known (ns UTC): the end of a bar, the time of a quote or trade."""
+def known_at(event: MarketEvent | CorporateAction) -> int:
+    """When an event can be known (ns UTC): the end of a bar, the time of all else."""
     return event.end if isinstance(event, Bar | QuoteBar) else event.time
 
 

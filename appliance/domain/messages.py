@@ -40,15 +40,19 @@ class Stage(Enum):
     WAKE = "wake"  # a deadline a core asked for
     DONE = "done"  # the data has ended
 
+    __hash__ = object.__hash__  # Enum's own is slow, and there is only one of each
 
-class Step(Struct, frozen=True):
+
+class Step(Struct, frozen=True, gc=False):
     """The feed releases one stage of data time ``time`` (ns UTC). Its market events come with the VENUE, the GUARD and
-    the first HOSTS stage, so that nobody has to remember them from one stage to the next."""
+    the first HOSTS stage, so that nobody has to remember them from one stage to the next. Corporate ``actions`` come
+    with the VENUE stage alone, before its events: who books them is told by ``gateway/orders``."""
 
     stage: Stage
     time: int
     round: int = 0
     events: tuple[market.MarketEvent, ...] = ()
+    actions: tuple[market.CorporateAction, ...] = ()
 
 
 class Ticks(Struct, frozen=True):
@@ -59,14 +63,14 @@ class Ticks(Struct, frozen=True):
 
 
 class Offer(Struct, frozen=True):
-    """Market events a source hands to the feed; ``position`` is the source's own, after them.
+    """Market events and corporate actions a source hands to the feed; ``position`` is the source's own, after them.
 
     ``outside`` counts events before it that were outside the session; ``state`` is what the source wants back after a
     restart.
     """
 
     position: int
-    events: tuple[market.MarketEvent, ...]
+    events: tuple[market.MarketEvent | market.CorporateAction, ...]
     outside: int = 0
     done: bool = False
     state: str = ""
@@ -106,33 +110,33 @@ class Compacted(Struct, frozen=True):
     snapshot: tuple[str, ...]
 
 
-class VenueSubmit(Struct, frozen=True):
+class VenueSubmit(Struct, frozen=True, gc=False):
     """Send this order once."""
 
     order: trading.Order
 
 
-class VenueCancel(Struct, frozen=True):
+class VenueCancel(Struct, frozen=True, gc=False):
     """Cancel by our order id (``venue_id`` where the venue needs its own)."""
 
     order_id: str
     venue_id: str = ""
 
 
-class VenueAsk(Struct, frozen=True):
+class VenueAsk(Struct, frozen=True, gc=False):
     """What became of our order id?"""
 
     order_id: str
 
 
-class VenueLook(Struct, frozen=True):
+class VenueLook(Struct, frozen=True, gc=False):
     """Ask for a snapshot: open orders, fills since ``since`` (ns UTC), positions, cash. ``n`` comes back with it."""
 
     n: int
     since: int = 0
 
 
-class VenueReport(Struct, frozen=True):
+class VenueReport(Struct, frozen=True, gc=False):
     """What the venue says of one order: an answer or a hint. LOSE: no answer came; ABSENT: it has no such id.
 
     ``filled`` are the shares filled by then, so that an end is not believed before its fills are known; ``stop`` is the
@@ -148,7 +152,7 @@ class VenueReport(Struct, frozen=True):
     stop: Decimal | None = None
 
 
-class VenueFill(Struct, frozen=True):
+class VenueFill(Struct, frozen=True, gc=False):
     """One execution as the venue tells it; ``at`` is when it told."""
 
     fill_key: str
@@ -162,8 +166,16 @@ class VenueFill(Struct, frozen=True):
     at: int
 
 
+class VenueActivity(Struct, frozen=True):
+    """What the venue did to the account without an order; ``at`` is when it told."""
+
+    activity: trading.Activity
+    at: int
+
+
 class VenueSnapshot(Struct, frozen=True):
-    """The venue's truth at one instant: ids of open orders, fills since ``since``, positions (shares), cash (USD)."""
+    """The venue's truth at one instant: ids of open orders, fills and activities since ``since``, positions (shares),
+    cash (USD)."""
 
     n: int
     at: int
@@ -172,6 +184,7 @@ class VenueSnapshot(Struct, frozen=True):
     positions: dict[str, Decimal]
     cash: Decimal
     since: int = 0
+    activities: tuple[VenueActivity, ...] = ()
 
 
 class VenueLink(Struct, frozen=True):
@@ -201,6 +214,7 @@ class EventType(Enum):
     FILL = "fill"
     POSITION = "position"
     ACCOUNT = "account"
+    ACTIVITY = "activity"
     PERFORMANCE = "performance"
     LATCH = "latch"
     NOTICE = "notice"
@@ -223,6 +237,7 @@ class EventType(Enum):
     VENUE_LOOK = "venue_look"
     VENUE_REPORT = "venue_report"
     VENUE_FILL = "venue_fill"
+    VENUE_ACTIVITY = "venue_activity"
     VENUE_SNAPSHOT = "venue_snapshot"
     VENUE_LINK = "venue_link"
 
@@ -245,6 +260,7 @@ BODIES: dict[EventType, type[Struct]] = {
     EventType.FILL: trading.Fill,
     EventType.POSITION: trading.Position,
     EventType.ACCOUNT: trading.Account,
+    EventType.ACTIVITY: trading.Activity,
     EventType.PERFORMANCE: performance.PerformanceReport,
     EventType.LATCH: operations.Latch,
     EventType.NOTICE: operations.Notice,
@@ -267,6 +283,7 @@ BODIES: dict[EventType, type[Struct]] = {
     EventType.VENUE_LOOK: VenueLook,
     EventType.VENUE_REPORT: VenueReport,
     EventType.VENUE_FILL: VenueFill,
+    EventType.VENUE_ACTIVITY: VenueActivity,
     EventType.VENUE_SNAPSHOT: VenueSnapshot,
     EventType.VENUE_LINK: VenueLink,
 }

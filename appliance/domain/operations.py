@@ -88,18 +88,14 @@ class Heartbeat(Struct, frozen=True):
 
 
 class LatchState(Enum):
-    """Whether new risk may be taken: yes; only less of it; nothing but the stops."""
+    """Whether new risk may be taken: yes; only less of it; nothing but the stops. ``severity`` is 0, 1 or 2."""
 
     ACTIVE = "active"
     REDUCING = "reducing"
     HALTED = "halted"
 
-    @property
-    def severity(self) -> int:
-        return _SEVERITY[self]
-
-
-_SEVERITY = {LatchState.ACTIVE: 0, LatchState.REDUCING: 1, LatchState.HALTED: 2}
+    def __init__(self, text: str) -> None:
+        self.severity = ("active", "reducing", "halted").index(text)
 
 
 class Latch(Struct, frozen=True):

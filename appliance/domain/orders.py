@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class OrderStatus(Enum):
-    """Where an order is in its life; see TRANSITIONS."""
+    """Where an order is in its life; see TRANSITIONS. ``terminal``: nothing more is expected of it."""
 
     DENIED = "denied"  # our own no: never sent
     WAITING = "waiting"  # an exit waits for the protective orders it replaces to end
@@ -22,6 +22,11 @@ class OrderStatus(Enum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     NOT_PLACED = "not_placed"  # the venue says it never had it; the id is burnt
+
+    def __init__(self, text: str) -> None:
+        self.terminal = text in ("denied", "filled", "canceled", "rejected", "expired", "not_placed")
+
+    __hash__ = object.__hash__  # Enum's own is slow, and there is only one of each
 
 
 class OrderEvent(Enum):
@@ -38,6 +43,8 @@ class OrderEvent(Enum):
     REJECT = "reject"
     EXPIRE = "expire"
     ABSENT = "absent"  # the venue is sure that it has no such order
+
+    __hash__ = object.__hash__
 
 
 _S, _E = OrderStatus, OrderEvent
@@ -84,7 +91,7 @@ TRANSITIONS: dict[tuple[OrderStatus | None, OrderEvent], OrderStatus] = {
     (_S.NOT_PLACED, _E.FILL): _S.FILLED,
 }
 
-TERMINAL = (_S.DENIED, _S.FILLED, _S.CANCELED, _S.REJECTED, _S.EXPIRED, _S.NOT_PLACED)
+TERMINAL = tuple(status for status in OrderStatus if status.terminal)
 """States after which nothing more is expected (CANCELED → FILLED happens all the same)."""
 
 WORKING = (_S.SENDING, _S.UNKNOWN, _S.ACCEPTED, _S.PARTIALLY_FILLED)
@@ -107,7 +114,7 @@ def next_status(status: OrderStatus | None, event: OrderEvent) -> OrderStatus:
 
 def is_terminal(status: OrderStatus) -> bool:
     """Whether nothing more is expected of an order in ``status``."""
-    return status in TERMINAL
+    return status.terminal
 
 
 def diagram() -> str:

@@ -68,11 +68,11 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         "gateway/orders",
-        (_T.ORDER, _T.FILL, _T.ACCOUNT, _T.LATCH),
+        (_T.ORDER, _T.FILL, _T.ACTIVITY, _T.ACCOUNT, _T.LATCH),
         ("gateway",),
         ("host", "guard", "monitor", *WINDOWS),
         stream=True,
-        sync=(_T.ORDER, _T.FILL, _T.LATCH),
+        sync=(_T.ORDER, _T.FILL, _T.ACTIVITY, _T.LATCH),
         overflow=Overflow.HALT,
     ),
     Topic("monitor/alerts", (_T.ALERT,), ("monitor",), WINDOWS, stream=True),

@@ -1,6 +1,7 @@
 """What we want, ask for, and have: signals, intents, orders, fills, positions, the account.
 
-Decimals: money is counted. Quantities are shares, prices and money USD, times ns UTC.
+Decimals: money is counted. Quantities are shares, prices and money USD, times ns UTC. None of them can be part of a
+cycle, so the garbage collector need not look at them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from enum import Enum
 
 from msgspec import Struct
 
+from appliance.domain.market import Dividend, Split
 from appliance.domain.orders import OrderStatus
 
 ZERO = Decimal(0)
@@ -18,14 +20,15 @@ ID_LENGTH_MAX = 48
 
 
 class Side(Enum):
-    """Buy or sell; a short sale is a sale."""
+    """Buy or sell; a short sale is a sale. ``sign`` is +1 or -1."""
 
     BUY = "buy"
     SELL = "sell"
 
-    @property
-    def sign(self) -> int:
-        return 1 if self is Side.BUY else -1
+    def __init__(self, text: str) -> None:
+        self.sign = 1 if text == "buy" else -1
+
+    __hash__ = object.__hash__  # Enum's own is slow, and there is only one of each
 
     @property
     def opposite(self) -> Side:
@@ -43,22 +46,25 @@ class OrderType(Enum):
 
 
 class TimeInForce(Enum):
-    """How long an order works: the session, until cancelled, at once or not at all, wholly or not at all."""
+    """How long an order works: the session, until cancelled, at once or not at all, wholly or not at all; in the next
+    session's opening only, or at the close of the session."""
 
     DAY = "day"
     GTC = "gtc"
     IOC = "ioc"
     FOK = "fok"
+    OPG = "opg"
+    CLS = "cls"
 
 
-class Trail(Struct, frozen=True):
+class Trail(Struct, frozen=True, gc=False):
     """How far a trailing stop stays behind the best price since it was placed: USD, or percent of that price."""
 
     distance: Decimal
     percent: bool = False
 
 
-class Terms(Struct, frozen=True):
+class Terms(Struct, frozen=True, gc=False):
     """How an order meets the market; prices USD. ``trail`` belongs to a trailing stop."""
 
     type: OrderType = OrderType.MARKET
@@ -80,7 +86,7 @@ class Moment(Struct, frozen=True, gc=False):
     ticks: int
 
 
-class Signal(Struct, frozen=True):
+class Signal(Struct, frozen=True, gc=False):
     """A strategy's wish: a target (``side`` is None: hold ``quantity`` shares, signed), or an order of its own.
 
     ``stop`` and ``take_profit`` (USD) and ``trailing`` protect what an entry buys. ``ticket`` is the strategy's own
@@ -103,7 +109,7 @@ class Signal(Struct, frozen=True):
     step: int = 0
 
 
-class Intent(Struct, frozen=True):
+class Intent(Struct, frozen=True, gc=False):
     """An order a host asks for. ``id`` is its position on the host's stream and the broker's client order id.
 
     ``decided`` and ``valid`` (ns) bound how long it may be acted on; ``cause`` is the position of the deciding
@@ -137,7 +143,7 @@ class Intent(Struct, frozen=True):
     ticket: str = ""
 
 
-class Cancel(Struct, frozen=True):
+class Cancel(Struct, frozen=True, gc=False):
     """A host asks that an order of one of its strategies be cancelled; the guard always lets it pass.
 
     ``counter`` is the strategy's last signal before it, and orders it in its lockstep round.
@@ -155,7 +161,7 @@ class Cancel(Struct, frozen=True):
     staged: bool = False
 
 
-class Approved(Struct, frozen=True):
+class Approved(Struct, frozen=True, gc=False):
     """The guard lets an intent pass; its word holds for ``valid`` ns from ``at``."""
 
     intent: Intent
@@ -164,7 +170,7 @@ class Approved(Struct, frozen=True):
     reduces: bool = False
 
 
-class Denied(Struct, frozen=True):
+class Denied(Struct, frozen=True, gc=False):
     """The guard's no: ``code`` is the rule's, ``text`` says value and limit."""
 
     intent: Intent
@@ -172,7 +178,7 @@ class Denied(Struct, frozen=True):
     text: str
 
 
-class Order(Struct, frozen=True):
+class Order(Struct, frozen=True, gc=False):
     """An order as the gateway knows it. Intent and approval are inside, so that anyone can adopt it.
 
     ``quantity`` is what is asked of the venue (an exit may ask for less than its intent), ``filled`` what came
@@ -207,7 +213,7 @@ class Order(Struct, frozen=True):
         return self.quantity - self.filled
 
 
-class Fill(Struct, frozen=True):
+class Fill(Struct, frozen=True, gc=False):
     """One execution, identified by the venue's ``fill_key`` wherever it is told from."""
 
     fill_key: str
@@ -223,10 +229,10 @@ class Fill(Struct, frozen=True):
     @property
     def signed(self) -> Decimal:
         """Shares added to the position (negative for a sale)."""
-        return self.quantity if self.side is Side.BUY else -self.quantity
+        return self.quantity if self.side.sign > 0 else -self.quantity
 
 
-class Position(Struct, frozen=True):
+class Position(Struct, frozen=True, gc=False):
     """Shares held of one symbol (signed) and their average price in USD."""
 
     symbol: str
@@ -246,9 +252,64 @@ class Position(Struct, frozen=True):
         return Position(self.symbol, quantity, fill.price if flipped else self.average_price)
 
 
-class Account(Struct, frozen=True):
+class Account(Struct, frozen=True, gc=False):
     """Cash and account currency as the venue tells them, USD."""
 
     cash: Decimal
     time: int = 0
     currency: str = "USD"
+
+
+class AccountKind(Enum):
+    """What an account lends. ``SECURED``: no money; a short sale needs its whole value in cash. ``CASH``: neither money
+    nor shares. ``MARGIN``: both, within Regulation T (see ``core/limits/margin.py``)."""
+
+    SECURED = "secured"
+    CASH = "cash"
+    MARGIN = "margin"
+
+
+class ActivityKind(Enum):
+    """What changes an account without an order. A margin call changes nothing yet: it says that positions must go."""
+
+    SPLIT = "split"
+    DIVIDEND = "dividend"
+    BORROW = "borrow"
+    INTEREST = "interest"
+    MARGIN_CALL = "margin_call"
+
+
+class Part(Struct, frozen=True):
+    """What an activity is for one strategy ("": nobody's): shares held after it (signed), and its change of cash."""
+
+    strategy: str
+    quantity: Decimal
+    cash: Decimal
+
+
+class Activity(Struct, frozen=True):
+    """What happened to an account without an order, known by its ``key`` wherever it is told from.
+
+    ``cash`` is the change of the account's cash, ``position`` the shares of ``symbol`` after it (both 0 where the whole
+    account is meant: ``symbol`` ""). ``amount`` is USD a share (dividend), ``price`` the last one before a split of
+    ``new`` for ``old``. ``parts`` is how the gateway divided it among the strategies; they add up to the whole.
+    """
+
+    key: str
+    kind: ActivityKind
+    symbol: str
+    time: int
+    cash: Decimal = ZERO
+    position: Decimal = ZERO
+    new: int = 1
+    old: int = 1
+    amount: Decimal = ZERO
+    price: Decimal = ZERO
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def action(self) -> Split | Dividend | None:
+        """The corporate action it comes from; None for all else."""
+        if self.kind is ActivityKind.SPLIT:
+            return Split(self.symbol, self.time, self.new, self.old, self.price)
+        return Dividend(self.symbol, self.time, self.amount) if self.kind is ActivityKind.DIVIDEND else None

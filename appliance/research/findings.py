@@ -107,7 +107,7 @@ def unproven(seen: Evidence) -> Finding | None:
     if seen.skill is None or seen.skill >= SURE or seen.profit <= 0:
         return None
     return Finding("unproven", "warning", "The profit may be luck",
-                   f"the probability that its Sharpe ratio is above zero is {percent(seen.skill)}, "
+                   f"the probability that its Sharpe ratio is above zero is {percent(seen.skill, 1)}, "
                    f"below {percent(SURE, 0)}", "use more data before you trust it with money")  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def one_trade(seen: Evidence) -> Finding | None:
     part = float(best.profit) / profit
     if part <= LARGE_PART:
         return None
-    without = "it is a loss" if part >= 1 else f"{percent(1 - part)} of it is left"
+    without = "it is a loss" if part >= 1 else f"{percent(1 - part, 1)} of it is left"
     return Finding("one_trade", "serious" if part >= 1 else "warning", "One trade makes the result",
                    f"{best.symbol} made {money(float(best.profit))} of {money(profit)}; without it {without}",
                    "ask whether such a trade will come again; look at the median trade")  # fmt: skip
@@ -176,13 +176,13 @@ def unrecovered(seen: Evidence) -> Finding | None:
     """It ends below its peak, since long."""
     if len(seen.marks) < 2:
         return None
-    peak = max(seen.marks, key=lambda one: one.equity)
+    peak = max(seen.marks, key=lambda one: (one.equity, one.time))
     last, first = seen.marks[-1], seen.marks[0]
     depth, since = last.equity / peak.equity - 1 if peak.equity > 0 else 0.0, last.time - peak.time
     if depth > -DEEP or since < LONG_AGO * (last.time - first.time):
         return None
     return Finding("unrecovered", "warning", "It ends in a drawdown",
-                   f"{percent(-depth)} below its peak for {since / DAY:.0f} days, to the end",
+                   f"{percent(-depth, 1)} below its peak for {since / DAY:.0f} days, to the end",
                    "see whether it still works: run the last part alone with --start")  # fmt: skip
 
 
@@ -208,8 +208,8 @@ def costs_double(seen: Evidence) -> Finding | None:
         return None
     doubled = seen.profit - costs
     told = (
-        f"costs are {money(costs)}, {percent(costs / gross)} of the {money(gross)} before them, and each further cent "
-        f"a share is {money(seen.shares_traded / 100)}; with costs doubled, "
+        f"costs are {money(costs)}, {percent(costs / gross, 1)} of the {money(gross)} before them, and each further "
+        f"cent a share is {money(seen.shares_traded / 100)}; with costs doubled, "
     )
     if doubled <= 0:
         level: Level = "serious" if seen.profit > 0 else "warning"
@@ -236,8 +236,8 @@ def thin_volume(seen: Evidence) -> Finding | None:
     if not large and not empty:
         return None
     grave = empty or max(known) > TOO_THIN
-    told = [f"{large} of {len(seen.shares)} fills took more than {percent(THIN)} of their bar's volume, "
-            f"at most {percent(max(known))}"] if large else []  # fmt: skip
+    told = [f"{large} of {len(seen.shares)} fills took more than {percent(THIN, 1)} of their bar's volume, "
+            f"at most {percent(max(known), 1)}"] if large else []  # fmt: skip
     told += [f"{empty} were on bars without volume"] if empty else []
     return Finding("thin_volume", "serious" if grave else "warning", "Fills on thin volume", "; ".join(told),
                    "trade less, or choose a participation limit and market impact")  # fmt: skip
@@ -261,7 +261,7 @@ def denied(seen: Evidence) -> Finding | None:
         return None
     part = seen.denied / max(1, seen.intents)
     return Finding("denied", "warning" if part > DENIED else "note", "Orders were denied",
-                   f"{seen.denied} of {seen.intents} intents ({percent(part)}): this is not the rule alone",
+                   f"{seen.denied} of {seen.intents} intents ({percent(part, 1)}): this is not the rule alone",
                    "orders.jsonl has each; give more cash, smaller sizes or wider limits")  # fmt: skip
 
 

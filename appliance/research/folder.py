@@ -33,31 +33,29 @@ class Out:
     def write(self, files: Mapping[str, bytes]) -> None:
         """Let the folder appear with these files, and wait until they are on the disk."""
         with self._told():
-            part = self._beside()
+            beside = self._beside()
             try:
+                new = beside / "new"
+                new.mkdir()
                 for name, content in files.items():
-                    _write(part / name, content)
-                _sync(part)
+                    _write(new / name, content)
+                _sync(new)
                 self._check()  # a run takes time: somebody may have put something there meanwhile
-                self._place(part)
+                self._place(new, beside / "old")
             finally:
-                shutil.rmtree(part, ignore_errors=True)
+                shutil.rmtree(beside, ignore_errors=True)
 
-    def _place(self, part: Path) -> None:
+    def _place(self, new: Path, old: Path) -> None:
+        """Two renames where a former result gives way: whatever interrupts them, one of both stands there whole."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        part.chmod(0o755)
-        old = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent)) if self.path.exists() else None
-        if old is None:
-            os.rename(part, self.path)
-        else:
-            os.rename(self.path, old / "old")
-            try:
-                os.rename(part, self.path)
-            except OSError:
-                os.rename(old / "old", self.path)
-                raise
-            finally:
-                shutil.rmtree(old, ignore_errors=True)
+        if self.path.exists():
+            os.rename(self.path, old)
+        try:
+            os.rename(new, self.path)
+        except BaseException:
+            if old.exists() and not self.path.exists():
+                os.rename(old, self.path)
+            raise
         _sync(self.path.parent)
 
     def _beside(self) -> Path:

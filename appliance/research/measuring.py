@@ -158,12 +158,12 @@ def _unrealised(result: BacktestResult) -> float:
 
 
 def _change(result: BacktestResult) -> float | None:
-    """What the benchmark's price did between the first and the last mark, a fraction."""
+    """What holding the benchmark brought between the first and the last mark, a fraction."""
     path = result.tape.paths.get(result.benchmark)
     if path is None or not result.marks or not len(path):
         return None
-    begin = path.at(result.marks[0].time) or path.prices[0]
-    end = path.at(result.marks[-1].time)
+    begin = path.worth(result.marks[0].time) or path.prices[0]
+    end = path.worth(result.marks[-1].time)
     return end / begin - 1 if end is not None and begin > 0 else None
 
 

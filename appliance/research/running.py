@@ -68,7 +68,7 @@ def run(plan: Plan, source: FileSource, sessions: Sessions | None, tape: Tape | 
     and the data's time."""
     files = replace(plan.files, sessions=sessions)
     make = runner_factory(plan.strategy, sessions, past_in(plan.data, files, plan.warm_up))
-    test = Backtest(plan.strategy.name, (make,), rules(plan.limits), plan.cash, plan.model, sessions)
+    test = Backtest(plan.strategy.name, (make,), rules(plan.limits, plan.model.account), plan.cash, plan.model, sessions)
     data = source.report
     began = time.perf_counter()
     _play(test, source, plan.strategy, tape, told)

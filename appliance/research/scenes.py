@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from appliance.data.sources.random_walk import random_walk
-from appliance.domain.market import DAY, HOUR, MINUTE, Bar, MarketEvent, Session, Sessions, known_at
+from appliance.domain.market import DAY, HOUR, MINUTE, Bar, CorporateAction, MarketEvent, Session, Sessions, known_at
 
 MONDAY = 1_578_268_800_000_000_000
 """2020-01-06, midnight UTC; New York is 5 hours behind all that winter."""
@@ -23,7 +23,7 @@ class Scene(Struct, frozen=True):
     """Market events in the order they become known, and the exchange's sessions (None: always open)."""
 
     name: str
-    events: tuple[MarketEvent, ...]
+    events: tuple[MarketEvent | CorporateAction, ...]
     sessions: tuple[Session, ...] | None = None
 
     @property
@@ -47,7 +47,7 @@ class Scene(Struct, frozen=True):
     def changed_after(self, time: int) -> Scene:
         """The same until ``time`` (ns UTC), and another market after it: the bars rise where they fell."""
         turned: dict[str, float] = {}
-        events: list[MarketEvent] = []
+        events: list[MarketEvent | CorporateAction] = []
         for event in self.events:
             if known_at(event) > time and isinstance(event, Bar):
                 turned.setdefault(event.symbol, event.open)

@@ -51,7 +51,8 @@ def trades_csv(trades: Iterable[Trade]) -> bytes:
 
 
 def equity_csv(marks: Sequence[Mark], benchmark: Path | None) -> bytes:
-    """One row per mark; ``drawdown`` is a fraction, not above 0, ``benchmark`` a price in USD."""
+    """One row per mark; ``drawdown`` is a fraction, not above 0, ``benchmark`` what one share of it
+    bought at the beginning is worth (USD), split, and with its dividends kept in it."""
     return _csv(EQUITY, _marks(marks, benchmark))
 
 
@@ -88,7 +89,7 @@ def _marks(marks: Iterable[Mark], benchmark: Path | None) -> Iterable[tuple[Any,
     peak = 0.0
     for one in marks:
         peak = max(peak, one.highest)
-        price = benchmark.at(one.time) if benchmark is not None else None
+        price = benchmark.worth(one.time) if benchmark is not None else None
         yield (
             one.time, utc(one.time), one.equity, one.lowest, one.highest, one.cash, one.long, one.short,
             one.equity / peak - 1 if peak > 0 else None, price,

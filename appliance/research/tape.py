@@ -9,7 +9,19 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from appliance.core.books import Entry, EntryKind
-from appliance.domain.market import DAY, HOUR, MINUTE, SECOND, Bar, MarketEvent, known_at, last_price
+from appliance.domain.market import (
+    ACTIONS,
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    Bar,
+    CorporateAction,
+    MarketEvent,
+    Split,
+    known_at,
+    last_price,
+)
 
 GRAINS = (SECOND, MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, DAY)
 """Spans of time (ns) of which a path may keep one price each; all but the last end at every session's close."""
@@ -20,11 +32,13 @@ SPANS_MAX = 200_000
 class Path:
     """The last price (USD) of each span of time in which there was one, and when it was known (ns UTC)."""
 
-    __slots__ = ("prices", "times")
+    __slots__ = ("prices", "since", "times", "units")
 
     def __init__(self) -> None:
         self.times = array("q")
         self.prices = array("d")
+        self.since: list[int] = []
+        self.units: list[float] = []
 
     def __len__(self) -> int:
         return len(self.times)
@@ -33,6 +47,21 @@ class Path:
         """The last price known at ``time``, None before the first."""
         found = bisect_right(self.times, time)
         return self.prices[found - 1] if found else None
+
+    def worth(self, time: int) -> float | None:
+        """What one share bought at the beginning is worth at ``time`` (USD), splits and dividends kept in it."""
+        price, found = self.at(time), bisect_right(self.since, time)
+        return price if price is None or not found else price * self.units[found - 1]
+
+    def act(self, action: CorporateAction) -> None:
+        """A split, or a dividend that buys more of the symbol at its last price."""
+        if isinstance(action, Split):
+            more = action.new / action.old
+        else:
+            price = self.at(action.time - 1)
+            more = 1 + float(action.amount) / price if price else 1.0
+        self.since.append(action.time)
+        self.units.append((self.units[-1] if self.units else 1.0) * more)
 
     def extend(self, times: Sequence[int], prices: Sequence[float], grain: int) -> None:
         """Take what follows, in time order: of each span of ``grain`` ns the last stays."""
@@ -56,15 +85,21 @@ class Tape:
         """Of each fill, by its place among the entries: its shares over those of its bar; None without any volume."""
         self._seen = 0
 
-    def note(self, events: Iterable[MarketEvent], entries: Sequence[Entry]) -> None:
+    def note(self, events: Iterable[MarketEvent | CorporateAction], entries: Sequence[Entry]) -> None:
         """Hear a batch of events, and all entries made so far: the last of them were made while it happened."""
         heard: dict[str, list[MarketEvent]] = {}
+        actions: list[CorporateAction] = []
         for event in events:
-            heard.setdefault(event.symbol, []).append(event)
+            if isinstance(event, ACTIONS):
+                actions.append(event)
+            else:
+                heard.setdefault(event.symbol, []).append(event)
         for symbol, mine in heard.items():
             priced = [event for event in mine if type(event) is Bar] or mine
             path = self.paths.setdefault(symbol, Path())
             path.extend([known_at(event) for event in priced], [last_price(event) for event in priced], self.grain)
+        for action in actions:
+            self.paths.setdefault(action.symbol, Path()).act(action)
         self._match(heard, entries)
 
     def _match(self, heard: dict[str, list[MarketEvent]], entries: Sequence[Entry]) -> None:

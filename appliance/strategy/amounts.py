@@ -6,6 +6,7 @@ from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from math import inf, isfinite
 from numbers import Integral, Real
 
+from appliance.core.models.sizing import Sizer
 from appliance.domain.trading import ZERO, OrderType, Side, Terms, TimeInForce, Trail
 from appliance.domain.wire import sendable
 from appliance.errors import StrategyError
@@ -81,6 +82,19 @@ def sized(call: str, name: str, value: Number, unit: Decimal, at: float) -> Deci
     if not abs(exact) <= MOST:
         raise StrategyError(f"{call}: {name}={_shown(value)} are {exact:.3e} shares", hint=f"at most {MOST:.0e}")
     return exact.quantize(_WHOLE, ROUND_DOWN) + ZERO
+
+
+def weighed(call: str, weight: Number, equity: Decimal, at: float, sizer: Sizer) -> Decimal:
+    """Whole shares that ``weight`` of ``equity`` (USD) is at a price of ``at`` USD, as ``sizer`` counts them.
+
+    Raises StrategyError as ``sized`` does.
+    """
+    shares = sized(call, "weight", weight, equity, at)
+    if sizer.plain or not shares:
+        return shares
+    exact = _exact(weight)
+    assert exact is not None  # or it had been refused
+    return sizer.shares(exact, equity, Decimal(repr(float(at))))
 
 
 def side(call: str, value: Side | str) -> Side:

@@ -13,8 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from appliance.core.activities import price_after
 from appliance.core.saving import CHUNK
-from appliance.domain.market import DAY, SECOND, AlwaysOpen, Bar, Session, Sessions, timeframe_ns, timeframe_parts
+from appliance.domain.market import (
+    DAY,
+    SECOND,
+    AlwaysOpen,
+    Bar,
+    Session,
+    Sessions,
+    Split,
+    timeframe_ns,
+    timeframe_parts,
+)
 from appliance.errors import StrategyError
 
 if TYPE_CHECKING:
@@ -82,6 +93,11 @@ class BarBuilder:
         self._merge(bar)
         self._through = bar.end
         return (*done, *self._told()) if bar.end >= self._end else done
+
+    def rescale(self, split: Split) -> None:
+        """A split: the bar under way goes on in new shares."""
+        if self._bar is not None:
+            _rescale(self._bar, split)
 
     def snapshot(self) -> dict[str, Any]:
         """Plain data from which ``restore`` goes on with the same bits."""
@@ -224,6 +240,11 @@ class BarWindow:
         if len(self._ends) >= 2 * (self.limit + CHUNK):
             self._trim()
 
+    def rescale(self, split: Split) -> None:
+        """A split: the kept bars in prices and volumes of new shares."""
+        self._chunks = {}
+        _rescale(self._flat, split)
+
     def last(self, count: int) -> Bars:
         """The last ``count`` bars, or as many as there have been. Raises StrategyError for more than ``limit``."""
         import numpy  # here: a host whose strategies ask for no arrays saves 20 MB
@@ -272,6 +293,12 @@ class BarWindow:
         begin = number * CHUNK - (self._count - len(self._ends))
         end = min(begin + CHUNK, len(self._ends))
         return [[self._ends[at], *self._flat[at * _FIELDS : (at + 1) * _FIELDS]] for at in range(begin, end)]
+
+
+def _rescale(numbers: list[float] | array[float], split: Split) -> None:
+    """Rows of open, high, low, close and volume, in place."""
+    for at, number in enumerate(numbers):
+        numbers[at] = number * split.new / split.old if at % _FIELDS == 4 else price_after(number, split)
 
 
 def _text(time: int) -> str:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from appliance.domain.market import Bar, Quote, Trade
+from appliance.domain.market import Bar, CorporateAction, Quote, Trade
 from appliance.domain.trading import Fill, Order, Signal
 from appliance.errors import StrategyError
 from appliance.strategy.context import Context
@@ -26,6 +26,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
     "on_session": ("event",),
     "on_stale": ("symbol",),
     "on_signal": ("signal",),
+    "on_corporate_action": ("action",),
     "on_params": ("changed",),
     "on_stop": (),
 }
@@ -120,6 +121,15 @@ class Strategy(Verbs, Indicators):
 
     def on_signal(self, signal: Signal) -> None:
         """A strategy that this one ``follows`` wishes something. It tells of a wish, not of a fill."""
+
+    def on_corporate_action(self, action: CorporateAction) -> None:
+        """A ``Split`` or ``Dividend`` of one of its symbols, where data comes with raw prices (``--prices raw``).
+
+        Before it is called, ``self.position`` and ``self.cash`` have it, open orders are adjusted, and after a split
+        indicators, ``self.bars`` and longer bars under way go on as if all prices had been quoted in new shares.
+        Prices kept in ``self.state`` are yours to adjust: times ``action.old / action.new``. A dividend changes none of
+        them: a raw price falls by it.
+        """
 
     def on_params(self, changed: dict[str, Value]) -> None:
         """The owner changed live parameters: old values by name; ``self`` has the new ones."""

@@ -6,8 +6,10 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
+from appliance.core.activities import price_after
+from appliance.core.models.sizing import Sizer
 from appliance.core.wishes import CancelWish, Wish
-from appliance.domain.market import AlwaysOpen, Sessions
+from appliance.domain.market import AlwaysOpen, Sessions, Split
 from appliance.domain.trading import ZERO, Order
 from appliance.domain.wire import sendable
 from appliance.errors import StrategyError
@@ -29,7 +31,7 @@ class Context:
 
     __slots__ = (
         "calendar", "cash", "chance", "dropped", "indicators", "lines", "now", "orders", "positions", "prices",
-        "schedule", "starting", "state", "symbols", "tickets", "timeframe", "windows", "wishes",
+        "schedule", "sizer", "starting", "state", "symbols", "tickets", "timeframe", "windows", "wishes",
     )  # fmt: skip
 
     def __init__(self, seed: str = "", sessions: Sessions | None = None, before_close: int = BEFORE_CLOSE) -> None:
@@ -38,6 +40,7 @@ class Context:
         self.symbols: tuple[str, ...] = ()
         self.timeframe = ""
         self.calendar = sessions if sessions is not None else AlwaysOpen()
+        self.sizer = Sizer()
         self.cash = ZERO
         self.positions: dict[str, Decimal] = {}
         self.prices: dict[str, float] = {}
@@ -66,6 +69,11 @@ class Context:
             if quantity and symbol in self.prices:
                 worth += quantity * Decimal(repr(self.prices[symbol]))
         return worth
+
+    def split(self, split: Split) -> None:
+        """The last price of a symbol as it would have been quoted in new shares."""
+        if split.symbol in self.prices:
+            self.prices[split.symbol] = price_after(self.prices[split.symbol], split)
 
     def log(self, text: str) -> None:
         """Keep one line for the host, bounded in length and number."""

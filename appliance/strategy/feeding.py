@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from appliance.domain.market import Bar, Sessions
+from appliance.domain.market import Bar, Sessions, Split
 from appliance.strategy.bars import BarBuilder, BarWindow
 from appliance.strategy.indicators import Indicator
+from appliance.strategy.indicators.rescaling import rescale
 
 Update = Callable[[Bar], object]
 _NONE: tuple[Bar, ...] = ()
@@ -47,6 +48,11 @@ class Line:
             for indicator in self._opens:
                 indicator.new_session()
 
+    def rescale(self, split: Split) -> None:
+        """A split: the bar under way goes on in new shares."""
+        if self._builder is not None:
+            self._builder.rescale(split)
+
     def snapshot(self) -> dict[str, Any]:
         """Plain data; empty where nothing is to be remembered."""
         built = {"builder": self._builder.snapshot()} if self._builder is not None else {}
@@ -72,6 +78,7 @@ class Feeding:
         calendar: Sessions,
     ) -> None:
         self._calendar = calendar
+        self._indicators, self._windows = indicators, windows
         self._lines: dict[str, dict[str, Line]] = {}
         self._fast: dict[str, tuple[Update, ...]] = {}
         for symbol in symbols:
@@ -114,6 +121,17 @@ class Feeding:
             if frame == main:
                 heard = done
         return heard
+
+    def rescale(self, split: Split) -> None:
+        """A split: indicators, kept bars and longer bars under way go on in new shares."""
+        for indicator in self._indicators:
+            if split.symbol in indicator.symbols:
+                rescale(indicator, split)
+        for (symbol, _), window in self._windows.items():
+            if symbol == split.symbol:
+                window.rescale(split)
+        for line in self._lines.get(split.symbol, {}).values():
+            line.rescale(split)
 
     def snapshot(self) -> dict[str, Any]:
         """Plain data by ``symbol/timeframe``."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from appliance.core.models.sizing import Sizer
 from appliance.core.wishes import Wishes
-from appliance.domain.market import Bar, Quote, Sessions, Trade, last_price
+from appliance.domain.market import Bar, CorporateAction, Quote, Sessions, Split, Trade, last_price
 from appliance.domain.orders import is_terminal
 from appliance.domain.trading import Fill, Order, Signal
 from appliance.errors import StrategyError
@@ -19,6 +20,7 @@ from appliance.strategy.context import Context, plain
 from appliance.strategy.feeding import Feeding
 from appliance.strategy.params import Param, Value, retune
 from appliance.strategy.staleness import Staleness
+from appliance.strategy.symbols import listed, symbol_of
 
 SNAPSHOT_VERSION = 3
 _NONE: Wishes = ()
@@ -39,6 +41,7 @@ class StrategyRunner:
         self._class = strategy
         self._values = dict(values)
         self._sessions = sessions
+        self._sizer = Sizer()
         self._hears = {hook: getattr(strategy, hook) is not getattr(Strategy, hook) for hook in _OPTIONAL}
         self._renew()
 
@@ -46,6 +49,7 @@ class StrategyRunner:
         """A strategy as if nothing had happened yet."""
         before_close = length_of(self._class.before_close, f"{self._class.__name__}.before_close")
         self._context = Context(self.name, self._sessions, before_close)
+        self._context.sizer = self._sizer
         self._strategy = self._class(self._context, self._values)
         self._on_bar = self._strategy.on_bar
         self._started: int | None = None
@@ -65,7 +69,7 @@ class StrategyRunner:
     @property
     def follows(self) -> tuple[str, ...]:
         """Names of the strategies whose signals it wants to hear."""
-        return tuple(str(name).strip() for name in _listed(self._strategy.follows)) if self._strategy.follows else ()
+        return tuple(str(name).strip() for name in listed(self._strategy.follows)) if self._strategy.follows else ()
 
     @property
     def timed(self) -> bool:
@@ -129,10 +133,23 @@ class StrategyRunner:
             raise
         return self._drain() if context.wishes else _NONE
 
-    def feed(self, bar: Bar) -> None:
-        """Let indicators see a bar and the author not."""
-        if bar.symbol in self.symbols:
-            self._take(bar)
+    def feed(self, seen: Bar | CorporateAction) -> None:
+        """Let indicators see a bar or a split and the author not."""
+        if seen.symbol in self.symbols:
+            take: Callable[[Any], object] = self._take if isinstance(seen, Bar) else self._adjust
+            take(seen)
+
+    def action(self, action: CorporateAction, now: int) -> Wishes:
+        """Tell the author of a split or dividend; after a split all he sees is in new shares already."""
+        if action.symbol not in self.symbols:
+            return _NONE
+        self._adjust(action)
+        return self._call(self._strategy.on_corporate_action, now, action)
+
+    def _adjust(self, action: CorporateAction) -> None:
+        if isinstance(action, Split):
+            self._context.split(action)
+            self._feeding.rescale(action)
 
     def _take(self, bar: Bar) -> tuple[Bar, ...]:
         self._context.prices[bar.symbol] = bar.close
@@ -218,6 +235,10 @@ class StrategyRunner:
     def set_cash(self, cash: Decimal) -> None:
         """USD of its allotment that are not in positions, confirmed."""
         self._context.cash = cash
+
+    def set_sizer(self, sizer: Sizer) -> None:
+        """How many shares a weight of its equity is."""
+        self._sizer = self._context.sizer = sizer
 
     def logs(self) -> tuple[str, ...]:
         """The author's log lines since the last call."""
@@ -360,8 +381,8 @@ class StrategyRunner:
         named = [symbol for one in self._context.indicators for symbol in one.symbols]
         named += [symbol for symbol, _ in self._context.windows]
         for attribute in ("symbol", "symbols"):
-            named += _listed(getattr(self._strategy, attribute, ()))
-        self.symbols = tuple(sorted({_symbol(self.name, one) for one in named}))
+            named += listed(getattr(self._strategy, attribute, ()))
+        self.symbols = tuple(sorted({symbol_of(self.name, one) for one in named}))
         if not self.symbols:
             raise StrategyError(
                 f"{self.name}: the strategy names no symbol, so it would never hear of a bar",
@@ -381,17 +402,3 @@ class StrategyRunner:
 
 _OPTIONAL = ("on_quote", "on_trade", "on_stale", "on_session")
 """Hooks that cost something even when nobody overrides them."""
-
-
-def _listed(value: Any) -> list[Any]:
-    """``"SPY, QQQ"``, ``("SPY", "QQQ")`` or nothing, as a list."""
-    if isinstance(value, str):
-        return value.split(",")
-    return list(value) if isinstance(value, tuple | list) else [value]
-
-
-def _symbol(name: str, value: Any) -> str:
-    symbol = value.strip() if isinstance(value, str) else ""
-    if not symbol or not symbol.isprintable() or " " in symbol:
-        raise StrategyError(f"{name}: {value!r} is not a symbol", hint='symbols are texts such as "SPY"')
-    return symbol

@@ -126,7 +126,7 @@ class Verbs:
                 hint=f"wait for its first bar, self.price({symbol!r}) is NaN until then, or give quantity=",
             )
         if weight is not None:
-            return amounts.sized(call, "weight", weight, max(self._context.equity, ZERO), price)
+            return amounts.weighed(call, weight, max(self._context.equity, ZERO), price, self._context.sizer)
         assert notional is not None
         return amounts.sized(call, "notional", notional, _USD, price)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import ROUND_DOWN, Decimal
+from functools import partial
 from itertools import groupby
+from typing import Any
 
 from appliance.core.base import Core
+from appliance.core.bookkeeping import AUTO, Book
 from appliance.core.gateway import GatewayCore
 from appliance.core.guard import GuardCore
 from appliance.core.host import HostCore
@@ -19,17 +22,21 @@ from appliance.core.record import OrderRecord
 from appliance.core.streams import Writers
 from appliance.core.wishes import Maker
 from appliance.domain import topics
-from appliance.domain.market import Bar, MarketEvent, Sessions, known_at, last_price
+from appliance.domain.market import ACTIONS, Bar, CorporateAction, MarketEvent, Sessions, known_at, last_price
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage, Step, VenueLink, local
 from appliance.domain.operations import Command
-from appliance.domain.trading import ZERO
+from appliance.domain.trading import ZERO, Signal
 
 STEPS = "feed/steps"
 CENT = Decimal("0.01")
+Note = Callable[[Any], None]
+Hearers = tuple[Note | None, tuple[Callable[[Event, Now], list[Event]], ...]]
+"""Who notes the body of a message, and who handles it."""
 
 
 class Backtest:
-    """One run. ``makers`` are its strategies, ``cash`` USD in equal shares, ``rules`` the guard's."""
+    """One run. ``makers`` are its strategies, ``cash`` USD in equal shares, ``rules`` the guard's; ``mark_every`` as in
+    ``Book``."""
 
     def __init__(
         self,
@@ -39,21 +46,25 @@ class Backtest:
         cash: Decimal,
         model: MarketModel = MarketModel(),  # noqa: B008 - frozen
         sessions: Sessions | None = None,
+        mark_every: str = AUTO,
     ) -> None:
         self.record = OrderRecord()
+        self.book = Book(cash, sessions, mark_every, self._decision_price)
         self.signals = 0
         self.bars = 0
         self._last: dict[str, MarketEvent] = {}
         self._n = 0
         self._now = Now(0, DATA_BOOT, 0)
         self._queue: deque[Event] = deque()
-        self._known: dict[tuple[str, type], tuple[Core, ...]] = {}
+        self._known: dict[str, dict[type, Hearers]] = {}
         host = f"host@{name}"
         self.paper = MarketSimulator("paper", _writers("paper"), cash, model, sessions)
         self.gateway = GatewayCore("gateway", _writers("gateway"))
         self.guard = GuardCore("guard", _writers("guard"), rules)
         allotments = {maker.name: (cash / len(makers)).quantize(CENT, ROUND_DOWN) for maker in makers}
-        self.host = HostCore(host, _writers(host), makers, keep=False, allotments=allotments, sessions=sessions)
+        self.host = HostCore(
+            host, _writers(host), makers, keep=False, allotments=allotments, sessions=sessions, sizer=model.sizer
+        )
         self._to: dict[str, tuple[Core, ...]] = {
             f"host/{name}/intents": (self.guard,),
             f"host/{name}/signals": (),
@@ -74,25 +85,37 @@ class Backtest:
         self._deliver(local(VenueLink(True)), (self.gateway,))
         self.host.released(self._now)
 
-    def run(self, events: Iterable[MarketEvent]) -> None:
-        """Let market events happen; they come in delivery order, by ``known_at``. Raises what a strategy raises."""
+    def run(self, events: Iterable[MarketEvent | CorporateAction]) -> None:
+        """Let market events happen; they come in delivery order, by ``known_at``, corporate actions of a time before
+        all else. Raises what a strategy raises."""
         for time, group in groupby(events, known_at):
-            self._timestamp(time, tuple(group))
+            members = tuple(group)
+            if isinstance(members[0], ACTIONS):
+                actions = tuple(one for one in members if isinstance(one, ACTIONS))
+                self._timestamp(time, members[len(actions) :], actions)  # type: ignore[arg-type]
+            else:
+                self._timestamp(time, members)  # type: ignore[arg-type]
+        self.book.through = self._now.time
 
     def tell(self, command: Command) -> None:
         """Let the owner command something after all that has happened so far, as he does with a running box."""
         self._deliver(local(command), (self.host,))
 
-    def _timestamp(self, time: int, events: tuple[MarketEvent, ...]) -> None:
+    def _timestamp(self, time: int, events: tuple[MarketEvent, ...], actions: tuple[CorporateAction, ...] = ()) -> None:
         deadline = self.host.deadline()
         while deadline is not None and deadline < time:
             self._wake(deadline, time)
             deadline = self.host.deadline()
         self._now = Now(time, DATA_BOOT, time)
-        if self.paper.resting or not self._n:
-            self._release(Step(Stage.VENUE, time, 0, events), self._stages[Stage.VENUE])
+        if time > self.book.due:
+            self.book.turn(time, bool(events))
+        if self.paper.resting or actions or self.paper.hears_all or self.paper.lending.watches or not self._n:
+            self._release(Step(Stage.VENUE, time, 0, events, actions), self._stages[Stage.VENUE])
         else:
             self._n += 1  # nothing rests, so nobody would do anything
+        if self.book.held:
+            for happened in events:
+                self.book.price(happened)
         for stage, cores in self._opening:
             self._release(Step(stage, time, 0, events), cores)
         if self.guard.held():
@@ -121,27 +144,38 @@ class Backtest:
         self._deliver(Event(EventType.STEP, step, STEPS, 1, self._n, step.time), cores)
 
     def _deliver(self, event: Event, cores: tuple[Core, ...]) -> None:
-        queue, now = self._queue, self._now
+        """A message to some cores, and all that follows from it to whom it concerns, in the order it is said."""
+        queue, now, known = self._queue, self._now, self._known
         for core in cores:
             queue.extend(core.handle(event, now))
         while queue:
-            self._route(queue.popleft())
+            event = queue.popleft()
+            try:
+                note, hearers = known[event.stream or event.topic][type(event.body)]
+            except KeyError:
+                note, hearers = self._look_up(event)
+            if note is not None:
+                note(event.body)
+            for hear in hearers:
+                if out := hear(event, now):
+                    queue.extend(out)
 
-    def _route(self, event: Event) -> None:
-        if event.type is EventType.SIGNAL:
-            self.signals += 1
-        self.record.note(event)
-        for core in self._hearers(event):
-            self._queue.extend(core.handle(event, self._now))
-
-    def _hearers(self, event: Event) -> tuple[Core, ...]:
+    def _look_up(self, event: Event) -> Hearers:
         """Whom it goes to; looked up once for each place and kind of body, for this is asked a dozen times an order."""
         where, kind = event.stream or event.topic, type(event.body)
-        found = self._known.get((where, kind))
-        if found is None:
-            found = tuple(core for core in self._to.get(where, ()) if core.understands(event.type))
-            self._known[where, kind] = found
+        found = self._noting(kind), tuple(core.handle for core in self._to.get(where, ()) if core.heeds(event.type))
+        self._known.setdefault(where, {})[kind] = found
         return found
+
+    def _noting(self, kind: type) -> Note | None:
+        """Who keeps the bodies of this kind for the results."""
+        if kind is Signal:
+            return self._signaled
+        notes = [note for note in (self.record.hears.get(kind), self.book.hears.get(kind)) if note is not None]
+        return notes[0] if len(notes) == 1 else partial(_note_all, notes) if notes else None
+
+    def _signaled(self, signal: Signal) -> None:
+        self.signals += 1
 
     # --- results --------------------------------------------------------------------------------------------------
 
@@ -149,6 +183,10 @@ class Backtest:
     def time(self) -> int:
         """The data's time (ns UTC) of what happened last: when a strategy raises, of what it raised at."""
         return self._now.time
+
+    def _decision_price(self, order_id: str) -> Decimal | None:
+        booked = self.host.bookings.booked.get(order_id)
+        return booked.price if booked is not None else None
 
     @property
     def cash(self) -> Decimal:
@@ -168,8 +206,13 @@ def equity(cash: Decimal, positions: dict[str, Decimal], prices: dict[str, float
     return cash + sum(held, ZERO)
 
 
+def _note_all(notes: Sequence[Note], body: Any) -> None:
+    for note in notes:
+        note(body)
+
+
 def _writers(process: str) -> Writers:
-    return Writers(topics.streams_written_by(process))
+    return Writers(topics.streams_written_by(process), stored=False)
 
 
 def _opening() -> tuple[Stage, ...]:

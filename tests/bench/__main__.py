@@ -40,7 +40,7 @@ def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     benches = parser.add_subparsers(
-        dest="bench", required=True, metavar="latency|backtest|memory|indicators|isolation|strategies"
+        dest="bench", required=True, metavar="latency|backtest|orders|memory|indicators|isolation|strategies"
     )
     latency = benches.add_parser("latency", help="a tick in, an order at the paper broker: ours and bare paho")
     latency.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
@@ -48,6 +48,8 @@ def arguments() -> argparse.ArgumentParser:
     latency.add_argument("--warm-up", type=float, default=5.0, help="seconds dropped before (default 5)")
     backtest = benches.add_parser("backtest", help="SMA 10/30 on a random walk: ours and backtesting.py")
     backtest.add_argument("--bars", type=int, default=1_000_000, help="default 1000000")
+    orders = benches.add_parser("orders", help="what an order costs on its whole way, and its messages alone")
+    orders.add_argument("--orders", type=int, default=20_000, help="default 20000")
     memory = benches.add_parser("memory", help="an idle box: memory, processor time, bytes written")
     memory.add_argument("--seconds", type=float, default=60.0, help="how long, best in whole minutes (default 60)")
     memory.add_argument("--symbols", type=int, default=3, help="simulated symbols of one-minute bars (default 3)")
@@ -62,7 +64,7 @@ def arguments() -> argparse.ArgumentParser:
     strategies.add_argument("--separate", type=int, default=12, help="strategies in hosts of their own (default 12)")
     strategies.add_argument("--symbols", type=int, default=50, help="default 50")
     strategies.add_argument("--minutes", type=int, default=200, help="one-minute bars of each symbol (default 200)")
-    for bench in (latency, backtest, memory, indicators, isolation, strategies):
+    for bench in (latency, backtest, orders, memory, indicators, isolation, strategies):
         bench.add_argument("--json", action="store_true", help="nothing but the JSON object")
         bench.add_argument("--keep", action="store_true", help="add the figures to history.jsonl")
     return parser

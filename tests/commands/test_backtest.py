@@ -11,8 +11,9 @@ from tests.commands.conftest import MINUTE, SMA, START, Appliance, bars, prices,
 
 QUICK = ("--param", "fast=2", "--param", "slow=6", "--bar-stamp", "start")
 KEYS = [
-    "bars", "bars_outside_session", "signals", "intents", "orders", "fills", "denied", "position", "cash", "equity",
-    "seconds", "bars_per_second",
+    "bars", "bars_outside_session", "signals", "intents", "orders", "fills", "trades", "denied", "position", "cash",
+    "equity", "end_equity", "fees", "total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown",
+    "win_rate", "profit_factor", "exposure", "seconds", "bars_per_second", "realtime_factor",
 ]  # fmt: skip
 
 

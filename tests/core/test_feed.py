@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from appliance.core.feed import FeedCore, conflated
 from appliance.core.lockstep import STEPS, Barrier
+from appliance.core.streams import Writer
 from appliance.domain.market import MarketEvent, Quote
 from appliance.domain.messages import DATA_BOOT, Offer, Settled, Stage, Step
 from appliance.domain.operations import Progress, Spot
@@ -166,8 +167,8 @@ def test_a_feed_that_restarts_after_any_step_goes_on_with_the_next(after: int) -
         for index in range(7):
             if index == restart:
                 core = conductor()
-                last = play.core.writers[STEPS].last
-                core.writers._writers[STEPS].last = last
+                head = play.core.writers[STEPS].head
+                core.writers[STEPS] = Writer(STEPS, head)
                 core.restore(play.core.snapshot())
                 play = Playbook(core, boot=DATA_BOOT, start=0)
                 rest = (FIRST, SECOND_BAR)[core.wanted :]

@@ -19,7 +19,7 @@ from appliance.domain.market import MINUTE, Bar
 from appliance.domain.messages import DATA_BOOT, Event, Now, Offer, Settled, Stage, local
 from appliance.domain.operations import Verb, Wakeup
 from appliance.domain.trading import Fill, Intent, Order, Signal
-from appliance.world.backtest import Backtest
+from appliance.world.backtest import Backtest, Note
 from tests.core.clockwork import bars, maker, new_york
 from tests.core.hosting import SECOND, Scripted, asks, begin, begun, host, live, puppet, target
 from tests.core.make import bar, writers
@@ -39,10 +39,15 @@ class Kept(Backtest):
         self.said: list[Any] = []
         super().__init__("trend", makers, rules(LimitValues()), D(1_000_000), MarketModel(), new_york())
 
-    def _route(self, event: Event) -> None:
-        if isinstance(event.body, Intent | Order | Fill | Signal):
-            self.said.append(event.body)
-        super()._route(event)
+    def _noting(self, kind: type) -> Note | None:
+        note = super()._noting(kind)
+
+        def noting(body: Any) -> None:
+            self.said.append(body)
+            if note is not None:
+                note(body)
+
+        return noting if kind in (Intent, Order, Fill, Signal) else note
 
     def heard(self) -> list[str]:
         runner = self.host.roster.runners["clockwork"]

@@ -78,8 +78,8 @@ BUGS = (
     Bug(
         "latch not durable",
         "domain/topics.py",
-        "sync=(_T.ORDER, _T.FILL, _T.LATCH)",
-        "sync=(_T.ORDER, _T.FILL)",
+        "sync=(_T.ORDER, _T.FILL, _T.ACTIVITY, _T.LATCH)",
+        "sync=(_T.ORDER, _T.FILL, _T.ACTIVITY)",
     ),
     Bug(
         "epoch not raised after a power cut",
@@ -122,8 +122,8 @@ BUGS = (
     Bug(
         "fills of a snapshot ignored",
         "core/reconcile.py",
-        "        for fill in told.fills:\n            self._gateway.fill(fill, now)\n",
-        "",
+        "all_told: list[VenueFill | VenueActivity] = [*told.fills, *told.activities]",
+        "all_told: list[VenueFill | VenueActivity] = [*told.activities]",
     ),
     Bug(
         "halt does not stop a waiting exit",

@@ -8,12 +8,14 @@ from msgspec import Struct
 
 from appliance.core.limits.base import Case, Refusal, Rule
 from appliance.core.limits.collar import PriceCollar
+from appliance.core.limits.margin import InitialMargin, NoShortSales
 from appliance.core.limits.notional import MaxNotional
 from appliance.core.limits.position import MaxPosition
 from appliance.core.limits.size import MaxOrderSize
 from appliance.core.limits.solvency import SufficientCash
 from appliance.core.limits.staleness import StalePrice
 from appliance.core.limits.wellformed import WellFormed
+from appliance.domain.trading import AccountKind
 
 __all__ = ["Case", "LimitValues", "Refusal", "Rule", "rules"]
 
@@ -29,8 +31,8 @@ class LimitValues(Struct, frozen=True):
     require_cash: bool = True
 
 
-def rules(values: LimitValues) -> tuple[Rule, ...]:
-    """The rules in force, in the order they are asked; the first no is the answer."""
+def rules(values: LimitValues, account: AccountKind = AccountKind.SECURED) -> tuple[Rule, ...]:
+    """The rules in force for a kind of account, in the order they are asked; the first no is the answer."""
     found: list[Rule] = [WellFormed()]
     if values.max_order_shares is not None:
         found.append(MaxOrderSize(values.max_order_shares))
@@ -42,6 +44,8 @@ def rules(values: LimitValues) -> tuple[Rule, ...]:
         found.append(MaxNotional(values.max_order_notional))
     if values.max_position_shares is not None:
         found.append(MaxPosition(values.max_position_shares))
+    if account is AccountKind.CASH:
+        found.append(NoShortSales())
     if values.require_cash:
-        found.append(SufficientCash())
+        found.append(InitialMargin() if account is AccountKind.MARGIN else SufficientCash())
     return tuple(found)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
 from appliance.domain.messages import Now
-from appliance.domain.trading import Intent
+from appliance.domain.trading import Intent, Order
 
 
 class Price(Struct, frozen=True, gc=False):
@@ -18,11 +20,16 @@ class Price(Struct, frozen=True, gc=False):
     time: int
 
 
+NOTHING: Mapping[str, Decimal] = MappingProxyType({})
+NO_PRICES: Mapping[str, Price] = MappingProxyType({})
+
+
 class Case(NamedTuple):
     """One intent and everything the rules may ask: the last price, the confirmed position and what is on its way.
 
     ``buying`` and ``selling`` are shares of the symbol in working orders of each side, this one not among them;
     ``reserved`` is the USD that working entries may still need; ``cash`` is None while the account is unknown.
+    ``positions`` and ``prices`` are those of all symbols.
     """
 
     intent: Intent
@@ -34,6 +41,8 @@ class Case(NamedTuple):
     cash: Decimal | None
     reserved: Decimal
     reduces: bool
+    positions: Mapping[str, Decimal] = NOTHING
+    prices: Mapping[str, Price] = NO_PRICES
 
     @property
     def worst(self) -> Decimal:
@@ -49,7 +58,7 @@ class Case(NamedTuple):
         return price if positive(price) else None
 
 
-def priced(intent: Intent, last: Price | None) -> Decimal | None:
+def priced(intent: Intent | Order, last: Price | None) -> Decimal | None:
     """What a share may cost (USD): the limit; else the last price, or the stop price where that is higher."""
     if intent.limit_price is not None:
         return intent.limit_price

@@ -27,6 +27,7 @@ class RoundTrip(Struct, frozen=True):
     fees: Decimal
     opened: int
     closed: int
+    strategy: str = ""
 
 
 class OpenTrip(Struct, frozen=True):
@@ -87,6 +88,18 @@ class RoundTrips(Struct):
             following = OpenTrip(fill.side, fill.time).entered_with(opening, fill.price, fill.commission - fee)
             self.under_way[fill.symbol] = following
         return trip.closed(fill.symbol, fill.time)
+
+    def split(self, symbol: str, held: Decimal, cash: Decimal, time: int) -> RoundTrip | None:
+        """A split has left ``held`` shares (signed) of what is under way; a fraction was paid out by ``cash`` USD,
+        which belongs to what the exits bring. The trip it closed, where nothing is left."""
+        trip = self.under_way.pop(symbol, None)
+        if trip is None:
+            return None
+        trip = replace(trip, exits=trip.exits + cash * trip.side.sign)
+        if not held:
+            return trip.closed(symbol, time)
+        self.under_way[symbol] = replace(trip, held=held, entered=trip.entered * held / trip.held)
+        return None
 
 
 class Tally(Struct):

@@ -9,13 +9,14 @@ from heapq import heapify, heappop, heapreplace
 
 from msgspec import Struct
 
-from appliance.data.factors import adjust, load_factors
+from appliance.data.actions import Actions
+from appliance.data.factors import actions_of, adjust, load_factors
 from appliance.data.layout import BARS, nearest
 from appliance.data.load import Loaded, load, timeframe_of
 from appliance.data.options import FileOptions
 from appliance.data.rules import KEPT, SHOWN, Findings, Verdict
 from appliance.data.tracks import GAPS_SHOWN, Gap, Track
-from appliance.domain.market import MarketEvent
+from appliance.domain.market import CorporateAction, MarketEvent
 from appliance.domain.messages import Offer
 from appliance.errors import DataError, UsageError
 
@@ -55,7 +56,9 @@ class FileReport(Struct, frozen=True):
 
 
 class FileSource:
-    """Files as a source: events by known_at, then symbol, then kind (quotes before trades), then order of files."""
+    """Files as a source: events by known_at, then symbol, then kind (quotes before trades), then order of files.
+
+    With raw prices and a file of factors, splits and dividends come before all else of their time."""
 
     def __init__(self, paths: Sequence[str], options: FileOptions) -> None:
         """Read and check all files. Raises DataError, or UsageError for options that make no sense."""
@@ -75,12 +78,13 @@ class FileSource:
             mine = _tracks(file, options)
             counts.append(_facts(file, mine))
             tracks += mine
-        unadjusted = _adjust(tracks, options.factors)
-        self._tracks = sorted(tracks, key=lambda track: (track.symbol, track.kind.rank))  # stable: then order of files
-        self._total = sum(map(len, tracks))
-        if not self._total:
+        unadjusted, actions = _adjust(tracks, options)
+        ordered = sorted(tracks, key=lambda track: (track.symbol, track.kind.rank))  # stable: then order of files
+        self._tracks: list[Track | Actions] = [*actions, *ordered]
+        self._total = sum(map(len, self._tracks))
+        if not any(map(len, ordered)):
             raise _nothing_left(files, tracks, options)
-        self.report = _report(self._tracks, tuple(counts), findings, options, unadjusted)
+        self.report = _report(ordered, tuple(counts), findings, options, unadjusted)
         self._heap: list[tuple[int, int]] = []
         self._rows: list[int] = []
         self._position = 0
@@ -112,7 +116,7 @@ class FileSource:
 
     def batch(self, limit: int) -> Offer:
         """The next ``limit`` events, and what else became known at the time of the last of them."""
-        events: list[MarketEvent] = []
+        events: list[MarketEvent | CorporateAction] = []
         time = 0
         while self._heap and (len(events) < limit or self._heap[0][0] == time):
             time = self._heap[0][0]
@@ -125,9 +129,13 @@ class FileSource:
 
     def bars(self) -> tuple[Track, ...]:
         """The tracks of trade bars, by symbol, then in the order of the files."""
-        return tuple(track for track in self._tracks if track.kind is BARS and len(track))
+        return tuple(track for track in self._tracks if isinstance(track, Track) and track.kind is BARS and len(track))
 
-    def _next(self) -> MarketEvent:
+    def actions(self) -> tuple[CorporateAction, ...]:
+        """The splits and dividends it offers, by symbol and time."""
+        return tuple(one for track in self._tracks if isinstance(track, Actions) for one in track.all)
+
+    def _next(self) -> MarketEvent | CorporateAction:
         index = self._heap[0][1]
         track, row = self._tracks[index], self._rows[index]
         self._rows[index] = row + 1
@@ -180,18 +188,28 @@ def _facts(file: Loaded, tracks: list[Track]) -> FileFacts:
     )
 
 
-def _adjust(tracks: list[Track], path: str) -> tuple[str, ...]:
-    """Adjust what the factors file covers; the symbols it does not. Raises DataError when it covers none."""
+def _adjust(tracks: list[Track], options: FileOptions) -> tuple[tuple[str, ...], list[Actions]]:
+    """Adjust what the factors file covers, or have what it tells of happen to raw prices; the symbols it does not
+    cover, and what happens. Raises DataError when it covers none."""
+    path = options.factors
     if not path:
-        return ()
+        return (), []
     factors = load_factors(path)
     symbols = sorted({track.symbol for track in tracks})
     unadjusted = tuple(symbol for symbol in symbols if symbol not in factors)
     if symbols and len(unadjusted) == len(symbols):
         raise DataError(f"{path}: no factors for {', '.join(symbols)}", hint=f"it has {_names(sorted(factors))}")
+    if options.prices == "raw":
+        return unadjusted, [
+            Actions(
+                symbol, actions_of(symbol, factors[symbol], options.sessions), [t for t in tracks if t.symbol == symbol]
+            )
+            for symbol in symbols
+            if symbol in factors
+        ]
     for track in tracks:
         adjust(track, factors.get(track.symbol, []))
-    return unadjusted
+    return unadjusted, []
 
 
 def _known_symbols(files: list[Loaded], wanted: Sequence[str]) -> None:

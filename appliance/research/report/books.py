@@ -113,15 +113,21 @@ def costs(result: BacktestResult) -> Html:
     return section("costs", "Costs", lead, flow([(name, float(value), _amount(name, value)) for name, value in steps]))
 
 
+BOOKED = {
+    EntryKind.DIVIDEND: "dividends",
+    EntryKind.SPLIT: "fractions of shares",
+    EntryKind.BORROW: "borrowed shares",
+    EntryKind.INTEREST: "interest",
+}
+
+
 def cost_steps(result: BacktestResult) -> list[tuple[str, Decimal]]:
     """Names and amounts (USD); the last is their sum: the change of equity."""
     fees = sum((one.fee for one in result.entries), ZERO)
     net = Decimal(result.summary["end_equity"]) - result.plan.cash
     other = [
-        (name, sum((one.amount for one in result.entries if one.kind is kind), ZERO))
-        for kind, name in ((EntryKind.DIVIDEND, "dividends"), (EntryKind.BORROW, "borrowed shares"),
-                           (EntryKind.INTEREST, "interest"))
-    ]  # fmt: skip
+        (name, sum((one.amount for one in result.entries if one.kind is kind), ZERO)) for kind, name in BOOKED.items()
+    ]
     booked = [(name, amount) for name, amount in other if amount]
     gross = net + fees - sum((amount for _, amount in booked), ZERO)
     return [("prices", gross), *booked, ("fees", -fees), ("left", net)]

@@ -50,13 +50,14 @@ def equity(result: BacktestResult) -> list[Chart]:
 
 
 def _held(result: BacktestResult, marks: Sequence[Mark]) -> list[float | None]:
-    """What the cash would be worth had it bought the benchmark at the first mark: no costs, fractions of shares."""
+    """What the cash would be worth had it bought the benchmark at the first mark: no costs, fractions of shares, its
+    dividends reinvested."""
     path = result.tape.paths.get(result.benchmark)
     if path is None or not len(path):
         return [None] * len(marks)
-    begin = path.at(result.marks[0].time) or path.prices[0]
+    begin = path.worth(result.marks[0].time) or path.prices[0]
     cash = float(result.plan.cash)
-    prices = [path.at(mark.time) for mark in marks]
+    prices = [path.worth(mark.time) for mark in marks]
     return [None if price is None else round(cash * price / begin, 2) for price in prices]
 
 

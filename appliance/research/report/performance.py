@@ -18,7 +18,7 @@ def equity(result: BacktestResult, drawn: Sequence[Chart]) -> Html:
         return section("equity", "Equity", "There are too few marks to draw.")
     there = {chart["id"]: chart for chart in drawn}
     chart = there["chart-equity"]
-    keys = [key("one", "equity")] + [key("two", one["label"]) for one in chart["series"][1:]]
+    keys = [switch(chart["id"], at, one) for at, one in enumerate(chart["series"], 1)]
     parts = [
         figure(chart, "Equity, USD", *keys, told=_told(chart, " USD")),
         figure(there["chart-drawdown"], "Below the highest equity so far", told=_told(there["chart-drawdown"], " %")),
@@ -81,6 +81,14 @@ def prices(result: BacktestResult, drawn: Sequence[Chart]) -> Html:
 def key(colour: str, text: str, mark: str = "") -> Html:
     """One entry of a chart's legend."""
     return tag("span", text, class_=f"key mark {mark}" if mark else "key", style=f"--c:var(--{colour})")
+
+
+def switch(chart: str, at: int, series: Mapping[str, str]) -> Html:
+    """An entry of a legend that takes its line out of the chart, and puts it back."""
+    return tag(
+        "button", series["label"], type="button", class_="key", style=f"--c:var(--{series['colour']})",
+        data_chart=chart, data_series=str(at), aria_pressed="true", title="show or hide",
+    )  # fmt: skip
 
 
 def figure(chart: Mapping[str, object], title: str, *keys: Piece, told: str) -> Html:

@@ -74,7 +74,7 @@ def _parameters(result: BacktestResult) -> Piece:
 def _held(result: BacktestResult) -> dict[str, str]:
     data = result.data
     return {
-        "events": f"{data['events']:,}", "bars missing": f"{data['missing']:,}", "bad rows left out": f"{data['bad_rows']:,}",
+        "events": f"{data['events']:,}", "bars missing": f"{data['missing']:,}", "bad rows": f"{data['bad_rows']:,}",
         "without factors": _text(data["unadjusted"]), "benchmark": data["benchmark"],
     }  # fmt: skip
 

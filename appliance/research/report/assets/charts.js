@@ -43,10 +43,12 @@
   }
   function places(splits) {
     const step = splits.length > 1 ? Math.abs(splits[1] - splits[0]) : 1;
-    return step >= 1 ? 0 : Math.min(6, Math.ceil(-Math.log10(step)));
+    let found = 0;
+    while (found < 6 && Math.abs(step * 10 ** found - Math.round(step * 10 ** found)) > 1e-6) found += 1;
+    return found;
   }
   function line(series) {
-    return { label: series.label, stroke: colour(series.colour), width: series.width || 1.5, points: { show: false },
+    return { label: series.label, show: !series.hidden, stroke: colour(series.colour), width: series.width || 1.5, points: { show: false },
       fill: series.fill ? colour(series.fill) : undefined, fillTo: series.fill ? 0 : undefined,
       dash: series.dash, paths: series.step ? uPlot.paths.stepped({ align: 1 }) : undefined, spanGaps: true };
   }
@@ -82,7 +84,7 @@
         const at = plot.cursor.idx;
         if (at === null || at === undefined || plot.cursor.left < 0) { box.hidden = true; return; }
         const rows = [date(times[at], { year: "numeric", ...day, ...hour }) + " New York"];
-        plot.series.forEach((one, index) => { if (index) rows.push(one.label + " " + number(plot.data[index][at], chart.places) + (chart.suffix || "")); });
+        plot.series.forEach((one, index) => { if (index && one.show) rows.push(one.label + " " + number(plot.data[index][at], chart.places) + (chart.suffix || "")); });
         box.replaceChildren(...rows.map((text) => Object.assign(document.createElement("div"), { textContent: text })));
         box.hidden = false;
         const left = plot.cursor.left + 14, wide = box.offsetWidth, room = plot.over.clientWidth;
@@ -111,6 +113,13 @@
     const room = (high - low || Math.abs(high) || 1) * 0.06;
     return [chart.zero && low === 0 ? 0 : low - room, chart.zero && high === 0 ? 0 : high + room];
   }
+  function toggle(button) {
+    const shown = button.getAttribute("aria-pressed") !== "true", at = Number(button.dataset.series);
+    button.setAttribute("aria-pressed", String(shown));
+    const one = made.find((one) => one.chart.id === button.dataset.chart);
+    one.chart.series[at - 1].hidden = !shown;
+    one.plot.setSeries(at, { show: shown });
+  }
   function again() {
     made.splice(0).forEach((one) => one.plot.destroy());
     charts.filter((chart) => document.getElementById(chart.id).clientWidth).forEach(make);
@@ -121,6 +130,7 @@
   }
   again();
   new ResizeObserver(fit).observe(document.querySelector("main"));
+  document.querySelectorAll("button.key").forEach((one) => one.addEventListener("click", () => toggle(one)));
   document.querySelectorAll("details").forEach((one) => one.addEventListener("toggle", fit));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
   addEventListener("beforeprint", () => { document.documentElement.dataset.theme = "print"; again(); });

@@ -1,0 +1,123 @@
+"""The gateway books what happens to the account without an order: splits, dividends, fees. Once, and for everyone."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from appliance.core.activities import Prices, adjusted, divided, remaining_after
+from appliance.core.ledger import Protection
+from appliance.domain.market import CorporateAction, Split
+from appliance.domain.messages import Event, Now, VenueActivity
+from appliance.domain.trading import ZERO, Account, Activity, ActivityKind, Order, Part, Position, Side
+
+if TYPE_CHECKING:
+    from appliance.core.gateway import GatewayCore
+
+ORDERS = "gateway/orders"
+REMEMBERED = 1_000
+"""Activities known by their key, so that none is booked twice."""
+
+
+class Activities:
+    """Divides an activity among strategies, adjusts orders and protections by it, and tells of it."""
+
+    def __init__(self, gateway: GatewayCore) -> None:
+        self._gateway = gateway
+        self._ledger = gateway.ledger
+        self.known = gateway.table("activity", Activity)
+
+    def told(self, event: Event, now: Now) -> None:
+        """The venue tells of an activity."""
+        self.take(event.body, now)
+
+    def take(self, told: VenueActivity, now: Now) -> None:
+        """Book it, once, from wherever it is told."""
+        activity = told.activity
+        if activity.key in self.known:
+            return
+        parts = self._parts(activity)
+        activity = replace(activity, parts=parts)
+        self.known[activity.key] = activity
+        if len(self.known) > REMEMBERED:
+            del self.known[next(iter(self.known))]
+        if activity.action is not None:
+            self._adjust(activity.action, now)
+        self._gateway.emit(ORDERS, activity, now)  # whoever hears of it finds his orders adjusted
+        if activity.kind is ActivityKind.SPLIT:
+            self._hold(activity, now)
+        account = self._ledger.account.get("", Account(ZERO))
+        self._ledger.account[""] = replace(account, cash=account.cash + activity.cash, time=activity.time)
+        self._gateway.emit(ORDERS, self._ledger.account[""], now)
+        self._gateway.send("view/account", self._ledger.account[""], now)
+
+    def _parts(self, activity: Activity) -> tuple[Part, ...]:
+        """Whose it is: of the strategies that hold the symbol, and what nobody's fills explain is nobody's. Interest is
+        borne by what is held, at what it cost."""
+        held = self._held(activity.symbol) if activity.symbol else self._costs()
+        if activity.kind is ActivityKind.MARGIN_CALL:
+            return ()
+        if activity.kind is ActivityKind.BORROW:
+            held = {name: shares for name, shares in held.items() if shares < 0}
+        return divided(activity, held)
+
+    def _held(self, symbol: str) -> dict[str, Decimal]:
+        found = {key.partition("/")[0]: shares for key, shares in self._of(symbol)}
+        baseline = self._gateway.reconciler.baseline(symbol)
+        return {**found, "": baseline} if baseline else found
+
+    def _of(self, symbol: str) -> list[tuple[str, Decimal]]:
+        return [(key, shares) for key, shares in self._ledger.holdings.items() if key.partition("/")[2] == symbol]
+
+    def _costs(self) -> dict[str, Decimal]:
+        found: dict[str, Decimal] = {}
+        for key, shares in self._ledger.holdings.items():
+            name, _, symbol = key.partition("/")
+            if shares > 0:
+                price = self._ledger.positions.get(symbol, Position(symbol)).average_price
+                found[name] = found.get(name, ZERO) + shares * price
+        return found
+
+    def _hold(self, activity: Activity, now: Now) -> None:
+        """Positions after it; their average price follows a split."""
+        ledger, symbol = self._ledger, activity.symbol
+        for part in activity.parts:
+            if part.strategy:
+                ledger.holdings[f"{part.strategy}/{symbol}"] = part.quantity
+            else:
+                self._gateway.reconciler.rebase(symbol, part.quantity)
+        before, held = ledger.positions.get(symbol), sum((shares for _, shares in self._of(symbol)), ZERO)
+        if before is None:
+            return
+        average = before.average_price * activity.old / activity.new if held else ZERO
+        ledger.positions[symbol] = Position(symbol, held, average)
+        self._gateway.send(f"view/position/{symbol}", ledger.positions[symbol], now)
+
+    def _adjust(self, action: CorporateAction, now: Now) -> None:
+        """Live orders and wished protections, as the venue adjusted what rests there."""
+        for order in [order for order in self._ledger.live() if order.symbol == action.symbol]:
+            changed = _adjusted(order, action)
+            if changed != order:
+                self._ledger.adjust(changed)
+                self._gateway.tell(changed, now)
+        for key, wanted in list(self._ledger.protections.items()):
+            if key.partition("/")[2] == action.symbol:
+                self._ledger.protections[key] = protection_after(wanted, self._ledger.holdings.get(key, ZERO), action)
+
+
+def _adjusted(order: Order, action: CorporateAction) -> Order:
+    prices = adjusted(action, order.side, Prices(order.limit_price, order.stop_price, order.trail))
+    left = remaining_after(order.remaining, action) if isinstance(action, Split) else order.remaining
+    return replace(
+        order, quantity=order.filled + left, limit_price=prices.limit, stop_price=prices.stop, trail=prices.trail
+    )
+
+
+def protection_after(wanted: Protection, holding: Decimal, action: CorporateAction) -> Protection:
+    """What shall rest behind a position of ``holding`` shares once an action has happened."""
+    side = Side.SELL if holding > 0 else Side.BUY
+    stop = adjusted(action, side, Prices(None, wanted.stop, wanted.trailing))
+    profit = adjusted(action, side, Prices(wanted.take_profit))
+    return Protection(stop.stop, profit.limit, stop.trail)
