@@ -205,6 +205,7 @@ _OPTIONS = (
     click.option("--factors", default="", metavar="FILE", help="split and dividend factors"),
     click.option("--prices", type=click.Choice(("adjusted", "raw")), default="adjusted", show_default=True,
                  help="with --factors: prices adjusted by them, or raw, and splits and dividends happen"),
+    click.option("--opens", is_flag=True, help="tell the open of each bar, as a trade, when the bar begins"),
     click.option("--bad-rows", type=click.Choice(("refuse", "quarantine")), default="refuse", show_default=True,
                  help="what to do with rows that cannot be right"),
     click.option("--param", "param", multiple=True, metavar="KEY=VALUE", help="a strategy parameter (repeatable)"),
@@ -229,6 +230,7 @@ def _options(given: dict[str, Any]) -> RunOptions:
         bar_stamp=given.pop("bar_stamp"), symbols=symbols, session=given.pop("session"), start=given.pop("start"),
         end=given.pop("end"), factors=given.pop("factors"), bad_rows=given.pop("bad_rows"), prices=given.pop("prices"),
         timeframe=given.pop("timeframe"),
+        opens=given.pop("opens"),
     )  # fmt: skip
     params = parameters(given.pop("param"))
     if given["warm_up"] and not files.start:

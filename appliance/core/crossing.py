@@ -82,7 +82,7 @@ class Crossing:
         if self._sessions is None:
             return True
         session = self._sessions.at(time)
-        return session is not None and known_at(last) > session.open
+        return session is not None and (known_at(last) > session.open or begins(last) >= session.open)
 
     # --- an event happens -----------------------------------------------------------------------------------------
 

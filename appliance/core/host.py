@@ -20,7 +20,7 @@ from appliance.core.telling import Telling, Told, spot_of
 from appliance.core.timing import GRACE, Timing
 from appliance.core.tracking import Tracker
 from appliance.core.wishes import CancelWish, Maker, Wish, Wishes
-from appliance.domain.market import AlwaysOpen, Bar, MarketEvent, Quote, Sessions, Trade, known_at, last_price
+from appliance.domain.market import AlwaysOpen, Bar, MarketEvent, Quote, QuoteBar, Sessions, Trade, known_at, last_price
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage, local
 from appliance.domain.operations import Spot, StrategyState
 from appliance.domain.orders import OrderStatus, is_terminal
@@ -32,7 +32,7 @@ PAST = ("feed/", "timer:")
 SPOT = re.compile(r"[0-9]+:[0-9]+")
 SAVE_EVERY = 60_000_000_000
 """How often (ns) performance is written that only prices have changed."""
-HOOKS: dict[type, str] = {Bar: "bar", Quote: "quote", Trade: "trade"}
+HOOKS: dict[type, str] = {Bar: "bar", QuoteBar: "quote_bar", Quote: "quote", Trade: "trade"}
 """Which of a runner's calls hears of which market event."""
 
 

@@ -14,7 +14,7 @@ from appliance.core.saving import Saves
 from appliance.core.telltale import said, traced
 from appliance.core.trials import Trials
 from appliance.core.wishes import RELOAD, Code, Maker, Runner, Wishes
-from appliance.domain.market import Bar, Split
+from appliance.domain.market import Bar, QuoteBar, Split
 from appliance.domain.messages import Now
 from appliance.domain.operations import STRATEGY_LIFE, Death, Notice, Severity, StrategyState
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 FAILURES_MAX = 3
 FAILURES_WINDOW = 600_000_000_000
-MARKET = ("bar", "quote", "trade")
+MARKET = ("bar", "quote_bar", "quote", "trade")
 """Calls that come so often that what they changed is saved once a turn, and heard again after a failure in it."""
 FEED = "feed"
 """A bar or a split that a paused strategy's indicators saw."""
-SEEN = (Bar, Split)
+SEEN = (Bar, QuoteBar, Split)
 """What indicators see."""
 NONE: Wishes = ()
 Call = tuple[str, Any, int]

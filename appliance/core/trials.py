@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from appliance.core.telltale import said, traced
 from appliance.core.wishes import RELOAD, Code, Runner, Wishes
-from appliance.domain.market import Bar, Split
+from appliance.domain.market import Bar, QuoteBar, Split
 from appliance.domain.messages import Now
 from appliance.domain.operations import Notice, Severity
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 CALLS_MAX = 1_000
 """So many calls survived count like a bar that reached the author: quotes may come all night."""
+
+
+BARS = ("bar", "quote_bar")
+"""Calls by which ``on_bar`` may be reached."""
 
 
 class Trial(Struct, frozen=True):
@@ -87,8 +91,8 @@ class Trials:
     def heard(self, name: str, hook: str, what: object, now: Now) -> None:
         """The new version took it. A bar proves it; of all else the old one hears too, in case it has to go on."""
         trial, old = self._rows[name], self._before.get(name)
-        calls = trial.calls + (hook != "bar")
-        proved = hook == "bar" and self._roster.runners[name].heard_bar
+        calls = trial.calls + (hook not in BARS)
+        proved = hook in BARS and self._roster.runners[name].heard_bar
         if proved or old is None or calls >= CALLS_MAX:
             self.end(name)
             self._host.roster.notices.append(Notice(f"RELOAD_{name}", Severity.WARNING, "", holds=False))
@@ -96,7 +100,7 @@ class Trials:
         self._roster.set_books(old)
         self._let(name, old, hook, (what, now.time), calls)
 
-    def feed(self, name: str, seen: Bar | Split) -> None:
+    def feed(self, name: str, seen: Bar | QuoteBar | Split) -> None:
         """Both versions are paused and see a bar or a split."""
         old = self._before.get(name)
         if old is not None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from appliance.core.models.sizing import Sizer
-from appliance.domain.market import Bar, CorporateAction, Quote, Trade
+from appliance.domain.market import Bar, CorporateAction, Quote, QuoteBar, Trade
 from appliance.domain.trading import AT_MARKET, Fill, Order, Side, Signal, Terms, Trail
 
 
@@ -95,11 +95,16 @@ class Runner(Protocol):
 
     @property
     def heard_bar(self) -> bool:
-        """Whether the last ``bar`` reached the author: longer bars take several to complete."""
+        """Whether the last ``bar`` or ``quote_bar`` reached the author's ``on_bar``: longer bars take several to
+        complete."""
         ...
 
     def bar(self, bar: Bar, now: int) -> Wishes:
         """A bar is complete."""
+        ...
+
+    def quote_bar(self, bar: QuoteBar, now: int) -> Wishes:
+        """A bar of bid and ask is complete."""
         ...
 
     def quote(self, quote: Quote, now: int) -> Wishes:
@@ -146,7 +151,7 @@ class Runner(Protocol):
         """Forget what became due until ``now`` (ns UTC)."""
         ...
 
-    def feed(self, seen: Bar | CorporateAction) -> None:
+    def feed(self, seen: Bar | QuoteBar | CorporateAction) -> None:
         """Let indicators see a bar or a split and the author not: while paused, and of what came before the start."""
         ...
 
@@ -167,7 +172,7 @@ class Runner(Protocol):
         ...
 
     def hears(self, hook: str) -> bool:
-        """Whether market events of this call (``bar``, ``quote``, ``trade``) can matter to it."""
+        """Whether market events of this call (``bar``, ``quote_bar``, ``quote``, ``trade``) can matter to it."""
         ...
 
     def check_state(self) -> None:
@@ -206,6 +211,9 @@ class Silent:
     def bar(self, bar: Bar, now: int) -> Wishes:
         return ()
 
+    def quote_bar(self, bar: QuoteBar, now: int) -> Wishes:
+        return ()
+
     def quote(self, quote: Quote, now: int) -> Wishes:
         return ()
 
@@ -239,7 +247,7 @@ class Silent:
     def skip(self, now: int) -> None:
         """Nothing is ever due."""
 
-    def feed(self, seen: Bar | CorporateAction) -> None:
+    def feed(self, seen: Bar | QuoteBar | CorporateAction) -> None:
         """There are no indicators."""
 
     def set_position(self, symbol: str, quantity: Decimal) -> None:

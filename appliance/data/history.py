@@ -9,10 +9,11 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from appliance.data.layout import BARS
 from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileSource
 from appliance.data.tracks import Track
-from appliance.domain.market import Bar, CorporateAction, Sessions, known_at, timeframe_ns
+from appliance.domain.market import Bar, CorporateAction, QuoteBar, Sessions, known_at, middle, timeframe_ns
 from appliance.errors import DataError
 
 
@@ -36,7 +37,8 @@ MakeBuilder = Callable[[str, str, Sessions | None], Builder]
 
 
 class FileHistory:
-    """History from files: what ``FileSource`` would have delivered, and longer bars built from its shortest.
+    """History from files: what ``FileSource`` would have delivered, and longer bars built from its shortest. Where a
+    symbol has no trade bars they are the middle of its quote bars.
 
     The files are read when the first bar is asked for, and only the symbols of ``options``; its ``start`` is ignored,
     since what lies before is the history.
@@ -78,7 +80,8 @@ class FileHistory:
     def _of(self, symbol: str) -> list[Track]:
         if self._tracks is None:
             self._tracks = self._read().bars()
-        found = [track for track in self._tracks if track.symbol == symbol]
+        mine = [track for track in self._tracks if track.symbol == symbol]
+        found = [track for track in mine if track.kind is BARS] or mine
         if not found:
             known = ", ".join(dict.fromkeys(track.symbol for track in self._tracks)) or "none"
             raise DataError(f"no bars of {symbol!r} in {', '.join(self._paths)}", hint=f"there are bars of {known}")
@@ -116,6 +119,7 @@ def _last(tracks: Sequence[Track], until: int, count: int) -> tuple[Bar, ...]:
     for track in tracks:
         end = bisect_right(track.known, until)
         rows = range(max(0, end - count), end)
-        parts.append([event for row in rows if isinstance(event := track.event(row), Bar)])
+        events = [track.event(row) for row in rows]
+        parts.append([middle(event) if isinstance(event, QuoteBar) else event for event in events])  # type: ignore[misc]
     found = parts[0] if len(parts) == 1 else list(merge(*parts, key=known_at))
     return tuple(found[-count:])

@@ -42,6 +42,8 @@ QUOTES = Kind(
 )  # fmt: skip
 TRADES = Kind("tick trades", 2, ("price",), ("size",), True)
 BARS = Kind("trade bars", 3, _CANDLE, ("volume",), True, (_CANDLE,))
+OPENS = Kind("opens", 4, ("price",), ("size",), True)
+"""No kind of file: the open of each trade bar, told when the bar begins, after the bars that end then."""
 KINDS = (QUOTE_BARS, BARS, QUOTES, TRADES)
 
 

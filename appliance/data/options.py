@@ -24,7 +24,8 @@ class FileOptions(Struct, frozen=True):
 
     ``bar_stamp`` says which end of a bar the file's ``ts`` is. ``session`` ``regular`` needs ``sessions``.
     ``factors`` is the path of a file of price and split factors: ``prices`` are ``adjusted`` by them, or stay ``raw``
-    and the splits and dividends happen; ``timeframe`` is inferred where empty.
+    and the splits and dividends happen; ``timeframe`` is inferred where empty; ``opens`` tells the open of each trade
+    bar, as a trade of no shares when the bar begins.
     """
 
     bar_stamp: str = "end"
@@ -37,6 +38,7 @@ class FileOptions(Struct, frozen=True):
     bad_rows: str = "refuse"
     timeframe: str = ""
     prices: str = "adjusted"
+    opens: bool = False
 
     def checked(self) -> FileOptions:
         """These options. Raises UsageError naming the first one that is wrong and what it may be."""

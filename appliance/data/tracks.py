@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from appliance.data.layout import BARS, QUOTE_BARS, QUOTES, TRADES, Kind
+from appliance.data.layout import BARS, OPENS, QUOTE_BARS, QUOTES, TRADES, Kind
 from appliance.data.load import Series
 from appliance.data.options import FileOptions, new_york_date
 from appliance.domain.market import (
@@ -33,6 +33,7 @@ _EVENTS: dict[str, Callable[..., MarketEvent]] = {
     QUOTES.name: Quote,
     TRADES.name: Trade,
     BARS.name: Bar,
+    OPENS.name: Trade,
 }
 _HOLIDAYS = 7 * DAY
 """An exchange may be closed that long; data further outside the table means that the table is too short."""
@@ -156,6 +157,15 @@ class Track:
                 if len(found) < GAPS_SHOWN:
                     found.append(Gap(self.symbol, end, start, lost))
         return missing, found
+
+
+def opens_of(track: Track) -> Track:
+    """The open of each bar of a track, as a trade of no shares at the bar's start."""
+    series = Series(track.symbol)
+    series.stamps = array("q", track.starts)
+    for opened in track.flat[:: track.width]:
+        series.flat.extend((opened, 0.0))
+    return Track(series, OPENS, 2, "", FileOptions(session="all"))
 
 
 def _lost(sessions: Sessions, end: int, start: int, length: int) -> int:

@@ -158,6 +158,14 @@ def last_price(event: MarketEvent) -> float:
     return (event.bid + event.ask) / 2
 
 
+def middle(bar: QuoteBar) -> Bar:
+    """The middle of bid and ask as a bar of its own, without volume."""
+    return Bar(
+        bar.symbol, bar.timeframe, bar.start, bar.end, (bar.bid_open + bar.ask_open) / 2,
+        (bar.bid_high + bar.ask_high) / 2, (bar.bid_low + bar.ask_low) / 2, (bar.bid_close + bar.ask_close) / 2, 0.0,
+    )  # fmt: skip
+
+
 class Session(Struct, frozen=True, gc=False):
     """One trading session ``[open, close)``, ns UTC, of the exchange's calendar day ``date`` (YYYY-MM-DD)."""
 

@@ -66,7 +66,7 @@ class Recorder:
             result = getattr(self._runner, name)(*given)
             if isinstance(result, tuple) and result and isinstance(result[0], Struct):
                 self._heard.append(Decision(given[-1], name, msgspec.json.encode(result).decode()))
-            if name == "bar" and self._meddle is not None:
+            if self._meddle is not None and name == ("bar" if self._runner.hears("bar") else "quote_bar"):
                 self._runner = self._meddle(self._runner, *given)
             return result
 
@@ -75,12 +75,14 @@ class Recorder:
 
 
 def decide(make: Callable[[], Runner], scene: Scene, meddle: Meddle | None = None) -> list[Decision]:
-    """Run a backtest on a scene; the decisions. What the strategy raises ends the run and is the last of them."""
+    """Run a backtest on a scene; the decisions. What the strategy raises ends the run and is the last of them. One that
+    hears quote bars hears some, also where the scene has none."""
     heard: list[Decision] = []
-    maker = Made(make().name, lambda: Recorder(make(), heard, meddle))
+    first = make()
+    maker = Made(first.name, lambda: Recorder(make(), heard, meddle))
     run = Backtest("check", (maker,), rules(LimitValues()), CASH, MarketModel(), scene.calendar)
     try:
-        run.run(scene.events)
+        run.run(scene.quoted.events if first.hears("quote_bar") else scene.events)
     except (Exception, SystemExit) as error:
         heard.append(Decision(run.time, RAISED, _told(error)))
     return heard

@@ -10,7 +10,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from appliance.data.sources.random_walk import random_walk
-from appliance.domain.market import DAY, HOUR, MINUTE, Bar, CorporateAction, MarketEvent, Session, Sessions, known_at
+from appliance.domain.market import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Bar,
+    CorporateAction,
+    MarketEvent,
+    QuoteBar,
+    Session,
+    Sessions,
+    known_at,
+)
 
 MONDAY = 1_578_268_800_000_000_000
 """2020-01-06, midnight UTC; New York is 5 hours behind all that winter."""
@@ -44,6 +55,14 @@ class Scene(Struct, frozen=True):
         """The first ``events`` events."""
         return replace(self, events=self.events[:events])
 
+    @property
+    def quoted(self) -> Scene:
+        """The same with a quote bar, two cents wide, before each bar; itself when it has quote bars already."""
+        if any(isinstance(event, QuoteBar) for event in self.events):
+            return self
+        events = (one for event in self.events for one in (_quotes(event), event) if one is not None)
+        return replace(self, events=tuple(events))
+
     def changed_after(self, time: int) -> Scene:
         """The same until ``time`` (ns UTC), and another market after it: the bars rise where they fell."""
         turned: dict[str, float] = {}
@@ -55,6 +74,15 @@ class Scene(Struct, frozen=True):
             else:
                 events.append(event)
         return replace(self, events=tuple(events))
+
+
+def _quotes(event: object) -> QuoteBar | None:
+    """A quote bar around a bar."""
+    if not isinstance(event, Bar):
+        return None
+    prices = (event.open, event.high, event.low, event.close)
+    bid, ask = (_cents(price - 0.01) for price in prices), (_cents(price + 0.01) for price in prices)
+    return QuoteBar(event.symbol, event.timeframe, event.start, event.end, *bid, *ask)
 
 
 def _mirrored(bar: Bar, axis: float) -> Bar:

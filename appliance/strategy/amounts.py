@@ -15,6 +15,8 @@ Number = int | Decimal | str | float
 MOST = Decimal(10) ** 12
 """More shares, and more USD for one, are a slip of the pen; sums of smaller ones stay exact."""
 GRAIN = Decimal("1e-9")
+PRICE_GRAIN = Decimal("1e-12")
+"""Adjusted prices have more decimals than traded ones, and a limit may be one of them."""
 _DIGITS = 18
 _BEYOND = 10**_DIGITS
 _WHOLE = Decimal(1)
@@ -39,9 +41,9 @@ def shares(call: str, value: Number) -> Decimal:
 
 
 def price(call: str, name: str, value: Number) -> Decimal:
-    """A price in USD; floats to 8 digits. Raises StrategyError unless it is finite, above 0 and can be one."""
+    """A price in USD, to 12 decimals. Raises StrategyError unless it is finite, above 0 and can be one."""
     found = _exact(value)
-    if found is None or not 0 < found <= MOST or found != found.quantize(GRAIN):
+    if found is None or not 0 < found <= MOST or found != found.quantize(PRICE_GRAIN):
         raise StrategyError(f"{call}: {name}={_shown(value)} is not a price", hint=_PRICE_HINT)
     return found
 
@@ -141,11 +143,12 @@ def _whole(value: float) -> Decimal | None:
 
 
 def _exact(value: Number) -> Decimal | None:
-    """A finite number, floats (numpy's too) to 8 digits; None when it is none, or beyond all measure."""
+    """A finite number, floats (numpy's too) to the 15 digits they surely hold, so that 0.1 + 0.2 is 0.3, and to 12
+    decimals; None when it is none, or beyond all measure."""
     if isinstance(value, Integral) and not isinstance(value, bool):
         return Decimal(int(value)) if abs(int(value)) < _BEYOND else None
     if isinstance(value, Real):
-        return _decimal(repr(round(float(value), 8))) if not isinstance(value, bool) else None
+        return _decimal(repr(round(float(f"{float(value):.15g}"), 12))) if not isinstance(value, bool) else None
     return _decimal(value) if isinstance(value, Decimal | str) else None
 
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from appliance.domain.market import Bar, CorporateAction, Quote, Trade
+from appliance.domain.market import Bar, CorporateAction, Quote, QuoteBar, Trade
 from appliance.domain.trading import Fill, Order, Signal
 from appliance.errors import StrategyError
 from appliance.strategy.context import Context
@@ -18,6 +18,7 @@ from appliance.strategy.verbs import Verbs
 HOOKS: dict[str, tuple[str, ...]] = {
     "on_start": (),
     "on_bar": ("bar",),
+    "on_quote_bar": ("bar",),
     "on_quote": ("quote",),
     "on_trade": ("trade",),
     "on_order": ("order",),
@@ -44,6 +45,8 @@ class Strategy(Verbs, Indicators):
     and those in a class attribute ``symbols = ("SPY",)``. More class attributes, all optional:
 
     - ``timeframe = "15m"``: hear of bars of this length, built from the smaller ones that come ("": as they come).
+    - ``bars_from = "quotes"``: ``on_bar``, indicators and ``self.bars`` take the middle of bid and ask of quote bars,
+      without volume, where a market has no trades to make bars of ("trades").
     - ``history = 100``: how many of them ``self.bars`` keeps for each symbol.
     - ``warmup = 50``: bars before the first one that indicators are to have seen, where there are any.
     - ``follows = ("other",)``: strategies whose signals ``on_signal`` hears.
@@ -51,6 +54,7 @@ class Strategy(Verbs, Indicators):
     """
 
     timeframe: str = ""
+    bars_from: str = "trades"
     history: int = 0
     warmup: int = 0
     follows: tuple[str, ...] = ()
@@ -96,6 +100,10 @@ class Strategy(Verbs, Indicators):
 
     def on_bar(self, bar: Bar) -> None:
         """A bar is complete. The indicators of its symbol have it already."""
+
+    def on_quote_bar(self, bar: QuoteBar) -> None:
+        """A bar of bid and ask is complete (where the data has them); before the ``on_bar`` of a trade bar of its time,
+        after that of bars made of quotes."""
 
     def on_quote(self, quote: Quote) -> None:
         """Best bid and ask changed (conflated: the newest, with the extremes since the one before)."""
@@ -153,7 +161,7 @@ class Strategy(Verbs, Indicators):
         return indicator
 
 
-SETTABLE = ("symbols", "timeframe", "history", "warmup", "follows", "before_close")
+SETTABLE = ("symbols", "timeframe", "bars_from", "history", "warmup", "follows", "before_close")
 """Class attributes an author may set."""
 _OVERRIDABLE = (*HOOKS, *SETTABLE, "migrate_state")
 _RESERVED = (

@@ -75,6 +75,16 @@ class Context:
         if split.symbol in self.prices:
             self.prices[split.symbol] = price_after(self.prices[split.symbol], split)
 
+    def books(self) -> dict[str, Any]:
+        """Cash and positions as plain data."""
+        positions = {symbol: str(quantity) for symbol, quantity in self.positions.items()}
+        return {"cash": str(self.cash), "positions": positions}
+
+    def set_books(self, data: dict[str, Any]) -> None:
+        """Take over what ``books`` gave."""
+        self.cash = Decimal(data["cash"])
+        self.positions = {symbol: Decimal(quantity) for symbol, quantity in data["positions"].items()}
+
     def log(self, text: str) -> None:
         """Keep one line for the host, bounded in length and number."""
         if len(self.lines) < LOG_LINES_MAX:

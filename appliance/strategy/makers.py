@@ -24,6 +24,7 @@ from appliance.strategy.indicators import (
     Keltner,
     Lowest,
     RatioZScore,
+    Renko,
     SessionVWAP,
     StDev,
     Stochastic,
@@ -89,6 +90,19 @@ class Indicators:
     def supertrend(self, symbol: str, period: int = 10, width: float = 3.0, *, timeframe: str = "") -> SuperTrend:
         """A stop ``width`` average true ranges away, USD; ``.direction`` is 1 (rising) or -1 (falling)."""
         return self._follow(SuperTrend(symbol, period, width, timeframe=timeframe))
+
+    def renko(
+        self,
+        symbol: str,
+        size: float,
+        style: str = "wicked",
+        weights: tuple[int, ...] = (0, 0, 0, 1),
+        *,
+        timeframe: str = "",
+    ) -> Renko:
+        """Renko bricks of ``size`` USD: ``.bricks`` of the last bar, ``.direction``, ``.count``; "wicked" or "classic",
+        of the mean of open, high, low and close by ``weights``."""
+        return self._follow(Renko(symbol, size, style, weights, timeframe=timeframe))
 
     # -- momentum -----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import msgspec
 
 from appliance.core.models.sizing import Sizer
 from appliance.core.wishes import Wishes
-from appliance.domain.market import Bar, CorporateAction, Quote, Sessions, Split, Trade, last_price
+from appliance.domain.market import Bar, CorporateAction, Quote, QuoteBar, Sessions, Split, Trade, last_price, middle
 from appliance.domain.orders import is_terminal
 from appliance.domain.trading import Fill, Order, Signal
 from appliance.errors import StrategyError
@@ -20,7 +20,7 @@ from appliance.strategy.context import Context, plain
 from appliance.strategy.feeding import Feeding
 from appliance.strategy.params import Param, Value, retune
 from appliance.strategy.staleness import Staleness
-from appliance.strategy.symbols import listed, symbol_of
+from appliance.strategy.symbols import listed, made_of_quotes, named_by
 
 SNAPSHOT_VERSION = 3
 _NONE: Wishes = ()
@@ -38,6 +38,7 @@ class StrategyRunner:
         self.name = name
         self.symbols: tuple[str, ...] = ()
         self.heard_bar = False
+        self._of_quotes = False
         self._class = strategy
         self._values = dict(values)
         self._sessions = sessions
@@ -87,7 +88,7 @@ class StrategyRunner:
     def start(self, now: int) -> Wishes:
         """Run ``on_start`` at ``now`` (ns UTC). Raises StrategyError when the strategy names no symbol."""
         context = self._context
-        self._started, self._held_at_start = now, self._books()
+        self._started, self._held_at_start = now, self._context.books()
         context.now = now
         context.starting = True
         try:
@@ -97,7 +98,7 @@ class StrategyRunner:
             raise
         finally:
             context.starting = False
-        self._take_symbols()
+        self.symbols = context.symbols = named_by(self.name, self._strategy, context.indicators, context.windows)
         self._wire()
         for wish in context.wishes:
             if wish.symbol:
@@ -133,11 +134,24 @@ class StrategyRunner:
             raise
         return self._drain() if context.wishes else _NONE
 
-    def feed(self, seen: Bar | CorporateAction) -> None:
+    def quote_bar(self, bar: QuoteBar, now: int) -> Wishes:
+        """Pass a quote bar of one of our symbols on: as a bar where bars are made of quotes, then as it is."""
+        self.heard_bar = False
+        wishes = self.bar(middle(bar), now) if self._of_quotes else _NONE
+        if self._hears["on_quote_bar"] and bar.symbol in self.symbols:
+            return wishes + self._call(self._strategy.on_quote_bar, now, bar)
+        return wishes
+
+    def feed(self, seen: Bar | QuoteBar | CorporateAction) -> None:
         """Let indicators see a bar or a split and the author not."""
-        if seen.symbol in self.symbols:
-            take: Callable[[Any], object] = self._take if isinstance(seen, Bar) else self._adjust
-            take(seen)
+        if seen.symbol not in self.symbols:
+            return
+        if isinstance(seen, Bar):
+            self._take(seen)
+        elif not isinstance(seen, QuoteBar):
+            self._adjust(seen)
+        elif self._of_quotes:
+            self._take(middle(seen))
 
     def action(self, action: CorporateAction, now: int) -> Wishes:
         """Tell the author of a split or dividend; after a split all he sees is in new shares already."""
@@ -245,8 +259,10 @@ class StrategyRunner:
         return self._context.take_lines() if self._context.lines else ()
 
     def hears(self, hook: str) -> bool:
-        """Whether market events of this call matter to it: bars always do, the others where the author listens."""
-        return self._hears.get(f"on_{hook}", True)
+        """Whether market events of this call matter to it: those its bars are made of, and where the author listens."""
+        if hook == "bar":
+            return not self._of_quotes
+        return (hook == "quote_bar" and self._of_quotes) or self._hears.get(f"on_{hook}", True)
 
     # -- saving -------------------------------------------------------------------------------------------------------
 
@@ -265,7 +281,7 @@ class StrategyRunner:
             "started": self._started,
             "held_at_start": dict(self._held_at_start),
             "now": context.now,
-            "books": self._books(),
+            "books": self._context.books(),
             "prices": dict(context.prices),
             "state": plain(context.state),
             "chance": context.chance.position,
@@ -312,7 +328,7 @@ class StrategyRunner:
         """Run ``on_start`` as it ran the first time, and forget what it wished and said."""
         self._renew()
         if data["started"] is not None:
-            self._set_books(data["held_at_start"])
+            self._context.set_books(data["held_at_start"])
             self.start(data["started"])
             self._context.take_lines()
 
@@ -323,7 +339,7 @@ class StrategyRunner:
         context.chance.position = data["chance"]
         context.tickets = data["tickets"]
         context.orders = {one["id"]: msgspec.convert(one, Order) for one in data["orders"]}
-        self._set_books(data["books"])
+        self._context.set_books(data["books"])
         if data["started"] is None:
             return
         saved = dict(data["indicators"])
@@ -337,14 +353,6 @@ class StrategyRunner:
         context.schedule.restore(data["schedule"])
         if self._staleness is not None:
             self._staleness.restore(data["staleness"])
-
-    def _books(self) -> dict[str, Any]:
-        positions = {symbol: str(quantity) for symbol, quantity in self._context.positions.items()}
-        return {"cash": str(self._context.cash), "positions": positions}
-
-    def _set_books(self, data: dict[str, Any]) -> None:
-        self._context.cash = Decimal(data["cash"])
-        self._context.positions = {symbol: Decimal(quantity) for symbol, quantity in data["positions"].items()}
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -367,6 +375,7 @@ class StrategyRunner:
         """Connect what on_start made with the bars that will come."""
         context, strategy = self._context, self._strategy
         self._main = context.timeframe = strategy.timeframe
+        self._of_quotes = made_of_quotes(self.name, strategy.bars_from)
         if strategy.history:
             for symbol in self.symbols:
                 context.windows.setdefault((symbol, ""), BarWindow(min(strategy.history, KEPT_MAX)))
@@ -376,19 +385,6 @@ class StrategyRunner:
         self._staleness = Staleness(context.calendar) if self._hears["on_stale"] else None
         if self._hears["on_session"]:
             context.schedule.tell_sessions()
-
-    def _take_symbols(self) -> None:
-        named = [symbol for one in self._context.indicators for symbol in one.symbols]
-        named += [symbol for symbol, _ in self._context.windows]
-        for attribute in ("symbol", "symbols"):
-            named += listed(getattr(self._strategy, attribute, ()))
-        self.symbols = tuple(sorted({symbol_of(self.name, one) for one in named}))
-        if not self.symbols:
-            raise StrategyError(
-                f"{self.name}: the strategy names no symbol, so it would never hear of a bar",
-                hint='declare symbol: str = param("SPY"), or symbols = ("SPY",)',
-            )
-        self._context.symbols = self.symbols
 
     def _check_indicators(self, saved: list[str]) -> None:
         made = [one.label for one in self._context.indicators]
@@ -400,5 +396,5 @@ class StrategyRunner:
             )
 
 
-_OPTIONAL = ("on_quote", "on_trade", "on_stale", "on_session")
+_OPTIONAL = ("on_quote_bar", "on_quote", "on_trade", "on_stale", "on_session")
 """Hooks that cost something even when nobody overrides them."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from decimal import ROUND_DOWN, Decimal
-from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -30,7 +29,7 @@ from appliance.domain.trading import ZERO, Signal
 STEPS = "feed/steps"
 CENT = Decimal("0.01")
 Note = Callable[[Any], None]
-Hearers = tuple[Note | None, tuple[Callable[[Event, Now], list[Event]], ...]]
+Hearers = tuple[tuple[Note, ...], tuple[Callable[[Event, Now], list[Event]], ...]]
 """Who notes the body of a message, and who handles it."""
 
 
@@ -151,10 +150,10 @@ class Backtest:
         while queue:
             event = queue.popleft()
             try:
-                note, hearers = known[event.stream or event.topic][type(event.body)]
+                notes, hearers = known[event.stream or event.topic][type(event.body)]
             except KeyError:
-                note, hearers = self._look_up(event)
-            if note is not None:
+                notes, hearers = self._look_up(event)
+            for note in notes:
                 note(event.body)
             for hear in hearers:
                 if out := hear(event, now):
@@ -167,12 +166,10 @@ class Backtest:
         self._known.setdefault(where, {})[kind] = found
         return found
 
-    def _noting(self, kind: type) -> Note | None:
+    def _noting(self, kind: type) -> tuple[Note, ...]:
         """Who keeps the bodies of this kind for the results."""
-        if kind is Signal:
-            return self._signaled
-        notes = [note for note in (self.record.hears.get(kind), self.book.hears.get(kind)) if note is not None]
-        return notes[0] if len(notes) == 1 else partial(_note_all, notes) if notes else None
+        notes = (self._signaled if kind is Signal else None, self.record.hears.get(kind), self.book.hears.get(kind))
+        return tuple(note for note in notes if note is not None)
 
     def _signaled(self, signal: Signal) -> None:
         self.signals += 1
@@ -204,11 +201,6 @@ def equity(cash: Decimal, positions: dict[str, Decimal], prices: dict[str, float
     """Cash plus every position at its last price, USD."""
     held = [quantity * Decimal(repr(prices[symbol])) for symbol, quantity in positions.items() if symbol in prices]
     return cash + sum(held, ZERO)
-
-
-def _note_all(notes: Sequence[Note], body: Any) -> None:
-    for note in notes:
-        note(body)
 
 
 def _writers(process: str) -> Writers:

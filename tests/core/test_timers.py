@@ -39,15 +39,9 @@ class Kept(Backtest):
         self.said: list[Any] = []
         super().__init__("trend", makers, rules(LimitValues()), D(1_000_000), MarketModel(), new_york())
 
-    def _noting(self, kind: type) -> Note | None:
-        note = super()._noting(kind)
-
-        def noting(body: Any) -> None:
-            self.said.append(body)
-            if note is not None:
-                note(body)
-
-        return noting if kind in (Intent, Order, Fill, Signal) else note
+    def _noting(self, kind: type) -> tuple[Note, ...]:
+        remembered = (self.said.append,) if kind in (Intent, Order, Fill, Signal) else ()
+        return (*remembered, *super()._noting(kind))
 
     def heard(self) -> list[str]:
         runner = self.host.roster.runners["clockwork"]

@@ -32,6 +32,7 @@ from appliance.strategy.indicators import (
     Keltner,
     Lowest,
     RatioZScore,
+    Renko,
     SessionVWAP,
     StDev,
     Stochastic,
@@ -64,6 +65,8 @@ SINGLE: dict[str, Make] = {
     "vwap": lambda n: VWAP("SPY", n),
     "session vwap": lambda n: SessionVWAP("SPY"),
     "obv": lambda n: OBV("SPY"),
+    "renko, classic": lambda n: Renko("SPY", n / 400, "classic"),
+    "renko, wicked": lambda n: Renko("SPY", n * 1e8, "wicked", (1, 0, 2, 3)),
 }
 PAIRS: dict[str, Make] = {
     "correlation": lambda n: Correlation("SPY", "QQQ", n),

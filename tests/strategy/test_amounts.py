@@ -73,6 +73,18 @@ def test_what_is_no_price_is_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "price"),
+    [
+        (99.5, "99.5"), (0.1 + 0.2, "0.3"), (100 * 1.1, "110"), (60_000.1 * 1.1, "66000.11"), (7, "7"),
+        ("0.01", "0.01"), (145.015173352, "145.015173352"), (40.30415670412, "40.30415670412"),
+        (D("40.30415670412"), "40.30415670412"), (numpy.float64(1 / 3), "0.333333333333"),
+    ],
+)  # fmt: skip
+def test_a_price_has_the_decimals_of_an_adjusted_one_and_no_noise(value: Any, price: str) -> None:
+    assert amounts.price("call", "limit", value) == D(price)
+
+
+@pytest.mark.parametrize(
     ("value", "trail"), [(1.5, Trail(D("1.5"))), ("2%", Trail(D(2), True)), ("99.9%", Trail(D("99.9"), True))]
 )
 def test_a_distance_is_usd_or_percent(value: Any, trail: Trail) -> None:

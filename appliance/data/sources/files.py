@@ -15,7 +15,7 @@ from appliance.data.layout import BARS, nearest
 from appliance.data.load import Loaded, load, timeframe_of
 from appliance.data.options import FileOptions
 from appliance.data.rules import KEPT, SHOWN, Findings, Verdict
-from appliance.data.tracks import GAPS_SHOWN, Gap, Track
+from appliance.data.tracks import GAPS_SHOWN, Gap, Track, opens_of
 from appliance.domain.market import CorporateAction, MarketEvent
 from appliance.domain.messages import Offer
 from appliance.errors import DataError, UsageError
@@ -56,7 +56,8 @@ class FileReport(Struct, frozen=True):
 
 
 class FileSource:
-    """Files as a source: events by known_at, then symbol, then kind (quotes before trades), then order of files.
+    """Files as a source: events by known_at, then symbol, then kind (quotes before trades, opens last), then order of
+    files.
 
     With raw prices and a file of factors, splits and dividends come before all else of their time."""
 
@@ -79,6 +80,8 @@ class FileSource:
             counts.append(_facts(file, mine))
             tracks += mine
         unadjusted, actions = _adjust(tracks, options)
+        if options.opens:
+            tracks += [opens_of(track) for track in tracks if track.kind is BARS and len(track)]
         ordered = sorted(tracks, key=lambda track: (track.symbol, track.kind.rank))  # stable: then order of files
         self._tracks: list[Track | Actions] = [*actions, *ordered]
         self._total = sum(map(len, self._tracks))
@@ -128,8 +131,8 @@ class FileSource:
         return self.batch(1)
 
     def bars(self) -> tuple[Track, ...]:
-        """The tracks of trade bars, by symbol, then in the order of the files."""
-        return tuple(track for track in self._tracks if isinstance(track, Track) and track.kind is BARS and len(track))
+        """The tracks of quote bars and trade bars, by symbol, then kind, then in the order of the files."""
+        return tuple(track for track in self._tracks if isinstance(track, Track) and track.kind.is_bar and len(track))
 
     def actions(self) -> tuple[CorporateAction, ...]:
         """The splits and dividends it offers, by symbol and time."""

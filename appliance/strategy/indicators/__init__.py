@@ -17,6 +17,7 @@ from appliance.strategy.indicators.extremes import Donchian, Highest, Lowest, St
 from appliance.strategy.indicators.momentum import ADX, ROC, RSI
 from appliance.strategy.indicators.pairs import Beta, Correlation, Pair, RatioZScore
 from appliance.strategy.indicators.ranges import ATR, Keltner, SuperTrend
+from appliance.strategy.indicators.renko import Brick, Renko
 from appliance.strategy.indicators.units import UNITS
 from appliance.strategy.indicators.volume import OBV, VWAP, SessionVWAP
 
@@ -35,6 +36,7 @@ __all__ = [
     "WMA",
     "Beta",
     "Bollinger",
+    "Brick",
     "Correlation",
     "Donchian",
     "Highest",
@@ -44,6 +46,7 @@ __all__ = [
     "Lowest",
     "Pair",
     "RatioZScore",
+    "Renko",
     "SessionVWAP",
     "StDev",
     "Stochastic",

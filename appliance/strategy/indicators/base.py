@@ -66,6 +66,9 @@ class Indicator(Line):
     RECURSIVE: ClassVar[bool] = False
     """Whether it remembers for ever, so that its value depends on where the data begins."""
 
+    SCALES: ClassVar[bool] = True
+    """Whether it means the same in new shares, so that a split needs not begin it anew."""
+
     def __init__(self, symbol: str, *parameters: Any, timeframe: str = "") -> None:
         super().__init__()
         self.symbol = symbol

@@ -27,7 +27,7 @@ Path = tuple[str, ...]
 
 def rescale(indicator: Indicator, split: Split) -> None:
     """Let an indicator go on in new shares of ``split.symbol``, or begin anew where that cannot be."""
-    powers = _powers(indicator, split.symbol)
+    powers = _powers(indicator, split.symbol) if indicator.SCALES else None
     fresh = _fresh(indicator)
     if powers is None:
         indicator.restore(fresh.snapshot())
