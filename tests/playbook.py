@@ -21,13 +21,14 @@ from appliance.core.streams import Writer
 from appliance.domain.market import Bar, QuoteBar
 from appliance.domain.messages import Event, Now, Step, local
 from appliance.domain.operations import Head, Latch
-from appliance.domain.trading import Account, Approved, Cancel, Denied, Fill, Intent, Order
+from appliance.domain.trading import Account, Activity, Approved, Cancel, Denied, Fill, Intent, Order
 
 SECOND = 1_000_000_000
 BEGIN = 1_700_000_000 * SECOND
 STREAM_OF: dict[type, str] = {
     Intent: "host/trend/intents", Cancel: "host/trend/intents", Approved: "guard/decisions", Denied: "guard/decisions",
     Order: "gateway/orders", Fill: "gateway/orders", Account: "gateway/orders", Latch: "gateway/orders",
+    Activity: "gateway/orders",
     Bar: "feed/bars", QuoteBar: "feed/bars", Step: "feed/steps",
 }  # fmt: skip
 

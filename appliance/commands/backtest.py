@@ -90,7 +90,7 @@ def _backtest(options: RunOptions, out: Path | None, benchmark: str, check: bool
     with orders_file(options.orders_out) as write:
         if place is None:
             ran = _run(plan, source, sessions, progress)
-            metrics, findings = figures_of(ran), tuple[Finding, ...]()
+            metrics, findings = figures_of(plan, ran), tuple[Finding, ...]()
         else:
             ran, result = _result(plan, source, sessions, check, progress)
             place.write(_files(result) | {TIMING: json.dumps(timing(ran)).encode() + b"\n"})

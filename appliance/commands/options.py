@@ -229,8 +229,7 @@ def _options(given: dict[str, Any]) -> RunOptions:
     files = FileOptions(
         bar_stamp=given.pop("bar_stamp"), symbols=symbols, session=given.pop("session"), start=given.pop("start"),
         end=given.pop("end"), factors=given.pop("factors"), bad_rows=given.pop("bad_rows"), prices=given.pop("prices"),
-        timeframe=given.pop("timeframe"),
-        opens=given.pop("opens"),
+        timeframe=given.pop("timeframe"), opens=given.pop("opens"),
     )  # fmt: skip
     params = parameters(given.pop("param"))
     if given["warm_up"] and not files.start:

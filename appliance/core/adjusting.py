@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from appliance.core.activities import Prices, adjusted, divided, remaining_after
-from appliance.core.ledger import Protection
+from appliance.core.ledger import Protection, protection
 from appliance.domain.market import CorporateAction, Split
 from appliance.domain.messages import Event, Now, VenueActivity
 from appliance.domain.trading import ZERO, Account, Activity, ActivityKind, Order, Part, Position, Side
@@ -108,11 +108,19 @@ class Activities:
 
 
 def _adjusted(order: Order, action: CorporateAction) -> Order:
+    """An order after an action, and its intent, by which what it buys is protected; the approval stays as it was."""
     prices = adjusted(action, order.side, Prices(order.limit_price, order.stop_price, order.trail))
     left = remaining_after(order.remaining, action) if isinstance(action, Split) else order.remaining
-    return replace(
-        order, quantity=order.filled + left, limit_price=prices.limit, stop_price=prices.stop, trail=prices.trail
+    changes = {
+        "quantity": order.filled + left, "limit_price": prices.limit, "stop_price": prices.stop, "trail": prices.trail,
+    }  # fmt: skip
+    if order.protects:
+        return replace(order, **changes)
+    wished = protection_after(protection(order.intent), Decimal(order.side.sign), action)
+    intent = replace(
+        order.intent, **changes, stop=wished.stop, take_profit=wished.take_profit, trailing=wished.trailing
     )
+    return replace(order, intent=intent, **changes)
 
 
 def protection_after(wanted: Protection, holding: Decimal, action: CorporateAction) -> Protection:

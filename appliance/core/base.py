@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -33,6 +34,13 @@ class Rows(dict[str, T], Generic[T]):
     def drop(self, key: str) -> None:
         """Delete a row that may not be there."""
         self.pop(key, None)
+
+    def keep_newest(self, most: int) -> None:
+        """Forget the oldest rows when there are an eighth more than ``most``. Not one at a time: a dictionary finds its
+        first key by walking over all the places of those that were deleted before it."""
+        if len(self) > most + most // 8:
+            for key in list(islice(self, len(self) - most)):
+                del self[key]
 
 
 class SavedRows(Rows[T]):
@@ -99,13 +107,15 @@ class Core:
 
     def handle(self, event: Event, now: Now) -> list[Event]:
         """Take one message, return what follows from it. Raises Unhandled for a type nobody registered."""
-        handler = self._handlers.get(type(event.body))
-        if handler is None:
+        try:
+            handler = self._handlers[type(event.body)]
+        except KeyError:
             where = event.stream or event.topic
-            raise Unhandled(f"{self.process} has no handler for {event.type.value!r} from {where}")
-        self._out = []
+            raise Unhandled(f"{self.process} has no handler for {event.type.value!r} from {where}") from None
+        out: list[Event] = []
+        self._out = out
         handler(event, now)
-        return self._out
+        return out
 
     def emit(self, stream: str, body: Struct, now: Now, cause: str = "") -> Event:
         """Produce the next message of one of our streams."""

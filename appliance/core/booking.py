@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,10 @@ from appliance.domain.trading import (
 if TYPE_CHECKING:
     from appliance.core.host import HostCore
 
+ACCEPTED = OrderStatus.ACCEPTED
+REFUSING = (OrderStatus.DENIED, OrderStatus.REJECTED)
 BOOKED_MAX = 1_000
+MARKET = OrderType.MARKET
 PATIENCE_MAX = 64
 """A target that is wished again and again after a denial is asked for at the latest with every 64th wish."""
 
@@ -74,7 +77,7 @@ class Booked(Struct, frozen=True):
     @property
     def rests(self) -> bool:
         """Whether it may wait in the market for a price, for ever."""
-        return self.terms.type is not OrderType.MARKET
+        return self.terms.type is not MARKET
 
 
 class Refused(Struct, frozen=True):
@@ -107,7 +110,8 @@ class Bookings:
         self.missed = host.table("missed", Signal)
         self.protecting = host.table("protecting", Protecting)
         self._refused = host.table("refused", Refused)
-        self._open: dict[str, None] | None = None
+        self._open: dict[str, Booked] | None = None
+        self._by_position: dict[tuple[str, str], dict[str, Booked]] = {}
 
     # --- from wishes to intents -----------------------------------------------------------------------------------
 
@@ -118,12 +122,15 @@ class Bookings:
             return
         key = f"{signal.strategy}/{signal.symbol}"
         held = self.positions.get(key, ZERO)
-        if self._was_refused(key, signal, held):
+        if self._refused and self._was_refused(key, signal, held):
             self.deferred.drop(key)
             return
-        live = dict(self._live(signal.strategy, signal.symbol))
-        way = _signed(booked for booked in live.values() if not booked.rests)
-        resting = {order_id: booked for order_id, booked in live.items() if booked.rests}
+        way, resting = ZERO, dict[str, Booked]()
+        for order_id, booked in self._live(signal.strategy, signal.symbol):
+            if booked.rests:
+                resting[order_id] = booked
+            else:
+                way += booked.left * booked.side.sign
         if resting and not _in_the_way(resting, signal, held + way):
             self.deferred.drop(key)
             return
@@ -148,10 +155,10 @@ class Bookings:
 
     def _ask(self, signal: Signal, leg: Leg, now: Now) -> None:
         spot = self._host.writers[self.intents].next()
-        terms, protected = signal.terms, not leg.exit
+        terms, protected, decided = signal.terms, not leg.exit, now.moment
         intent = Intent(
             id=f"{self._host.name}-{spot.epoch}-{spot.seq}", strategy=signal.strategy, counter=signal.counter,
-            symbol=signal.symbol, side=leg.side, quantity=leg.quantity, decided=now.moment,
+            symbol=signal.symbol, side=leg.side, quantity=leg.quantity, decided=decided,
             valid=self._host.validity, cause=signal.cause, reason=signal.reason, type=terms.type,
             limit_price=terms.limit_price, stop_price=terms.stop_price, time_in_force=terms.time_in_force,
             stop=signal.stop if protected else None, exit=leg.exit, staged=now.boot == DATA_BOOT, trail=terms.trail,
@@ -161,7 +168,7 @@ class Bookings:
         target = target_of(signal) if signal.side is None else None
         booked = Booked(
             signal.strategy, signal.symbol, leg.side, leg.quantity, exit=leg.exit, target=target, terms=terms,
-            ticket=signal.ticket, price=self._host.tracker.decision_price(signal.symbol), decided=now.moment,
+            ticket=signal.ticket, price=self._host.tracker.decision_price(signal.symbol), decided=decided,
             counter=signal.counter,
         )  # fmt: skip
         self._book(intent.id, booked)
@@ -173,7 +180,7 @@ class Bookings:
         """Ask for the end of the orders a strategy names; of a protective one, only when it is named by its id."""
         named = {
             order_id: booked
-            for order_id, booked in self._live(strategy, wish.symbol)
+            for order_id, booked in (self._live(strategy, wish.symbol) if wish.symbol else self._all_live(strategy))
             if not wish.ticket or wish.ticket in (booked.ticket, order_id)
         }
         self._cancel(named, wish.reason, now, cause)
@@ -185,7 +192,7 @@ class Bookings:
     def _cancel(self, orders: dict[str, Booked], reason: str, now: Now, cause: str = "") -> None:
         for order_id, booked in orders.items():
             if not booked.canceled:
-                self.booked[order_id] = replace(booked, canceled=True)
+                self._book(order_id, replace(booked, canceled=True))
                 self._ask_to_cancel(order_id, booked.strategy, booked.symbol, reason, now, cause)
 
     def _ask_to_cancel(self, order_id: str, strategy: str, symbol: str, reason: str, now: Now, cause: str) -> None:
@@ -198,24 +205,37 @@ class Bookings:
 
     # --- what is under way ----------------------------------------------------------------------------------------
 
-    def _live(self, strategy: str, symbol: str = "") -> Iterator[tuple[str, Booked]]:
-        """Intents of one strategy (and symbol) that have not ended, oldest first."""
-        if self._open is None:  # the first question after a start
-            live = [key for key, booked in self.booked.items() if not booked.ended]
-            self._open = dict.fromkeys(sorted(live, key=_age))
-        for order_id in self._open:
-            booked = self.booked[order_id]
-            if booked.strategy == strategy and symbol in ("", booked.symbol):
-                yield order_id, booked
+    def _live(self, strategy: str, symbol: str) -> Sequence[tuple[str, Booked]]:
+        """Intents of one strategy in one symbol that have not ended, oldest first."""
+        if self._open is None:
+            self._open = self._index()
+        here = self._by_position.get((strategy, symbol))
+        return tuple(here.items()) if here else ()
+
+    def _all_live(self, strategy: str) -> Sequence[tuple[str, Booked]]:
+        """Those in all symbols."""
+        if self._open is None:
+            self._open = self._index()
+        return [(order_id, booked) for order_id, booked in self._open.items() if booked.strategy == strategy]
+
+    def _index(self) -> dict[str, Booked]:
+        """What has not ended, by id and by position, found with the first question after a start; `_book` keeps it."""
+        ids = sorted((key for key, booked in self.booked.items() if not booked.ended), key=_age)
+        live = {order_id: self.booked[order_id] for order_id in ids}
+        for order_id, booked in live.items():
+            self._by_position.setdefault((booked.strategy, booked.symbol), {})[order_id] = booked
+        return live
 
     def _book(self, order_id: str, booked: Booked) -> None:
         self.booked[order_id] = booked
         if self._open is None:
             return
+        here = self._by_position.setdefault((booked.strategy, booked.symbol), {})
         if not booked.ended:
-            self._open[order_id] = None
+            self._open[order_id] = here[order_id] = booked
         else:
             self._open.pop(order_id, None)
+            here.pop(order_id, None)
 
     # --- what became of it ----------------------------------------------------------------------------------------
 
@@ -228,9 +248,10 @@ class Bookings:
             self._host.tracker.ordered(booked.strategy, booked.decided, now.moment)
             booked = replace(booked, sent=True)
             self._book(order.id, booked)
-        if not booked.ended and booked.left != order.remaining:
-            self._book(order.id, replace(booked, left=order.remaining))
-        if order.status is OrderStatus.ACCEPTED and booked.target is not None:
+        left = order.quantity - order.filled
+        if not booked.ended and booked.left != left:
+            self._book(order.id, replace(booked, left=left))
+        if self._refused and order.status is ACCEPTED and booked.target is not None:
             self._refused.drop(f"{booked.strategy}/{booked.symbol}")
 
     def rests_behind(self, order: Order) -> None:
@@ -290,12 +311,12 @@ class Bookings:
             self._book(order_id, replace(booked, ended=True, left=ZERO))
             if len(self.booked) > BOOKED_MAX:
                 self._forget()
-        if how in (OrderStatus.DENIED, OrderStatus.REJECTED) and booked.target is not None and not booked.canceled:
+        if how in REFUSING and booked.target is not None and not booked.canceled:
             self._refuse(f"{booked.strategy}/{booked.symbol}", booked.target, booked.terms)
 
     def go_on(self, order_id: str, now: Now) -> None:
         """What waited for the end of an intent may go on; in lockstep, at its stage."""
-        booked = self.booked.get(order_id)
+        booked = self.booked.get(order_id) if self.deferred else None
         deferred = self.deferred.get(f"{booked.strategy}/{booked.symbol}") if booked is not None else None
         if deferred is not None and now.boot != DATA_BOOT and not self._host.catching_up:
             self._net_if_free(deferred, now)

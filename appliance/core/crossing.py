@@ -98,9 +98,20 @@ class Crossing:
             return None
         if order.expires and begins(happened) >= order.expires:
             return EXPIRED
-        if order.type is OrderType.STOP_LIMIT and matching.triggered(order.side, order.stop, way):
-            return replace(order, type=LIMIT, known=way.end)
+        if order.type is OrderType.STOP_LIMIT and (
+            order.stop == UNSET or matching.triggered(order.side, order.stop, way)
+        ):
+            return self._hit(order, way)
         return self._on(order, way)
+
+    def _hit(self, order: Resting, way: Path) -> Outcome:
+        """A stop-limit whose stop has been hit, on this bar or before (its stop is unset then)."""
+        if self._fills.stop_limit == "next":
+            return replace(order, type=LIMIT, known=way.end)
+        price = matching.closed_within(order.side, order.limit, way)
+        if price is not None:
+            return Met(price, way.end)
+        return replace(order, stop=UNSET) if order.stop != UNSET else None
 
     def _on(self, order: Resting, way: Path) -> Outcome:
         force = order.time_in_force

@@ -147,7 +147,8 @@ class GatewayCore(Core):
 
     def _again(self, known: Order, intent: Intent, now: Now) -> None:
         """Same id, same content: the current state is answered. Same id, other content: never acted on."""
-        if known.intent == intent:
+        asked = known.approval.intent if known.approval is not None else known.intent  # before corporate actions
+        if asked == intent:
             self.tell(known, now)
             return
         self.block(intent.symbol, f"order id {intent.id} came again with other content", now)

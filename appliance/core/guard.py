@@ -20,7 +20,6 @@ from appliance.core.streams import Writers
 from appliance.domain.market import MarketEvent, known_at, last_price
 from appliance.domain.messages import Event, EventType, Now, Stage
 from appliance.domain.operations import Latch, LatchState, Verb
-from appliance.domain.orders import is_terminal
 from appliance.domain.trading import (
     ZERO,
     Account,
@@ -40,6 +39,9 @@ DECISIONS = "guard/decisions"
 APPROVAL_VALID = 3_000_000_000
 KNOWN_MAX = 5_000
 INFINITE = float("inf")
+GUARD, TAKE = Stage.GUARD, Stage.TAKE
+ACTIVE, REDUCING = LatchState.ACTIVE, LatchState.REDUCING
+UNTOUCHED = Latch()
 
 
 class Mark(Struct, frozen=True):
@@ -133,27 +135,26 @@ class GuardCore(Core):
         if intent.id in self._known:
             return  # adopted from the gateway's stream: it has been answered there
         self._know(intent.id, now)
-        refusal = self._refusal(intent, now)
+        reduces = self._reduces(intent)
+        refusal = self._refusal(intent, now, reduces)
         if refusal is not None:
             self.emit(DECISIONS, Denied(intent, refusal[0], refusal[1]), now, intent.id)
             return
-        self._approve(intent, now)
+        self._approve(intent, reduces, now)
 
-    def _approve(self, intent: Intent, now: Now) -> None:
-        self.emit(DECISIONS, Approved(intent, now.moment, self._validity, self._reduces(intent)), now, intent.id)
+    def _approve(self, intent: Intent, reduces: bool, now: Now) -> None:
+        self.emit(DECISIONS, Approved(intent, now.moment, self._validity, reduces), now, intent.id)
         self._approved[intent.id] = intent
 
     def _know(self, intent_id: str, now: Now) -> None:
         self._known[intent_id] = Mark(now.time)
-        if len(self._known) > KNOWN_MAX:
-            del self._known[next(iter(self._known))]
+        self._known.keep_newest(KNOWN_MAX)
 
-    def _refusal(self, intent: Intent, now: Now) -> tuple[str, str] | None:
+    def _refusal(self, intent: Intent, now: Now, reduces: bool) -> tuple[str, str] | None:
         if expired(intent, None, now):
             return "EXPIRED", "decided too long ago, or before a restart of the machine"
-        reduces = self._reduces(intent)
-        state = self._latch.get("", Latch()).state
-        if state is LatchState.HALTED or (state is LatchState.REDUCING and not reduces):
+        state = self._latch.get("", UNTOUCHED).state
+        if state is not ACTIVE and not (state is REDUCING and reduces):
             return state.value.upper(), "the appliance takes no new risk"
         if not reduces and not self._gateway_alive:
             return "GATEWAY_SILENT", "the gateway has not been heard"
@@ -172,8 +173,8 @@ class GuardCore(Core):
             if not exits:
                 reserved += left * price
             if symbol == intent.symbol:
-                buying += left if side is Side.BUY else ZERO
-                selling += left if side is Side.SELL else ZERO
+                buying += left if side.sign > 0 else ZERO
+                selling += left if side.sign < 0 else ZERO
         account = self._account.get("")
         return Case(
             intent, now, self._prices.get(intent.symbol), self._positions.get(intent.symbol, ZERO), buying, selling,
@@ -209,10 +210,10 @@ class GuardCore(Core):
 
     def _step(self, event: Event, now: Now) -> None:
         step = event.body
-        if step.stage is Stage.GUARD:
+        if step.stage is GUARD:
             for happened in step.events:
                 self._market(happened, now, event)
-        elif step.stage is Stage.TAKE:
+        elif step.stage is TAKE:
             self._take(now)
 
     def _bar(self, event: Event, now: Now) -> None:
@@ -253,30 +254,31 @@ class GuardCore(Core):
         )  # fmt: skip
         self._exits[f"{strategy}/{symbol}"] = intent.id
         self._know(intent.id, now)
-        self._approve(intent, now)
+        self._approve(intent, self._reduces(intent), now)
 
     # --- what became of it ----------------------------------------------------------------------------------------
 
     def _order(self, event: Event, now: Now) -> None:
         order: Order = event.body
-        self._approved.drop(order.id)
+        if order.id in self._approved:
+            del self._approved[order.id]
         if order.id not in self._known:
             self._know(order.id, now)
-        if is_terminal(order.status):
+        if order.status.terminal:
             self._orders.drop(order.id)
-            key = f"{order.intent.strategy}/{order.symbol}"
-            if self._exits.get(key) == order.id:
+            key = f"{order.intent.strategy}/{order.symbol}" if self._exits else ""
+            if key and self._exits.get(key) == order.id:
                 self._exits.drop(key)
         else:
             self._orders[order.id] = order
 
     def _fill(self, event: Event, now: Now) -> None:
         fill: Fill = event.body
-        self._positions[fill.symbol] = self._positions.get(fill.symbol, ZERO) + fill.signed
-        key = f"{fill.strategy}/{fill.symbol}"
-        self._holdings[key] = self._holdings.get(key, ZERO) + fill.signed
+        key, signed = f"{fill.strategy}/{fill.symbol}", fill.signed
+        self._positions[fill.symbol] = self._positions.get(fill.symbol, ZERO) + signed
+        self._holdings[key] = holding = self._holdings.get(key, ZERO) + signed
         order = self._orders.get(fill.order_id)
-        if not self._holdings[key]:
+        if not holding:
             self._net.fold(key)
             self._holdings.drop(key)
         elif order is not None and not order.intent.exit and not order.protects:

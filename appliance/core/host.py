@@ -23,7 +23,7 @@ from appliance.core.wishes import CancelWish, Maker, Wish, Wishes
 from appliance.domain.market import AlwaysOpen, Bar, MarketEvent, Quote, QuoteBar, Sessions, Trade, known_at, last_price
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage, local
 from appliance.domain.operations import Spot, StrategyState
-from appliance.domain.orders import OrderStatus, is_terminal
+from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import ZERO, Denied, Fill, Order, Signal
 
 VALID = 5_000_000_000
@@ -64,6 +64,7 @@ class HostCore(Core):
         super().__init__(process, writers)
         self.sizer = sizer
         self.name = process.partition("@")[2]
+        self._prefix = f"{self.name}-"
         self.validity = validity
         self.catching_up = True
         self._signals = f"host/{self.name}/signals"
@@ -325,7 +326,8 @@ class HostCore(Core):
         elif self.timing.past or self.catching_up:
             self.bookings.missed[missed_key(signal)] = signal
         else:
-            self.bookings.missed.drop(missed_key(signal))
+            if self.bookings.missed:
+                self.bookings.missed.drop(missed_key(signal))
             self.bookings.net(signal, now)
         self._spread(event, now)
 
@@ -337,7 +339,7 @@ class HostCore(Core):
         """Let those who follow a strategy hear of its signal: at their next stage in lockstep, at once live."""
         signal: Signal = event.body
         if self.roster.runners.followers(signal.strategy):
-            self.telling.hear(Told(event.position, signal=signal), now)
+            self.telling.hear(Told(event.stream, event.spot, signal=signal), now)
 
     # --- what became of it ----------------------------------------------------------------------------------------
 
@@ -359,7 +361,7 @@ class HostCore(Core):
             return
         if order.protects:
             self.bookings.rests_behind(order)
-        elif order.id.startswith(f"{self.name}-"):
+        elif order.id.startswith(self._prefix):
             if order.id not in self.bookings.booked:
                 self._decided_before(order)
             self.bookings.heard(order, now)
@@ -367,11 +369,12 @@ class HostCore(Core):
 
     def _tell_order(self, order: Order, event: Event, now: Now) -> None:
         """It has ended before its strategy hears of it, which may wish for another; what was deferred goes on then."""
-        if is_terminal(order.status) and order.id in self.bookings.booked:
+        ended = order.status.terminal
+        if ended and order.id in self.bookings.booked:
             self.bookings.ended(order.id, order.status)
         self.timing.judge(event.ts, now)
-        self.telling.hear(Told(event.position, order=order), now)
-        if is_terminal(order.status):
+        self.telling.hear(Told(event.stream, event.spot, order), now)
+        if ended:
             self.bookings.go_on(order.id, now)
 
     def _decided_before(self, order: Order) -> None:
@@ -393,4 +396,4 @@ class HostCore(Core):
             runner.set_position(fill.symbol, position)
             runner.set_cash(cash)
         self.timing.judge(event.ts, now)
-        self.telling.hear(Told(event.position, fill=fill), now)
+        self.telling.hear(Told(event.stream, event.spot, fill=fill), now)

@@ -75,27 +75,23 @@ class Ledger:
 
     def live(self) -> list[Order]:
         """Orders of which something is still expected, oldest first."""
-        return list(self._known().values())
+        if self._live is None:
+            self._live = self._index()
+        return list(self._live.values())
 
     def of(self, strategy: str, symbol: str) -> Sequence[Order]:
         """Live orders of one strategy in one symbol, oldest first."""
-        self._known()
+        if self._live is None:
+            self._live = self._index()
         here = self._by_position.get((strategy, symbol))
         return tuple(here.values()) if here else ()
 
-    def _known(self) -> dict[str, Order]:
-        """The live orders by id. The index is made with the first question after a start, and `_keep` keeps it."""
-        if self._live is None:
-            self._live = {}
-            for order in self.orders.values():
-                if not order.status.terminal:
-                    self._enter(order)
-        return self._live
-
-    def _enter(self, order: Order) -> None:
-        if self._live is not None:
-            self._live[order.id] = order
+    def _index(self) -> dict[str, Order]:
+        """The live orders by id and by position, found with the first question after a start; `_keep` keeps them."""
+        live = [order for order in self.orders.values() if not order.status.terminal]
+        for order in live:
             self._by_position.setdefault((order.intent.strategy, order.symbol), {})[order.id] = order
+        return {order.id: order for order in live}
 
     def protective(self, strategy: str, symbol: str) -> list[Order]:
         """Live protective orders of one strategy's position: stops and take-profits."""
@@ -126,7 +122,7 @@ class Ledger:
     def working_exits(self, symbol: str, sign: int) -> Decimal:
         """Shares that other working or UNKNOWN exits of ``symbol`` on one side (+1 buy, -1 sell) may still trade."""
         shares = ZERO
-        for order in self._known().values():
+        for order in self.live():
             if order.symbol == symbol and order.side.sign == sign and order.intent.exit and not order.protects:
                 shares += order.remaining
         return shares
@@ -160,13 +156,17 @@ class Ledger:
 
     def _keep(self, order: Order) -> None:
         self.orders[order.id] = order
+        live = self._live
+        if live is None:
+            return
+        here = self._by_position.setdefault((order.intent.strategy, order.symbol), {})
         if not order.status.terminal:
-            self._enter(order)
-        elif self._live is not None:
-            if self._live.pop(order.id, None) is not None:
-                del self._by_position[order.intent.strategy, order.symbol][order.id]
-            if len(self.orders) - len(self._live) > 2 * ENDED_KEPT:
-                self._forget()
+            live[order.id] = here[order.id] = order
+            return
+        live.pop(order.id, None)
+        here.pop(order.id, None)
+        if len(self.orders) - len(live) > 2 * ENDED_KEPT:
+            self._forget()
 
     def book(self, told: VenueFill, order: Order) -> tuple[Fill, Order, str]:
         """Book a fill we have not seen: the fill, the order after it, and what was impossible about it (or "").
@@ -178,11 +178,12 @@ class Ledger:
             told.commission, told.time,
         )  # fmt: skip
         self.fills[fill.fill_key] = fill
-        self.positions[fill.symbol] = self.positions.get(fill.symbol, Position(fill.symbol)).after(fill)
-        key = f"{fill.strategy}/{fill.symbol}"
-        self.holdings[key] = self.holdings.get(key, ZERO) + fill.signed
-        account = self.account.get("", Account(ZERO))
-        cash = account.cash - fill.signed * fill.price - fill.commission
+        position = self.positions.get(fill.symbol) or Position(fill.symbol)
+        self.positions[fill.symbol] = position.after(fill)
+        key, signed = f"{fill.strategy}/{fill.symbol}", fill.signed
+        self.holdings[key] = self.holdings.get(key, ZERO) + signed
+        account = self.account.get("") or Account(ZERO)
+        cash = account.cash - signed * fill.price - fill.commission
         self.account[""] = replace(account, cash=cash, time=fill.time)
         moved, wrong = self._filled(order, fill)
         return fill, moved, wrong

@@ -370,5 +370,4 @@ def _comes_last(order: Resting) -> bool:
 
 
 def _bound(rows: Rows[Any]) -> None:
-    if len(rows) > REMEMBERED:
-        del rows[next(iter(rows))]
+    rows.keep_newest(REMEMBERED)

@@ -95,6 +95,13 @@ def meet_late(side: Side, stop: float, path: Path) -> tuple[float, int] | None:
     return (max(stop, path.close) if side is Side.BUY else min(stop, path.close)), path.end
 
 
+def closed_within(side: Side, limit: float, path: Path) -> float | None:
+    """The price (USD) of a limit order that fills where ``path`` closed strictly better than the limit, or None."""
+    if side is Side.BUY:
+        return min(path.high, limit) if path.close < limit else None
+    return max(path.low, limit) if path.close > limit else None
+
+
 def begun(side: Side, stop: float, trail: Trail, path: Path) -> float:
     """The stop price (USD) that is tested on ``path``: ``stop`` as it stands, at least where it begins at the open."""
     return behind(side, stop, trail, path.open)

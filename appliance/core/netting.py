@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from appliance.domain.trading import ZERO, Side
 
+BUY, SELL = Side.BUY, Side.SELL
+
 
 class Leg(NamedTuple):
     """One order to ask for: ``quantity`` shares; ``exit`` when it only closes what is held."""
@@ -25,15 +27,15 @@ def legs(target: Decimal, held: Decimal, on_its_way: Decimal) -> tuple[Leg, ...]
     expected = held + on_its_way
     if target == expected:
         return ()
-    opposes = (target - expected) * on_its_way < 0
-    if on_its_way and (opposes or abs(target) < abs(expected) or target * expected < 0):
+    missing, same_side = target - expected, target * expected
+    if on_its_way and (missing * on_its_way < 0 or abs(target) < abs(expected) or same_side < 0):
         return None
-    if expected == 0 or (target * expected > 0 and abs(target) > abs(expected)):
-        return (_leg(target - expected, exits=False),)
-    if target * expected >= 0:
-        return (_leg(target - expected, exits=True),)
+    if not expected or (same_side > 0 and abs(target) > abs(expected)):
+        return (_leg(missing, exits=False),)
+    if same_side >= 0:
+        return (_leg(missing, exits=True),)
     return (_leg(-expected, exits=True), _leg(target, exits=False))
 
 
 def _leg(change: Decimal, exits: bool) -> Leg:
-    return Leg(Side.BUY if change > ZERO else Side.SELL, abs(change), exits)
+    return Leg(BUY, change, exits) if change > ZERO else Leg(SELL, -change, exits)

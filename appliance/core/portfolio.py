@@ -45,12 +45,17 @@ class Holding(Struct, frozen=True):
         that was paid out by ``cash`` USD. The cost stays."""
         if not quantity:
             return Holding(), cash - self.cost
+        if abs(quantity) > abs(exact):
+            return Holding(quantity, self.cost - cash), ZERO  # what a whole share costs more
         paid = Fraction(self.cost) * (exact - Fraction(quantity)) / exact
         released = (Decimal(paid.numerator) / Decimal(paid.denominator)).quantize(GRAIN)
         return Holding(quantity, self.cost - released), cash - released
 
     def _cost_of(self, part: Decimal) -> Decimal:
         return self.cost if part == self.quantity else (self.cost * part / self.quantity).quantize(GRAIN)
+
+
+NOTHING = Holding()
 
 
 class Valuation(Struct, frozen=True):
@@ -112,7 +117,7 @@ class Portfolio(Struct, frozen=True):
         """The portfolio once ``fill`` is booked. Raises ValueError for a fill of another strategy."""
         if fill.strategy != self.strategy:
             raise ValueError(f"fill {fill.fill_key} belongs to {fill.strategy!r}, this portfolio to {self.strategy!r}")
-        holding, profit = self.holdings.get(fill.symbol, Holding()).after(fill)
+        holding, profit = self.holdings.get(fill.symbol, NOTHING).after(fill)
         holdings = {**self.holdings, fill.symbol: holding}
         if not holding.quantity:
             del holdings[fill.symbol]

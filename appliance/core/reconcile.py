@@ -230,6 +230,9 @@ class Reconciler:
 
     def answered(self, order_id: str, event: OrderEvent, now: Now) -> None:
         """An answer about an order came (or its lack was reported)."""
+        if not (self._asked or self._absent or self._short or self._unwanted or self._waiting):
+            self._finish()
+            return
         order = self._gateway.ledger.orders.get(order_id)
         if event not in NO_ANSWER:
             self._absent.pop(order_id, None)
@@ -237,8 +240,8 @@ class Reconciler:
         if order is None or order.status.terminal:
             self._short.pop(order_id, None)
             self._unwanted.drop(order_id)
-        done = settled and not self._doubtful(order_id) and (order is None or not self._going(order))
-        if order_id in self._asked and done:
+        asked = order_id in self._asked
+        if asked and settled and not self._doubtful(order_id) and (order is None or not self._going(order)):
             del self._asked[order_id]
         self._waiting.pop(order_id, None)
         self._finish()

@@ -40,12 +40,11 @@ class Writer:
 
     def event(self, body: Struct, ts: int, cause: str) -> Event:
         """The next message. ``ts`` is ns UTC of market time."""
-        epoch = self.epoch
         self.seq = seq = self.seq + 1
-        if self._written == epoch:
-            return Event(TYPE_OF[type(body)], body, self.stream, epoch, seq, ts, cause)
-        self._written = epoch
-        return Event(TYPE_OF[type(body)], body, self.stream, epoch, seq, ts, cause, self.after)
+        if self._written != self.epoch:
+            self._written = self.epoch
+            return Event(TYPE_OF[type(body)], body, self.stream, self.epoch, seq, ts, cause, self.after)
+        return Event(TYPE_OF[type(body)], body, self.stream, self.epoch, seq, ts, cause)
 
     def raise_epoch(self, epoch: int) -> None:
         """Begin a new epoch after what is written so far."""

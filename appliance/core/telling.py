@@ -21,11 +21,12 @@ TOLD_MAX = 1_000
 """So much may follow from one message; more is a circle."""
 
 
-class Told(Struct, frozen=True):
-    """An order event, a fill, another strategy's signal or a corporate action, and its position; it may wait for its
+class Told(Struct, frozen=True, gc=False):
+    """An order event, a fill, another strategy's signal or a corporate action, and where it stands; it may wait for its
     lockstep stage."""
 
-    position: str
+    stream: str
+    spot: Spot
     order: Order | None = None
     fill: Fill | None = None
     signal: Signal | None = None
@@ -43,7 +44,7 @@ class Telling:
     def hear(self, told: Told, now: Now) -> None:
         """News has come."""
         if now.boot == DATA_BOOT:
-            self.waiting[told.position] = told
+            self.waiting[f"{told.stream}:{told.spot.epoch}:{told.spot.seq}"] = told
             return
         self._queue.append(told)
         if len(self._queue) > 1:
@@ -54,7 +55,9 @@ class Telling:
             if not self._queue:
                 return
         self._queue.clear()
-        self._host.logged.append(f"{TOLD_MAX} signals followed from {told.position}: do strategies follow in a circle?")
+        self._host.logged.append(
+            f"{TOLD_MAX} signals followed from {told.stream}:{told.spot}: do strategies follow in a circle?"
+        )
 
     def activity(self, event: Event, now: Now) -> None:
         """Something happened to the account without an order. Positions and cash have it at once; of a corporate action
@@ -69,7 +72,7 @@ class Telling:
         if activity.action is not None:
             host.tracker.split(activity)
             host.timing.judge(event.ts, now)
-            self.hear(Told(event.position, action=activity.action), now)
+            self.hear(Told(event.stream, event.spot, action=activity.action), now)
 
     def tell_all(self, step: int, now: Now) -> None:
         """Its stage has come, in the step of that number: tell what waits.
@@ -77,24 +80,23 @@ class Telling:
         A signal of this very step has come from a host that was quicker than ours: it waits for a later one.
         """
         # Several streams come in any order, and rows that were loaded in that of their keys.
-        told_now = [told for told in self.waiting.values() if told.signal is None or told.signal.step < step]
-        for told in sorted(told_now, key=_rank):
-            del self.waiting[told.position]
+        rows = [row for row in self.waiting.items() if row[1].signal is None or row[1].signal.step < step]
+        for key, told in sorted(rows, key=_rank):
+            del self.waiting[key]
             self._tell(told, now)
 
     def _tell(self, told: Told, now: Now) -> None:
-        cause, _, text = told.position.partition(":")
-        spot = spot_of(text)
+        call, stream, spot = self._host.call, told.stream, told.spot
         if told.order is not None:
-            self._host.call(told.order.intent.strategy, "order", told.order, now, cause, spot)
+            call(told.order.intent.strategy, "order", told.order, now, stream, spot)
         elif told.fill is not None:
-            self._host.call(told.fill.strategy, "fill", told.fill, now, cause, spot)
+            call(told.fill.strategy, "fill", told.fill, now, stream, spot)
         elif told.action is not None:
             for name in self._host.roster.runners.hearing(told.action.symbol, "action"):
-                self._host.call(name, "action", told.action, now, cause, spot)
+                call(name, "action", told.action, now, stream, spot)
         elif told.signal is not None:
             for name in self._host.roster.runners.followers(told.signal.strategy):
-                self._host.call(name, "signal", told.signal, now, cause, spot)
+                call(name, "signal", told.signal, now, stream, spot)
 
 
 def spot_of(text: str) -> Spot:
@@ -103,9 +105,9 @@ def spot_of(text: str) -> Spot:
     return Spot(int(epoch), int(seq))
 
 
-def _rank(told: Told) -> tuple[bool, str, Spot]:
+def _rank(row: tuple[str, Told]) -> tuple[int, str, Spot]:
     """Orders and fills by stream, then denials, then signals by strategy: not by who was faster."""
+    told = row[1]
     if told.signal is not None:
-        return True, told.signal.strategy, Spot(0, told.signal.counter)
-    stream, _, spot = told.position.partition(":")
-    return False, f"{stream != ORDERS} {stream}", spot_of(spot)
+        return 2, told.signal.strategy, Spot(0, told.signal.counter)
+    return told.stream != ORDERS, told.stream, told.spot

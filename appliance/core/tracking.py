@@ -26,7 +26,8 @@ FOREVER = 1 << 62
 class Tracker:
     """Marks every portfolio once a second of market time: when the first price of a later one comes, with all those
     before it, so that the bars of one moment count together; and a strategy before each of its fills. ``calendar`` says
-    when a session closes, which makes a daily return. Without ``keep`` nobody writes the rows, so nothing is copied."""
+    when a session closes, which makes a daily return. Without ``keep`` nobody asks how well a strategy does: there are
+    portfolios, and nothing is measured."""
 
     def __init__(
         self,
@@ -101,7 +102,7 @@ class Tracker:
 
     def ordered(self, strategy: str, decided: Moment, now: Moment) -> None:
         """An order of ``strategy`` is known to be on its way to the venue: once an order."""
-        if strategy in self.portfolios:
+        if self._saves and strategy in self.portfolios:
             self.performance(strategy).ordered(decided, now)
 
     def fill(
@@ -112,12 +113,19 @@ class Tracker:
         portfolio = self.portfolios.get(fill.strategy)
         if portfolio is None:
             return None
-        self._mark(portfolio)
+        trip = self._measured(portfolio, fill, now, decision_price, decided) if self._saves else None
+        self.portfolios[fill.strategy] = portfolio.booked(fill)
+        if fill.symbol not in self.prices:
+            self.prices[fill.symbol] = float(fill.price)
+        return trip
+
+    def _measured(
+        self, before: Portfolio, fill: Fill, now: Moment, decision_price: Decimal | None, decided: Moment | None
+    ) -> RoundTrip | None:
+        self._mark(before)
         performance = self.performance(fill.strategy)
         trip = performance.fill(fill, decision_price, decided, now)
-        self.portfolios[fill.strategy] = portfolio.booked(fill)
         self._keep(fill.strategy, performance)
-        self.prices.setdefault(fill.symbol, float(fill.price))
         return trip
 
     def activity(self, activity: Activity, part: Part) -> None:

@@ -44,6 +44,8 @@ class OrderType(Enum):
     STOP_LIMIT = "stop_limit"
     TRAILING_STOP = "trailing_stop"
 
+    __hash__ = object.__hash__
+
 
 class TimeInForce(Enum):
     """How long an order works: the session, until cancelled, at once or not at all, wholly or not at all; in the next
@@ -241,11 +243,11 @@ class Position(Struct, frozen=True, gc=False):
 
     def after(self, fill: Fill) -> Position:
         """The position once ``fill`` is booked; average price follows increases only (average cost)."""
-        quantity = self.quantity + fill.signed
-        if quantity == 0:
+        change = fill.signed
+        quantity = self.quantity + change
+        if not quantity:
             return Position(self.symbol)
-        grows = self.quantity == 0 or (self.quantity > 0) == (fill.signed > 0)
-        if grows:
+        if self.quantity * change >= 0:
             cost = self.average_price * abs(self.quantity) + fill.price * fill.quantity
             return Position(self.symbol, quantity, cost / abs(quantity))
         flipped = (quantity > 0) != (self.quantity > 0)
@@ -279,7 +281,7 @@ class ActivityKind(Enum):
     MARGIN_CALL = "margin_call"
 
 
-class Part(Struct, frozen=True):
+class Part(Struct, frozen=True, gc=False):
     """What an activity is for one strategy ("": nobody's): shares held after it (signed), and its change of cash."""
 
     strategy: str
@@ -287,7 +289,7 @@ class Part(Struct, frozen=True):
     cash: Decimal
 
 
-class Activity(Struct, frozen=True):
+class Activity(Struct, frozen=True, gc=False):
     """What happened to an account without an order, known by its ``key`` wherever it is told from.
 
     ``cash`` is the change of the account's cash, ``position`` the shares of ``symbol`` after it (both 0 where the whole

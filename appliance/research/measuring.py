@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from appliance.core.books import EntryKind
+from appliance.core.books import EntryKind, Mark
 from appliance.core.record import plain
-from appliance.domain.market import TIMEFRAMES
+from appliance.domain.market import DAY, TIMEFRAMES
 from appliance.domain.trading import ZERO
 from appliance.making import runner_factory
 from appliance.research.analysis import PerformanceAnalyzer
 from appliance.research.evidence import Evidence, Setting
 from appliance.research.findings import judge
 from appliance.research.inputs import Inputs
-from appliance.research.result import BacktestResult, Curves, Parameter
+from appliance.research.result import BacktestResult, Parameter
 from appliance.research.running import Plan, Ran
 from appliance.research.tape import Path, Tape
 from appliance.strategy.params import Param
 from appliance.strategy.runner import StrategyRunner
+
+THURSDAY = 3
+"""The weekday of the first day of 1970, Monday being 0."""
+WEEKEND = (5, 6)
+WEEKENDS_MIN = 0.15
+"""Of the days of a market that never closes some 2 in 7 lie on weekends; a stamp past midnight puts a few there."""
 
 
 def measured(plan: Plan, ran: Ran, tape: Tape, made_from: Inputs, checked: str = "") -> BacktestResult:
     """The result of a run that was watched; ``checked`` is what the look-ahead check said, "" when it was not run."""
     book, symbols = ran.backtest.book, ran.data.symbols
     benchmark = plan.benchmark or next(one for one in (*plan.files.symbols, *symbols) if one in symbols)
+    path = tape.paths.get(benchmark)
+    analysis = analysed(plan, ran, path, tape.shares)
     result = BacktestResult(
         name=plan.strategy.name,
         plan=plan,
@@ -33,37 +41,52 @@ def measured(plan: Plan, ran: Ran, tape: Tape, made_from: Inputs, checked: str =
         parameters=_parameters(plan),
         data=_data(ran, benchmark),
         summary=summary(ran),
-        metrics={},
-        curves=Curves(),
+        metrics=dict(analysis.figures()),
+        curves=analysis.curves(),
+        drawdowns=analysis.drawdowns,
+        symbols=analysis.by_symbol,
+        strategies=analysis.by_strategy,
         findings=(),
         orders=ran.backtest.record.jsonl(),
         entries=book.entries,
         trades=book.trades,
-        marks=book.marks,
+        marks=analysis.marks,
         tape=tape,
         benchmark=benchmark,
         checked=checked,
     )
-    analysis = analysed(ran, tape.paths.get(benchmark))
-    result.metrics, result.curves = dict(analysis.figures()), curves(analysis)
     result.findings = judge(_evidence(result, ran))
     return result
 
 
-def analysed(ran: Ran, benchmark: Path | None = None) -> PerformanceAnalyzer:
-    """A run's books as the analysis takes them."""
+def analysed(
+    plan: Plan, ran: Ran, benchmark: Path | None = None, shares: Mapping[int, float | None] | None = None
+) -> PerformanceAnalyzer:
+    """A run's books, measured; ``shares`` are its fills' parts of their bars' volume."""
     book = ran.backtest.book
-    return PerformanceAnalyzer(book.marks, book.trades, book.entries)
+    marks = book.marks
+    closes = (benchmark.times, [benchmark.worth(time) or 0.0 for time in benchmark.times]) if benchmark else None
+    return PerformanceAnalyzer(
+        marks,
+        book.trades,
+        book.entries,
+        opening=float(plan.cash),
+        always_open=_never_closes(marks),
+        benchmark=closes,
+        shares=shares,
+    )
 
 
-def figures_of(ran: Ran) -> dict[str, Any]:
-    """The figures of a run that nobody watched: none of a benchmark."""
-    return dict(analysed(ran).figures())
+def figures_of(plan: Plan, ran: Ran) -> dict[str, Any]:
+    """The figures of a run that nobody watched: none of a benchmark or of volume."""
+    return dict(analysed(plan, ran).figures())
 
 
-def curves(analysis: PerformanceAnalyzer) -> Curves:
-    """How it went, for the report."""
-    return analysis.curves() if hasattr(analysis, "curves") else Curves()
+def _never_closes(marks: Sequence[Mark]) -> bool:
+    """Whether the market trades on weekends: then a year has 365 days."""
+    days = {mark.time // DAY for mark in marks}
+    weekend = sum((day + THURSDAY) % 7 in WEEKEND for day in days)
+    return len(days) > 1 and weekend > WEEKENDS_MIN * len(days)
 
 
 def summary(ran: Ran) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from appliance.core.books import Entry, Mark, Trade
 from appliance.errors import DataError
+from appliance.research.analysis import Curves, Drawdown, Slice
 from appliance.research.evidence import Finding
 from appliance.research.inputs import Inputs
 from appliance.research.running import Plan
@@ -40,24 +41,12 @@ class Parameter(Struct, frozen=True):
     high: float | None = None
 
 
-class Curves(Struct, frozen=True):
-    """How the result went: ``returns`` are daily fractions, ``months`` those by year and month, ``years`` by year;
-    ``rolling_sharpe`` and ``rolling_volatility`` (a year, fraction) are of the last ``window`` days at those times."""
-
-    returns: Sequence[float] = ()
-    months: dict[tuple[int, int], float] = {}
-    years: dict[int, float] = {}
-    window: int = 0
-    rolling_times: Sequence[int] = ()
-    rolling_sharpe: Sequence[float | None] = ()
-    rolling_volatility: Sequence[float] = ()
-
-
 class BacktestResult(Struct):
     """What one run gave: its plan, its inputs, its books, and everything measured of it.
 
     ``summary`` are the main figures (money as plain strings, USD), ``metrics`` those of the analysis (None: not
-    defined), ``data`` what the files held. ``orders`` are JSON lines, one per intent.
+    defined), ``data`` what the files held. ``orders`` are JSON lines, one per intent. ``curves``, ``drawdowns``,
+    ``symbols`` and ``strategies`` are the analysis's tables.
     """
 
     name: str
@@ -68,6 +57,9 @@ class BacktestResult(Struct):
     summary: dict[str, Any]
     metrics: dict[str, Any]
     curves: Curves
+    drawdowns: Sequence[Drawdown]
+    symbols: Sequence[Slice]
+    strategies: Sequence[Slice]
     findings: tuple[Finding, ...]
     orders: bytes
     entries: Sequence[Entry]
@@ -102,7 +94,7 @@ class BacktestResult(Struct):
             FILLS: fills_csv(self.entries, self.tape.shares),
             TRADES: trades_csv(self.trades),
             BOOKINGS: bookings_csv(self.entries),
-            EQUITY: equity_csv(self.marks, self.tape.paths.get(self.benchmark)),
+            EQUITY: equity_csv(self.marks, float(self.plan.cash), self.tape.paths.get(self.benchmark)),
             REPORT: report,
         }
 

@@ -23,8 +23,10 @@ from appliance.research.tape import Tape
 from appliance.runs import StrategySpec
 from appliance.world.backtest import Backtest
 
-BATCH = 8_192
-"""Events between two words about how far it is."""
+BATCH_MIN, BATCH_MAX = 64, 8_192
+"""Events between two words about how far it is: as many as take ``PACE``, and no more than memory cares about."""
+PACE = 0.1
+"""Seconds."""
 Told = Callable[[int], None]
 """Hears how many events have happened since it was last told."""
 
@@ -49,8 +51,8 @@ class Plan(Struct, frozen=True):
 
 
 class Ran(Struct):
-    """A run that is over: the cores as they ended, what the data held how long it took (s), how long the market took
-    for it, and the strategy's parameters, as declared and as they were."""
+    """A run that is over: the cores as they ended, what the data held, how long it took and how long the market took
+    for as much (s)."""
 
     backtest: Backtest
     data: FileReport
@@ -59,7 +61,7 @@ class Ran(Struct):
 
     @property
     def realtime_factor(self) -> float:
-        """How many times faster than the market it was: nights and holidays do not count."""
+        """How many times faster than the market it was: nights, holidays and gaps do not count."""
         return self.market_seconds / self.seconds if self.seconds else 0.0
 
 
@@ -68,7 +70,9 @@ def run(plan: Plan, source: FileSource, sessions: Sessions | None, tape: Tape | 
     and the data's time."""
     files = replace(plan.files, sessions=sessions)
     make = runner_factory(plan.strategy, sessions, past_in(plan.data, files, plan.warm_up))
-    test = Backtest(plan.strategy.name, (make,), rules(plan.limits, plan.model.account), plan.cash, plan.model, sessions)
+    test = Backtest(
+        plan.strategy.name, (make,), rules(plan.limits, plan.model.account), plan.cash, plan.model, sessions
+    )
     data = source.report
     began = time.perf_counter()
     _play(test, source, plan.strategy, tape, told)
@@ -88,9 +92,10 @@ def market_seconds(data: FileReport) -> float:
 
 
 def _play(test: Backtest, source: FileSource, spec: StrategySpec, tape: Tape | None, told: Told) -> None:
-    done = False
+    done, size = False, BATCH_MIN
     while not done:
-        offer = source.batch(BATCH)
+        began = time.perf_counter()
+        offer = source.batch(size)
         try:
             test.run(offer.events)
         except (Exception, SystemExit) as error:
@@ -98,6 +103,7 @@ def _play(test: Backtest, source: FileSource, spec: StrategySpec, tape: Tape | N
         if tape is not None:
             tape.note(offer.events, test.book.entries)
         told(len(offer.events))
+        size = min(BATCH_MAX, 2 * size) if time.perf_counter() - began < PACE else max(BATCH_MIN, size // 2)
         done = offer.done
 
 

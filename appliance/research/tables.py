@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -50,10 +50,19 @@ def trades_csv(trades: Iterable[Trade]) -> bytes:
     return _csv(TRADES, map(_trade, trades))
 
 
-def equity_csv(marks: Sequence[Mark], benchmark: Path | None) -> bytes:
-    """One row per mark; ``drawdown`` is a fraction, not above 0, ``benchmark`` what one share of it
-    bought at the beginning is worth (USD), split, and with its dividends kept in it."""
-    return _csv(EQUITY, _marks(marks, benchmark))
+def equity_csv(marks: Sequence[Mark], opening: float, benchmark: Path | None) -> bytes:
+    """One row per mark of an account that began with ``opening`` USD; ``drawdown`` is a fraction, not above 0,
+    ``benchmark`` what one share of it bought at the beginning is worth (USD), splits and dividends kept in it."""
+    return _csv(EQUITY, _marks(marks, opening, benchmark))
+
+
+def depths(marks: Iterable[Mark], opening: float) -> Iterator[float]:
+    """How far below its peak so far the account lay at the lowest before each mark: fractions not above 0. Within a
+    mark nobody knows which came first, so its own highest is no peak for its lowest."""
+    peak = opening
+    for one in marks:
+        before, peak = peak, max(peak, one.equity)
+        yield min(one.lowest / before, one.equity / peak) - 1 if before > 0 else 0.0
 
 
 def trade_return(trade: Trade) -> float | None:
@@ -85,14 +94,11 @@ def _trade(one: Trade) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _marks(marks: Iterable[Mark], benchmark: Path | None) -> Iterable[tuple[Any, ...]]:
-    peak = 0.0
-    for one in marks:
-        peak = max(peak, one.highest)
+def _marks(marks: Sequence[Mark], opening: float, benchmark: Path | None) -> Iterator[tuple[Any, ...]]:
+    for one, depth in zip(marks, depths(marks, opening), strict=True):
         price = benchmark.worth(one.time) if benchmark is not None else None
         yield (
-            one.time, utc(one.time), one.equity, one.lowest, one.highest, one.cash, one.long, one.short,
-            one.equity / peak - 1 if peak > 0 else None, price,
+            one.time, utc(one.time), one.equity, one.lowest, one.highest, one.cash, one.long, one.short, depth, price,
         )  # fmt: skip
 
 

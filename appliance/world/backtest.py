@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from decimal import ROUND_DOWN, Decimal
 from itertools import groupby
@@ -54,7 +53,6 @@ class Backtest:
         self._last: dict[str, MarketEvent] = {}
         self._n = 0
         self._now = Now(0, DATA_BOOT, 0)
-        self._queue: deque[Event] = deque()
         self._known: dict[str, dict[type, Hearers]] = {}
         host = f"host@{name}"
         self.paper = MarketSimulator("paper", _writers("paper"), cash, model, sessions)
@@ -144,11 +142,10 @@ class Backtest:
 
     def _deliver(self, event: Event, cores: tuple[Core, ...]) -> None:
         """A message to some cores, and all that follows from it to whom it concerns, in the order it is said."""
-        queue, now, known = self._queue, self._now, self._known
+        now, known, said = self._now, self._known, list[Event]()
         for core in cores:
-            queue.extend(core.handle(event, now))
-        while queue:
-            event = queue.popleft()
+            said += core.handle(event, now)
+        for event in said:  # which grows meanwhile
             try:
                 notes, hearers = known[event.stream or event.topic][type(event.body)]
             except KeyError:
@@ -156,8 +153,7 @@ class Backtest:
             for note in notes:
                 note(event.body)
             for hear in hearers:
-                if out := hear(event, now):
-                    queue.extend(out)
+                said += hear(event, now)
 
     def _look_up(self, event: Event) -> Hearers:
         """Whom it goes to; looked up once for each place and kind of body, for this is asked a dozen times an order."""

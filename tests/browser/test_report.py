@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from appliance.domain.market import DAY, MINUTE, Bar
+from appliance.research.analysis import Curves
 from appliance.research.report.page import report
-from appliance.research.result import Curves
 from appliance.research.tape import Tape
 from tests.research.accounts import NOON, fill, marks, result, trade
 

@@ -31,8 +31,8 @@ class Golden(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """One published result. ``strategy`` is a file and ``data`` are names of files; ``stamp`` says which end of a bar the
-    published times of fills are; ``cash`` is USD."""
+    """One published result. ``strategy`` is a file and ``data`` are names of files; ``stamp`` says which end of a bar
+    the published times of fills are; ``cash`` is USD; ``commission`` "none" leaves the model's away."""
 
     name: str
     model: str
@@ -83,16 +83,23 @@ ENTRIES = (
 
 LEAN_REPOSITORY = (
     _lean("MACDTrendAlgorithm", "macd_trend", "equity_daily", "2004-01-01", "2015-01-01", source="lean"),
+    _lean("StopLimitOrderRegressionAlgorithm", "stop_limits", "equity_daily", "2012-12-31", "2017-01-01",
+          source="lean"),
+    _lean("StopLossOnOrderEventRegressionAlgorithm", "stop_after_fill", "equity_1min_bars", *_WEEK, source="lean"),
     _lean("TrailingStopOrderRegressionAlgorithm", "trailing_orders", "equity_1min_bars", *_WEEK, source="lean"),
-    _lean("ClassicRenkoConsolidatorAlgorithm", "renko_turns", "equity_daily", "2012-01-01", "2013-01-01", source="lean"),
+    _lean("ClassicRenkoConsolidatorAlgorithm", "renko_turns", "equity_daily", "2012-01-01", "2013-01-01",
+          source="lean"),
 )  # fmt: skip
 LEAN_FIGURES: dict[str, dict[str, Any]] = {
     "MACDTrendAlgorithm": {"total_orders": 84, "end_equity": "137751.04", "total_fees": "468.54"},
+    "StopLimitOrderRegressionAlgorithm": {"total_orders": 2, "end_equity": "101444.99", "total_fees": "2.00"},
+    "StopLossOnOrderEventRegressionAlgorithm": {"total_orders": 2, "end_equity": "99995.41", "total_fees": "2.00"},
     "TrailingStopOrderRegressionAlgorithm": {"total_orders": 2, "end_equity": "100023.22", "total_fees": "2.00"},
     "ClassicRenkoConsolidatorAlgorithm": {"total_orders": 29, "end_equity": "107838.74", "total_fees": "129.34"},
 }
-"""Statistics that LEAN's own repository expects of more of its algorithms, on the same data (github.com/QuantConnect/Lean,
-Algorithm.CSharp at 0124dffa, Apache-2.0)."""
+"""Statistics that LEAN's own repository expects of more of its algorithms, on the same data: QuantConnect/Lean on
+GitHub, Algorithm.CSharp at 0124dffa, Apache-2.0. At that time a day's bar was known at the midnight after it, so that a
+run from 2013-01-01 on began with the bar of 2012-12-31."""
 
 
 def figures(entry: Entry) -> dict[str, Any]:

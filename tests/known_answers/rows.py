@@ -1,4 +1,4 @@
-"""The recorded rows by plain arithmetic: exact decimals, New York times, LEAN's conventions. Nothing of ours is used."""
+"""The recorded rows by plain arithmetic: exact decimals, New York times, LEAN's conventions; nothing of ours."""
 
 from __future__ import annotations
 
@@ -39,20 +39,22 @@ def factors(symbol: str) -> tuple[tuple[str, Decimal], ...]:
 
 
 @cache
-def bars(name: str, symbol: str, first: str, last: str, seconds: int, regular: bool = True) -> tuple[Row, ...]:
-    """The bars of a symbol from one date to another: of regular hours and adjusted, or all and as they are; stamped with
-    their start."""
+def bars(
+    name: str, symbol: str, first: str, last: str, seconds: int, regular: bool = True, opens: str = "09:30"
+) -> tuple[Row, ...]:
+    """The bars of a symbol from one date to another, stamped with their start: of regular hours (from ``opens`` on) and
+    adjusted, or all and as they are."""
     found = []
     for row in _csv(name):
         start = datetime.fromtimestamp(int(row["ts"]) // 10**9, NEW_YORK if regular else UTC)
-        if row["symbol"] == symbol and first <= f"{start:%Y-%m-%d}" <= last and (not regular or _is_regular(start)):
+        if (
+            row["symbol"] == symbol
+            and first <= f"{start:%Y-%m-%d}" <= last
+            and (not regular or opens <= f"{start:%H:%M}" < "16:00")
+        ):
             factor = _factor(symbol, f"{start:%Y-%m-%d}") if regular else Decimal(1)
             found.append(Row(start, start + timedelta(seconds=seconds), _numbers(row, factor)))
     return tuple(found)
-
-
-def _is_regular(start: datetime) -> bool:
-    return "09:30" <= f"{start:%H:%M}" < "16:00"
 
 
 def _numbers(row: dict[str, str], factor: Decimal) -> dict[str, Decimal]:

@@ -43,13 +43,19 @@ class Compared(Struct, frozen=True):
 
 def compared(entry: Entry, sessions: Sessions) -> list[Compared]:
     """Run an entry; every published figure of it beside ours."""
+    if entry.model != "lean":
+        return _figures(entry, figures_of(entry, sessions))
     with _files(entry.data) as files:
         run, bars = _run(entry, files, sessions)
-    if entry.model == "lean":
-        return [*_lean_figures(entry, run), *_fills(entry, run, TIMEFRAMES[bars[0].timeframe])]
+    return [*_lean_figures(entry, run), *_fills(entry, run, TIMEFRAMES[bars[0].timeframe])]
+
+
+def figures_of(entry: Entry, sessions: Sessions) -> dict[str, float | None]:
+    """Run an entry; all its figures by the conventions of backtesting.py, which looks at the equity at bars' ends."""
+    with _files(entry.data) as files:
+        run, bars = _run(entry, files, sessions)
     ends = {bar.end for bar in bars}
-    marks = [mark for mark in run.book.marks if mark.time in ends]
-    return _figures(entry, backtesting_py(marks, run.book.trades))
+    return backtesting_py([mark for mark in run.book.marks if mark.time in ends], run.book.trades)
 
 
 def _run(entry: Entry, files: Sequence[str], sessions: Sessions) -> tuple[Backtest, list[Bar]]:

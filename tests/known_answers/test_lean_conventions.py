@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
@@ -120,7 +121,7 @@ def rest(
     orders: Callable[[Row], list[tuple[Decimal, Decimal]]],
     met: Callable[[Decimal, Decimal, Row], Decimal | None],
 ) -> list[Done]:
-    """Orders placed at some times of a day by the last bar, each met by a later one: (quantity, price, bar) -> price."""
+    """Orders placed at some times of a day by the last bar, each met by a later one at the price ``met`` says."""
     waiting: list[Waiting] = []
     filled: list[Done] = []
     for bar in trades:
@@ -171,7 +172,7 @@ def test_limits_need_a_price_through_them_and_take_a_better_open(side: int, away
     expected = rest(trades, HOURS, lambda bar: [(D(10) * side, bar["close"] + D(away))], limit_met)
     ran = run(resting("limit", side, away), MINUTE_FILES, sessions, start=WEEK[0], end=WEEK[1])
     assert_same(ran, expected, trades[-1]["close"], at_least=20)
-    if away[0] == "-" and side < 0 or away[0] != "-" and side > 0:  # beyond the market: the next open is better
+    if D(away) * side > 0:  # beyond the market: the next open is better
         assert {one.price for one in expected} & {bar["open"] for bar in trades}
 
 
@@ -312,16 +313,39 @@ class OverNight(Strategy):
 
 def test_a_market_order_in_a_closed_market_fills_at_the_next_open(sessions: Sessions) -> None:
     trades, _ = minutes()
-    opens = [bar for before, bar in zip(trades, trades[1:], strict=False) if bar.start.date() != before.start.date()]
+    opens = [bar for before, bar in pairwise(trades) if bar.start.date() != before.start.date()]
     expected = [done(D(10), bar["open"]) for bar in opens]
     ran = run(CLOSED, MINUTE_FILES, sessions, start=WEEK[0], end=WEEK[1])
     assert_same(ran, expected, trades[-1]["close"], at_least=4)
 
 
-def test_hours_have_no_quotes_and_fill_at_the_close_of_their_bar(sessions: Sessions) -> None:
-    hours = bars("equity_hourly", "SPY", "2013-10-01", "2013-10-31", 3600)
-    assert not hours[0].start.minute  # the file stamps the first hour of a day with 9:00: regular() has left it out
-    source = """
+AUCTIONS = """
+class Auctions(Strategy):
+    symbol: str = param("SPY")
+
+    def on_start(self):
+        self.at("15:00", "for the close")
+        self.at("close", "for the open")
+
+    def on_timer(self, name):
+        if name == "for the close" and self.position(self.symbol):
+            self.sell(self.symbol, 10, time_in_force="cls")
+        elif name == "for the open":
+            self.buy(self.symbol, 10, time_in_force="opg")
+"""
+
+
+def test_orders_for_the_open_and_the_close_get_the_first_open_and_the_last_close(sessions: Sessions) -> None:
+    trades, _ = minutes()
+    days = [[bar for bar in trades if bar.start.date() == day] for day in sorted({bar.start.date() for bar in trades})]
+    expected: list[Done] = []
+    for day in days[1:]:
+        expected += [done(D(10), day[0]["open"]), done(D(-10), day[-1]["close"])]
+    ran = run(AUCTIONS, MINUTE_FILES, sessions, start=WEEK[0], end=WEEK[1])
+    assert_same(ran, expected, D(0), at_least=8)
+
+
+HOURS_OF_A_MONTH = """
 class Hours(Strategy):
     symbol: str = param("SPY")
 
@@ -332,10 +356,26 @@ class Hours(Strategy):
         elif bar.close < bar.open and held:
             self.target(self.symbol, quantity=0)
 """
-    ran = run(source, ("equity_hourly",), sessions, start="2013-10-01", end="2013-10-31")
-    closes = {bar["close"] for bar in hours} | {bar["open"] for bar in hours}
-    inside = [one for one in ran.fills if one.price in closes]
-    assert len(inside) >= 20
+
+
+def test_hours_have_no_quotes_and_fill_at_the_close_of_their_bar_or_at_the_next_open(sessions: Sessions) -> None:
+    dates = ("2013-10-01", "2013-10-31")
+    hours = bars("equity_hourly", "SPY", *dates, 3600, opens="09:00")  # the first hour of a day is stamped with 9:00
+    expected: list[Done] = []
+    held, waits = D(0), D(0)
+    for hour in hours:
+        if waits:
+            expected.append(done(waits, hour["open"]))
+            held, waits = held + waits, D(0)
+        wanted = D(100) if hour["close"] > hour["open"] else D(0) if hour["close"] < hour["open"] else held
+        if wanted != held and f"{hour.end:%H:%M}" == "16:00":
+            waits = wanted - held
+        elif wanted != held:
+            expected.append(done(wanted - held, hour["close"]))
+            held = wanted
+    ran = run(HOURS_OF_A_MONTH, ("equity_hourly",), sessions, start=dates[0], end=dates[1])
+    assert_same(ran, expected, hours[-1]["close"], at_least=40)
+    assert {one.price for one in expected} & {hour["open"] for hour in hours if f"{hour.start:%H:%M}" == "09:00"}
 
 
 # --- quotes alone --------------------------------------------------------------------------------------------------

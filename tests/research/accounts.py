@@ -9,9 +9,11 @@ from appliance.core.books import Entry, EntryKind, Mark, Trade
 from appliance.data.options import FileOptions
 from appliance.domain.market import DAY, Bar
 from appliance.domain.trading import Side
+from appliance.research.analysis import Curves, Drawdown
 from appliance.research.evidence import Finding
 from appliance.research.inputs import Inputs
-from appliance.research.result import BacktestResult, Curves, Parameter
+from appliance.research.metrics.slices import by_symbol
+from appliance.research.result import BacktestResult, Parameter
 from appliance.research.running import Plan
 from appliance.research.tape import Tape
 from appliance.runs import StrategySpec
@@ -72,6 +74,9 @@ def result(**given: Any) -> BacktestResult:
         },
         "summary": {"bars": 10, "fills": 4, "trades": 2, "end_equity": "1009", "fees": "4"},
         "metrics": {"total_return": 0.009, "sharpe": None},
+        "drawdowns": (Drawdown(NOON, NOON + DAY, NOON + 2 * DAY, -0.001),),
+        "symbols": by_symbol(given.get("trades", ()), given.get("entries", ())),
+        "strategies": (),
         "curves": Curves((0.01, -0.005), {(2013, 10): 0.009}, {2013: 0.009}),
         "findings": (Finding("few_trades", "serious", "Too few trades", "2 closed trades", "use more data"),),
         "orders": b'{"id":"1"}\n',

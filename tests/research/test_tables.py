@@ -54,13 +54,13 @@ def test_a_trade_has_its_return_on_what_was_paid() -> None:
 def test_equity_has_its_drawdown_and_the_benchmark_where_it_is_known() -> None:
     path = Path()
     path.extend([marks(1, 1)[1].time], [50.0], 1_000_000_000)
-    told = rows(equity_csv(marks(1000, 1100, 990), path))
+    told = rows(equity_csv(marks(1000, 1100, 990), 1000.0, path))
     assert [row["drawdown"] for row in told] == ["0.0", "0.0", repr(990 / 1100 - 1)]
     assert [row["benchmark"] for row in told] == ["", "50.0", "50.0"]
 
 
 def test_empty_books_leave_only_the_header() -> None:
-    for content in (fills_csv([], {}), bookings_csv([]), trades_csv([]), equity_csv([], None)):
+    for content in (fills_csv([], {}), bookings_csv([]), trades_csv([]), equity_csv([], 1000.0, None)):
         assert content.count(b"\n") == 1
 
 

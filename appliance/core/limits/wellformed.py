@@ -12,6 +12,7 @@ _NEEDS = {
     OrderType.STOP: ("stop_price",),
     OrderType.STOP_LIMIT: ("limit_price", "stop_price"),
 }
+TRAILING_STOP = OrderType.TRAILING_STOP
 _PRICES = ("limit_price", "stop_price", "stop", "take_profit")
 PERCENT_MAX = 100
 
@@ -24,10 +25,10 @@ class WellFormed:
     binds_reductions = True
 
     def check(self, case: Case) -> Refusal | None:
-        for text in (_quantity(case.intent), _prices(case.intent), _trails(case.intent), _id(case.intent)):
-            if text:
-                return Refusal(self.code, text)
-        text = "" if case.intent.exit else _bracket(case)
+        intent = case.intent
+        text = _quantity(intent) or _prices(intent) or _trails(intent) or _id(intent)
+        if not text and not intent.exit:
+            text = _bracket(case)
         return Refusal(self.code, text) if text else None
 
 
@@ -47,7 +48,7 @@ def _prices(intent: Intent) -> str:
 
 
 def _trails(intent: Intent) -> str:
-    if intent.type is OrderType.TRAILING_STOP and intent.trail is None:
+    if intent.trail is None and intent.type is TRAILING_STOP:
         return "a trailing_stop order needs a trail: how far it stays behind, in USD or percent"
     for name in ("trail", "trailing"):
         trail: Trail | None = getattr(intent, name)
@@ -66,7 +67,10 @@ def _id(intent: Intent) -> str:
 
 def _bracket(case: Case) -> str:
     """A stop that would be hit at once, or a take-profit that would fill at once, by the price known so far."""
-    intent, price = case.intent, _expected(case)
+    intent = case.intent
+    if intent.stop is None and intent.take_profit is None:
+        return ""
+    price = _expected(case)
     if price is None:
         return ""
     long = intent.side is Side.BUY

@@ -79,24 +79,27 @@ class Fifo:
         return closed
 
     def split(self, activity: Activity, held: Decimal, cash: Decimal) -> list[Trade]:
-        """Lots in new shares, ``held`` of them in all (signed); the fraction that was paid out by ``cash`` USD is a
-        trade of the oldest lots."""
+        """Lots in new shares, ``held`` of them in all (signed); a fraction that was paid out by ``cash`` USD is a
+        trade of the oldest lots; one that was paid for adds to the largest."""
         ratio = Fraction(activity.new, activity.old)
         for lot in self.lots:
-            lot.quantity = _exact(Fraction(lot.quantity) * ratio)
+            lot.quantity = _exact(Fraction(lot.quantity) * ratio).quantize(GRAIN)
             lot.price = _exact(Fraction(lot.price) / ratio)
             lot.high, lot.low = float(Fraction(lot.high) / ratio), float(Fraction(lot.low) / ratio)
-        return self._pay_out(abs(self.shares) - abs(held), abs(cash), activity.time)
+        gone = abs(self.shares) - abs(held)
+        if gone > len(self.lots) * GRAIN:
+            return self._pay_out(gone, abs(cash), activity.time)
+        largest = max(self.lots, key=lambda lot: lot.quantity)
+        largest.quantity -= gone  # what rounding took or gave, and what was paid for to have a whole share
+        largest.cost -= cash * self.side.sign
+        return []
 
     def _pay_out(self, gone: Decimal, cash: Decimal, time: int) -> list[Trade]:
-        """A fraction leaves the oldest lots; what rounding took or gave stays with them."""
-        if not cash:
-            self.lots[0].quantity -= gone
-            return []
+        """A fraction leaves the oldest lots."""
         price, closed = cash / gone, []
         while gone:
             part = min(gone, self.lots[0].quantity)
-            worth = cash if part == gone else part * price
+            worth = cash if part == gone else (part * price).quantize(GRAIN)
             closed.append(self._close(part, price, worth, ZERO, time))
             gone -= part
             cash -= worth

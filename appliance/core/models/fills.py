@@ -27,6 +27,10 @@ class Fills(Struct, frozen=True):
     bar after that, and fills at the stop or at a worse open; or it begins behind the last trade, is tested before it
     moves and fills at the stop or at a worse ``close``.
 
+    ``stop_limit``: once its stop is hit it is a limit order for the ``next`` events; or, from the very bar that hits it
+    on, it fills when a bar's ``close`` is strictly better than the limit: at the limit, or at the bar's high (to buy)
+    or low if the limit is beyond that.
+
     ``market_on``, ``resting_on`` and ``trailing_on`` choose the events that market orders, limits and stops, and
     trailing stops meet (``Feed``).
 
@@ -41,6 +45,7 @@ class Fills(Struct, frozen=True):
     resting_on: Feed = "first"
     trailing_on: Feed = "first"
     bound: Literal["range", "none"] = "range"
+    stop_limit: Literal["next", "close"] = "next"
 
     @property
     def looks_back(self) -> bool:

@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from appliance.core.books import Entry, EntryKind, Mark
 from appliance.domain.trading import ZERO
-from appliance.research.report.series import drawdowns, place, seconds, thinned
+from appliance.research.report.series import place, seconds, thinned
 from appliance.research.result import BacktestResult
+from appliance.research.tables import depths
 from appliance.research.tape import Path
 
 Chart = dict[str, Any]
@@ -33,7 +34,7 @@ def equity(result: BacktestResult) -> list[Chart]:
     if len(marks) < 2:
         return []
     values = [mark.equity for mark in marks]
-    falls = drawdowns(values)
+    falls = list(depths(marks, float(result.plan.cash)))
     kept = thinned(values, keep=(falls.index(min(falls)),))
     shown = [marks[at] for at in kept]
     times = seconds([mark.time for mark in shown])

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from appliance.core.books import EntryKind
-from appliance.research.formats import number
+from appliance.data.options import new_york_date
+from appliance.research.analysis import Drawdown
+from appliance.research.formats import number, percent, span
 from appliance.research.report.charts import Chart, most_traded
-from appliance.research.report.html import Html, Piece, section, tag
+from appliance.research.report.html import Html, Piece, join, section, table, tag
 from appliance.research.report.pictures import heat_map, histogram
 from appliance.research.result import BacktestResult
+
+DRAWDOWNS_MAX = 5
 
 
 def equity(result: BacktestResult, drawn: Sequence[Chart]) -> Html:
@@ -31,7 +35,24 @@ def equity(result: BacktestResult, drawn: Sequence[Chart]) -> Html:
         f"What the account was worth at {len(result.marks):,} moments; a long run is drawn with its extremes. "
         "Hours in which the market is closed take no room."
     )
-    return section("equity", "Equity", lead, *parts)
+    return section("equity", "Equity", lead, *parts, drawdowns(result))
+
+
+def drawdowns(result: BacktestResult) -> Html:
+    """The deepest falls below a peak: since when, how deep, when it was made up for."""
+    if not result.drawdowns:
+        return Html("")
+    deepest = sorted(result.drawdowns, key=lambda one: one.depth)[:DRAWDOWNS_MAX]
+    head = ("peak", "lowest", "back", "depth", "until lowest", "until back")
+    rows = [_drawdown(one, result.marks[-1].time) for one in deepest]
+    return join(tag("h3", "The deepest drawdowns"), table(head, rows))
+
+
+def _drawdown(one: Drawdown, now: int) -> list[Piece]:
+    back = "not yet" if one.end is None else new_york_date(one.end)
+    lasted = f"{span(now - one.start)} so far" if one.end is None else span(one.end - one.start)
+    peak, lowest = new_york_date(one.start), new_york_date(one.trough)
+    return [peak, lowest, back, percent(one.depth), span(one.trough - one.start), lasted]
 
 
 def returns(result: BacktestResult, drawn: Sequence[Chart]) -> Html:

@@ -33,15 +33,6 @@ def place(times: Sequence[int], time: int) -> float:
     return round(after - 1 + (time - before) / (times[after] - before), 2)
 
 
-def drawdowns(values: Sequence[float]) -> list[float]:
-    """How far each value lies below the highest before it, a fraction not above 0."""
-    peak, found = 0.0, []
-    for value in values:
-        peak = max(peak, value)
-        found.append(value / peak - 1 if peak > 0 else 0.0)
-    return found
-
-
 def seconds(times: Sequence[int]) -> list[int]:
     """Times (ns) in seconds, as the page has them."""
     return [time // 1_000_000_000 for time in times]

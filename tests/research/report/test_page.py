@@ -7,12 +7,13 @@ import re
 from decimal import Decimal
 from html import unescape
 
-from appliance.research.analysis import METRICS
+from msgspec.structs import replace
 
 from appliance.core.books import EntryKind
-from appliance.domain.market import MINUTE
+from appliance.domain.market import DAY, MINUTE
+from appliance.research.analysis import METRICS, Drawdown, PerformanceAnalyzer
 from appliance.research.formats import figure
-from appliance.research.report.books import cost_steps, groups
+from appliance.research.report.books import cost_steps
 from appliance.research.report.charts import MARKS_MAX, PATHS_MAX, equity, moves, prices
 from appliance.research.report.page import report
 from appliance.research.tape import Tape
@@ -76,11 +77,28 @@ def test_what_prices_brought_less_costs_is_what_is_left() -> None:
     ]  # fmt: skip
 
 
-def test_symbols_add_up_to_the_whole() -> None:
-    entries = [fill(), fill(symbol="QQQ", fee="3")]
-    found = groups(entries, [trade(5), trade(-2), trade(7, "QQQ")], lambda one: one.symbol)
-    assert [(one.name, one.profit, one.trades, one.won) for one in found] == [("QQQ", 7, 1, 1), ("SPY", 3, 2, 1)]
-    assert sum(one.fees for one in found) == 4
+def test_symbols_are_told_with_those_that_made_most_first() -> None:
+    trades = (trade(5), trade(-2), trade(7, "QQQ"))
+    page = report(result(entries=[fill(), fill(symbol="QQQ", fee="3")], trades=trades)).decode()
+    assert re.findall(r'data-symbol="(\w+)" data-figure="realised" data-value="([^"]*)"', page) == [
+        ("QQQ", "7.0"), ("SPY", "3.0"),
+    ]  # fmt: skip
+    assert re.findall(r'data-figure="fees" data-value="([^"]*)"', page) == ["3.0", "1.0"]
+
+
+def test_the_deepest_drawdowns_are_told_and_the_last_may_not_be_over() -> None:
+    deep = Drawdown(NOON + 2 * DAY, NOON + 4 * DAY, None, -0.25)
+    page = report(result(drawdowns=[Drawdown(NOON, NOON + DAY, NOON + 2 * DAY, -0.1), deep])).decode()
+    assert page.index("−25.00 %") < page.index("−10.00 %")
+    assert "7 d so far" in page
+
+
+def test_the_drawdown_drawn_is_as_deep_as_the_figure() -> None:
+    whole = marks(1000, 1100, 990, 1200, 1150)
+    lower = [replace(mark, lowest=mark.equity - 40) for mark in whole]
+    chart = equity(result(marks=lower))[1]
+    figures = PerformanceAnalyzer(lower, opening=1000.0).figures()
+    assert min(chart["series"][0]["values"]) == round(100 * figures["max_drawdown"], 3)
 
 
 def test_the_benchmark_begins_with_the_same_money() -> None:

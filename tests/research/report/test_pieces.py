@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from appliance.research.report.html import Html, join, page, script_json, table, tag
 from appliance.research.report.pictures import bins, flow, heat_map, histogram
-from appliance.research.report.series import drawdowns, place, thinned
+from appliance.research.report.series import place, thinned
 
 EVIL = "</script><script>alert(1)</script>\"'&"
 
@@ -61,10 +61,6 @@ def test_thinning_keeps_what_it_is_told_to() -> None:
 
 def test_a_time_lies_between_its_neighbours_by_its_part() -> None:
     assert [place([10, 20, 40], time) for time in (5, 10, 15, 30, 40, 99)] == [0.0, 0.0, 0.5, 1.5, 2.0, 2.0]
-
-
-def test_a_drawdown_is_counted_from_the_highest_before_it() -> None:
-    assert drawdowns([100, 110, 99, 120, 60]) == [0, 0, 99 / 110 - 1, 0, -0.5]
 
 
 @given(st.lists(st.floats(-0.5, 0.5), min_size=1, max_size=300))
