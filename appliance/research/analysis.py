@@ -38,7 +38,8 @@ CRYPTO_DAYS = 365
 class PerformanceAnalyzer:
     """Measures one run. ``marks``, ``trades`` (in order of their exits) and ``entries`` are its books.
 
-    ``opening`` is the equity (USD) measuring began with, by default what the first entry found. ``flows`` are cash that
+    ``opening`` is the equity (USD) measuring began with at ``opened`` (ns UTC), by default what the first entry found,
+    when the first of marks and entries was. ``flows`` are cash that
     was added or taken (ns UTC, USD): no profit. ``always_open``: days are UTC dates and 365 of them a year, else New
     York dates and 252; ``periods`` says otherwise. ``risk_free`` is a year's rate (fraction). ``trials`` is how many
     runs were made to find this one, ``trials_variance`` that of their daily Sharpe ratios. ``benchmark`` are its times
@@ -53,6 +54,7 @@ class PerformanceAnalyzer:
         entries: Sequence[Entry] = (),
         *,
         opening: float | None = None,
+        opened: int | None = None,
         flows: Sequence[Flow] = (),
         always_open: bool = False,
         periods: int | None = None,
@@ -68,7 +70,8 @@ class PerformanceAnalyzer:
         self.marks, self.trades, self.entries = marks, trades, entries
         self.flows, self.shares, self.live = flows, shares or {}, live
         self.year, self.search = Year(per_year, risk_free), Search(trials, trials_variance)
-        self.series = series(marks, entries, flows, opening, UTC_DAYS if always_open else NEW_YORK_DAYS)
+        calendar = UTC_DAYS if always_open else NEW_YORK_DAYS
+        self.series = series(marks, entries, flows, opening, calendar, opened)
         self._benchmark = benchmark
 
     def figures(self, convention: str = "appliance") -> Figures:

@@ -60,10 +60,12 @@ def series(
     flows: Sequence[Flow] = (),
     opening: float | None = None,
     calendar: str = NEW_YORK_DAYS,
+    opened: int | None = None,
 ) -> Series | None:
     """The arrays of a run; None without a mark that is a number.
 
-    ``opening`` (USD) is by default what the first entry found, else the first mark. Raises DataError when a mark is not
+    ``opening`` (USD) is by default what the first entry found, else the first mark; ``opened`` (ns UTC) by default the
+    earlier of both. Raises DataError when a mark is not
     later than the one before it.
     """
     kept = [mark for mark in marks if np.isfinite(mark.equity)]
@@ -72,16 +74,15 @@ def series(
     times = np.array([mark.time for mark in kept], dtype=np.int64)
     _check_order(times)
     start = opening if opening is not None else _opening(kept, entries)
-    opened = min([int(times[0]), *(entry.time for entry in entries[:1])])
+    begun = min([int(times[0]), *(entry.time for entry in entries[:1]), *([] if opened is None else [opened])])
     equity = np.array([mark.equity for mark in kept])
-    growth, scale = _growth(times, equity, start, flows)
-    lowest = np.fmin(np.array([mark.lowest for mark in kept]) * scale, growth)
+    growth, lowest = _growth(times, equity, np.array([mark.lowest for mark in kept]), start, flows)
     days = day_numbers(times, calendar)
     last = np.append(days[1:] != days[:-1], True)
     closes = growth[last]
     returns, ruined = _returns(closes)
     return Series(
-        opened, start, times, equity, growth, lowest, np.array([mark.long for mark in kept]),
+        begun, start, times, equity, growth, lowest, np.array([mark.long for mark in kept]),
         np.array([mark.short for mark in kept]), days[last], times[last], closes, returns, ruined,
     )  # fmt: skip
 
@@ -101,18 +102,21 @@ def _opening(marks: Sequence[Mark], entries: Sequence[Entry]) -> float:
     return float(entries[0].cash - entries[0].amount) if entries else marks[0].equity
 
 
-def _growth(times: Ints, equity: Floats, start: float, flows: Sequence[Flow]) -> tuple[Floats, Floats]:
-    """Growth at each mark, and what a dollar of equity is of it: cash that came before a mark is in its base."""
-    scale = np.full(len(times), 1 / start if start > 0 else np.nan)
+def _growth(times: Ints, equity: Floats, lowest: Floats, start: float, flows: Sequence[Flow]) -> tuple[Floats, Floats]:
+    """Growth at each mark, and the lowest since the one before it: cash that came before a mark is in its base."""
+    factor, base = np.ones(len(times)), np.full(len(times), start)
     came: dict[int, float] = {}
     for time, amount in sorted(flows):
         at = int(np.searchsorted(times, time))
         came[at] = came.get(at, 0.0) + amount
     for at, amount in came.items():
         before = float(equity[at - 1]) if at else start
-        scale[at:] *= before / (before + amount) if before + amount > 0 else np.nan
-    growth: Floats = equity * scale
-    return growth, scale
+        if at and base[at - 1] > 0:
+            factor[at:] = factor[at - 1] * before / base[at - 1]
+        base[at:] = before + amount
+    base[base <= 0] = np.nan
+    growth: Floats = factor * equity / base
+    return growth, np.fmin(factor * lowest / base, growth)
 
 
 def _returns(closes: Floats) -> tuple[Floats, bool]:
