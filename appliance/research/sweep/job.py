@@ -80,7 +80,10 @@ def _differences(before: Job, after: Job) -> Iterator[str]:
 
 def describe(varied: Varied) -> str:
     """What is varied, in one line."""
-    parts = [f"{one.name}={','.join(one.values)}" if one.values else f"{one.name}={one.low}:{one.high}" for one in varied.axes]
+    parts = [
+        f"{one.name}={','.join(one.values)}" if one.values else f"{one.name}={one.low}:{one.high}"
+        for one in varied.axes
+    ]
     parts += list(varied.conditions)
     return " ".join(parts) + (f" ({varied.count} drawn with seed {varied.seed})" if varied.count else "")
 

@@ -11,14 +11,16 @@ from msgspec import Struct
 from appliance.data.sources.files import FileSource
 from appliance.domain.market import Session, Sessions
 from appliance.errors import StrategyError
-from appliance.research.measuring import figures_of, summary
+from appliance.research.measuring import analysed, summary
 from appliance.research.running import Plan, run
 from appliance.research.sweep.axes import Combination
 from appliance.research.sweep.job import plan_of
 from appliance.research.sweep.store import Outcome
 
-COUNTED = ("orders", "fills", "denied")
-"""What of a run's summary stands beside its figures."""
+PERIODS = "periods"
+"""How many daily returns a year has, 252 or 365."""
+COUNTED = ("orders", "fills", "denied", PERIODS)
+"""What of a run stands beside its figures."""
 
 
 class Subject(Struct, frozen=True):
@@ -40,9 +42,9 @@ def trial(subject: Subject, number: int, combination: Combination) -> Outcome:
         ran = run(plan, source, sessions, None, _untold)
     except StrategyError as error:
         return Outcome(number, combination, None, _short(error), time.perf_counter() - began)
-    told = summary(ran)
-    figures: dict[str, Any] = {name: told[name] for name in COUNTED} | figures_of(ran)
-    return Outcome(number, combination, _floats(figures), "", time.perf_counter() - began)
+    told, analysis = summary(ran), analysed(plan, ran)
+    counts: dict[str, Any] = {name: told[name] for name in COUNTED[:-1]} | {PERIODS: analysis.year.periods}
+    return Outcome(number, combination, _floats(counts | analysis.figures()), "", time.perf_counter() - began)
 
 
 def _untold(events: int) -> None:
