@@ -5,7 +5,7 @@ Risk: it earns in long trends and loses a little, again and again, in markets th
 night is felt in full until the averages have crossed.
 """
 
-from appliance.strategy import Strategy, param
+from appliance.strategy import Strategy, crossed_above, crossed_below, param
 
 
 class SmaCross(Strategy):
@@ -23,3 +23,12 @@ class SmaCross(Strategy):
             self.target(bar.symbol, quantity=100, reason="fast crossed above slow")
         elif self.fast_sma.crossed_below(self.slow_sma):
             self.target(bar.symbol, quantity=0, reason="fast crossed below slow")
+
+    def signals(self, bars):
+        import numpy as np  # here: only a sweep asks for whole arrays
+
+        fast, slow = self.fast_sma.over(bars), self.slow_sma.over(bars)
+        wished = np.full(len(bars), np.nan)
+        wished[crossed_above(fast, slow)] = 100
+        wished[crossed_below(fast, slow)] = 0
+        return wished

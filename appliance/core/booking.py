@@ -16,15 +16,12 @@ from appliance.domain.orders import OrderStatus, is_terminal
 from appliance.domain.trading import (
     AT_MARKET,
     ZERO,
-    Activity,
-    ActivityKind,
     Cancel,
     Fill,
     Intent,
     Moment,
     Order,
     OrderType,
-    Part,
     Side,
     Signal,
     Terms,
@@ -297,12 +294,6 @@ class Bookings:
         if booked is not None and not booked.ended:
             self._book(fill.order_id, replace(booked, left=booked.left - fill.quantity))
         return position
-
-    def changed(self, activity: Activity, part: Part) -> None:
-        """What an activity does to one of our strategies."""
-        if activity.kind is ActivityKind.SPLIT:
-            self.positions[f"{part.strategy}/{activity.symbol}"] = part.quantity
-        self._host.tracker.activity(activity, part)
 
     def ended(self, order_id: str, how: OrderStatus) -> None:
         """Nothing more is expected of an intent."""

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from appliance.core.books import Entry, EntryKind, Mark, Trade
 from appliance.core.metrics.lots import Fifo
 from appliance.core.metrics.trips import RoundTrip, RoundTrips
-from appliance.domain.market import AlwaysOpen, Bar, MarketEvent, QuoteBar, Sessions, last_price
+from appliance.domain.market import AlwaysOpen, Bar, MarketEvent, Quote, QuoteBar, Sessions, last_price
 from appliance.domain.messages import Event
 from appliance.domain.trading import ZERO, Activity, ActivityKind, Fill, Part
 
@@ -24,6 +24,7 @@ SESSION, EVENT, AUTO = "session", "event", "auto"
 MARKS_MAX = 25_000
 """Marks of single times (60 sessions of one-minute bars) from which on only those of session closes are kept."""
 FOREVER = 1 << 62
+_QUOTES = (QuoteBar, Quote)
 _CASH = {
     ActivityKind.DIVIDEND: EntryKind.DIVIDEND,
     ActivityKind.SPLIT: EntryKind.SPLIT,
@@ -33,13 +34,15 @@ _CASH = {
 
 
 class _Held:
-    """What is held of one symbol: shares as a float, the last price, and the lots that see its prices."""
+    """What is held of one symbol: shares as a float, the last price, whether that is of a trade, and the lots that see
+    its prices."""
 
-    __slots__ = ("last", "lots", "shares")
+    __slots__ = ("last", "lots", "shares", "trades")
 
     def __init__(self, last: float) -> None:
         self.shares = 0.0
         self.last = last
+        self.trades = False
         self.lots: tuple[Fifo, ...] = ()
 
 
@@ -170,11 +173,13 @@ class Book:
             self._highest = equity
 
     def price(self, happened: MarketEvent) -> None:
-        """A price of a symbol; only needed while something is ``held``."""
+        """A price of a symbol; only needed while something is ``held``. What has trades is worth the last of them,
+        whatever is quoted meanwhile."""
         held = self.held.get(happened.symbol)
-        if held is None:
+        if held is None or (held.trades and type(happened) in _QUOTES):
             return
         last = last_price(happened)
+        held.trades = type(happened) not in _QUOTES
         low, high = (happened.low, happened.high) if type(happened) is Bar else _extremes(happened, last)
         for lots in held.lots:
             lots.see(low, high)

@@ -47,10 +47,15 @@ class Director:
         command: Command = event.body
         if command.verb not in self._verbs or not self._is_ours(command):
             return
-        if self._host.is_amid(now) and command.id not in self._results:
+        if self._host.stages.is_amid(now) and command.id not in self._results:
             self._waiting[command.id] = command
         else:
             self._act(command, now)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a command waits for that."""
+        return bool(self._waiting)
 
     def bars_heard(self, now: Now) -> None:
         """The bars of a timestamp have been heard: act on what waited for that."""

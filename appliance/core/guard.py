@@ -5,7 +5,7 @@ It also watches protective stops itself (core/stops.py), and lets every cancel p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -226,9 +226,19 @@ class GuardCore(Core):
                 dict.__setitem__(self._prices, quote.symbol, Price(price, quote.time))
             self._watch(quote, now, f"quote of {quote.time}")
 
+    @property
+    def watches_stops(self) -> bool:
+        """Whether market events can do more to it than leave a price."""
+        return bool(self._net)
+
+    def saw(self, events: Iterable[MarketEvent]) -> None:
+        """The last event of each symbol in a time in which no stop was watched: of it all, only its price counts."""
+        for happened in events:
+            if _good(price := last_price(happened)):
+                self._prices[happened.symbol] = Price(price, known_at(happened))
+
     def _market(self, happened: MarketEvent, now: Now, event: Event) -> None:
-        if _good(price := last_price(happened)):
-            self._prices[happened.symbol] = Price(price, known_at(happened))
+        self.saw((happened,))
         if self._net:
             self._watch(happened, now, event.position)
 

@@ -15,13 +15,15 @@ from appliance.core.metrics.performance import Performance
 from appliance.core.models.sizing import Sizer
 from appliance.core.portfolio import Portfolio
 from appliance.core.roster import Roster
+from appliance.core.runners import HOOKS
+from appliance.core.stages import Stages
 from appliance.core.streams import Writers
 from appliance.core.telling import Telling, Told, spot_of
 from appliance.core.timing import GRACE, Timing
 from appliance.core.tracking import Tracker
 from appliance.core.wishes import CancelWish, Maker, Wish, Wishes
-from appliance.domain.market import AlwaysOpen, Bar, MarketEvent, Quote, QuoteBar, Sessions, Trade, known_at, last_price
-from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage, local
+from appliance.domain.market import AlwaysOpen, MarketEvent, Sessions, known_at, last_price
+from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, local
 from appliance.domain.operations import Spot, StrategyState
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import ZERO, Denied, Fill, Order, Signal
@@ -32,8 +34,6 @@ PAST = ("feed/", "timer:")
 SPOT = re.compile(r"[0-9]+:[0-9]+")
 SAVE_EVERY = 60_000_000_000
 """How often (ns) performance is written that only prices have changed."""
-HOOKS: dict[type, str] = {Bar: "bar", QuoteBar: "quote_bar", Quote: "quote", Trade: "trade"}
-"""Which of a runner's calls hears of which market event."""
 
 
 def unmarked(strategy: str, hook: str) -> None:
@@ -70,7 +70,7 @@ class HostCore(Core):
         self._signals = f"host/{self.name}/signals"
         self._notices = f"host/{self.name}/notices"
         self._allotments = allotments or {}
-        self._keep = keep
+        self.keep = keep
         self.bookings = Bookings(self)
         self.tracker = Tracker(
             self.table("portfolio", Portfolio), self.table("performance", Performance), sessions or AlwaysOpen(), keep
@@ -78,16 +78,15 @@ class HostCore(Core):
         self.roster = Roster(self, makers, keep, mark)
         self.director = Director(self)
         self._through = self.table("through", Spot)
-        self._heard = self.table("heard", int)
+        self.stages = Stages(self)
         self.telling = Telling(self)
         self._saved_at = 0
         self.timing = Timing(validity)
-        self._at = 0
-        self._begun = False
+        self.begun = False
         self._register()
 
     def _register(self) -> None:
-        self.on(EventType.STEP, self._step)
+        self.on(EventType.STEP, self.stages.step)
         self.on(EventType.BAR, self._live_market)
         self.on(EventType.QUOTE_BAR, self._live_market)
         self.on(EventType.TICKS, self._ticks)
@@ -109,7 +108,7 @@ class HostCore(Core):
         self._out = []
         self.timing.set(now)
         if now.time > 0:
-            self._begin(now)
+            self.begin(now)
         return self._out
 
     def _died(self, event: Event, now: Now) -> None:
@@ -124,7 +123,7 @@ class HostCore(Core):
         }
 
     def reports(self, now: Now) -> list[Event]:
-        if not self._begun:
+        if not self.begun:
             return []
         standing = self.roster.standing
         return [
@@ -185,70 +184,48 @@ class HostCore(Core):
             self._tell_notices(now)
         return out
 
+    def producing(self, so_far: Sequence[Event]) -> list[Event]:
+        """Where what follows is put from now on, if nothing has followed ``so_far``."""
+        if not so_far:
+            self._out = []
+        return self._out
+
     def _tell_notices(self, now: Now) -> None:
         for notice in self.roster.notices:
             self.emit(self._notices, notice, now)
         self.roster.notices.clear()
 
-    def _begin(self, now: Now) -> None:
+    def begin(self, now: Now) -> None:
         """Load strategies with the first message, when time is known."""
-        self._begun = True
+        self.begun = True
         for name in self.roster.makers:
             self.tracker.open(name, self._allotments.get(name, ZERO), now.time)
         for name, wishes in self.roster.begin(now):
             self.wished(name, wishes, now, "start")
         self._tell_notices(now)
 
-    def _step(self, event: Event, now: Now) -> None:
-        if not self._begun:
-            self._begin(now)
-        step, spot, self._at = event.body, event.spot, event.seq
-        if step.stage is Stage.WAKE:
-            self._timers(now.time, now)
-            self._bars_heard(now)
-        if step.stage is not Stage.HOSTS:
-            return
-        if self.telling.waiting:
-            self.telling.tell_all(event.seq, now)
-        if self.bookings.deferred:
-            self.bookings.go_on_all(now)
-        for happened in step.events:
-            self._market(happened, now, event.stream, spot)
-        self._timers(now.time, now)
-        self._bars_heard(now)
-        self._save_marks(now)
-
-    def is_amid(self, now: Now) -> bool:
-        """Lockstep: whether the market has moved on to ``now`` and the strategies have not heard of it yet."""
-        return now.boot == DATA_BOOT and (not self._begun or now.time > self._heard.get("", 0))
-
-    def _bars_heard(self, now: Now) -> None:
-        if self._heard.get("") != now.time:
-            self._heard[""] = now.time
-        self.director.bars_heard(now)
-
     def _live_market(self, event: Event, now: Now) -> None:
-        if not self._begun:
-            self._begin(now)
+        if not self.begun:
+            self.begin(now)
         self.timing.set(now)
-        self._timers(event.body.end - 1, now)
+        self.timers(event.body.end - 1, now)
         if self.timing.judge(event.body.end, now):
             self.timing.be_patient(now)
-        self._market(event.body, now, event.stream, event.spot)
+        self.market(event.body, now, event.stream, event.spot)
         if self.bookings.missed and not self.timing.past:
             self._catch_up(now)
-        self._save_marks(now)
+        self.save_marks(now)
 
-    def _save_marks(self, now: Now) -> None:
-        if self._keep and now.time - self._saved_at >= SAVE_EVERY:
+    def save_marks(self, now: Now) -> None:
+        if self.keep and now.time - self._saved_at >= SAVE_EVERY:
             self._saved_at = now.time
             self.tracker.save()
 
     def _wakeup(self, event: Event, now: Now) -> None:
         self.timing.set(now)
-        self._timers(now.time - GRACE, now)
+        self.timers(now.time - GRACE, now)
 
-    def _market(self, happened: MarketEvent, now: Now, cause: str, spot: Spot) -> None:
+    def market(self, happened: MarketEvent, now: Now, cause: str, spot: Spot) -> None:
         self._note_price(happened)
         hook = HOOKS.get(type(happened))
         if hook is None:
@@ -258,7 +235,7 @@ class HostCore(Core):
 
     def _note_price(self, happened: MarketEvent) -> None:
         """Marks cost more than the price: they are for what is kept."""
-        if self._keep:
+        if self.keep:
             self.tracker.price(happened.symbol, last_price(happened), known_at(happened))
         else:
             self.tracker.prices[happened.symbol] = last_price(happened)
@@ -267,11 +244,15 @@ class HostCore(Core):
         """Let one strategy hear of something, and do what it wishes unless it has been decided before."""
         wishes = self.roster.call(name, hook, what, now)
         if wishes:
-            through = self._through.get(f"{name}/{cause}")
-            if through is None or spot > through:
-                self.wished(name, wishes, now, f"{cause}:{spot}")
-        if self._keep and name in self.roster.runners:
+            self.decided(name, wishes, now, cause, spot)
+        if self.keep and name in self.roster.runners:
             self.logged.extend(f"{name}: {line}" for line in self.roster.runners[name].logs())
+
+    def decided(self, name: str, wishes: Wishes, now: Now, cause: str, spot: Spot) -> None:
+        """Do what a strategy wishes unless it has been decided before."""
+        through = self._through.get(f"{name}/{cause}")
+        if through is None or spot > through:
+            self.wished(name, wishes, now, f"{cause}:{spot}")
 
     def _catch_up(self, now: Now) -> None:
         """Back in the present: one target per symbol from what was missed and has not been said anew."""
@@ -280,11 +261,11 @@ class HostCore(Core):
             self.bookings.net(signal, now)
 
     def _ticks(self, event: Event, now: Now) -> None:
-        if not self._begun:
+        if not self.begun:
             return
         for quote in event.body.quotes:
             self.timing.judge(quote.time, now)
-            self._market(quote, now, "feed/quotes", Spot(0, quote.time))
+            self.market(quote, now, "feed/quotes", Spot(0, quote.time))
 
     def _latch(self, event: Event, now: Now) -> None:
         self.bookings.forgive()
@@ -298,7 +279,7 @@ class HostCore(Core):
     def _next_due(self) -> int | None:
         return self.roster.runners.next_due() if self.roster.runners.timed else None
 
-    def _timers(self, upto: int, now: Now) -> None:
+    def timers(self, upto: int, now: Now) -> None:
         """Let strategies hear of their timers that were due until ``upto`` (ns UTC), in order of time and name."""
         while (due := self._next_due()) is not None and due <= upto:
             self.timing.judge(due, now)
@@ -318,7 +299,7 @@ class HostCore(Core):
     def _signal(self, name: str, wish: Wish, now: Now, cause: str) -> None:
         signal = Signal(
             name, wish.symbol, wish.quantity, wish.reason, self.roster.count(name), wish.stop, cause,
-            wish.take_profit, wish.trailing, wish.side, wish.terms, wish.ticket, self._at,
+            wish.take_profit, wish.trailing, wish.side, wish.terms, wish.ticket, self.stages.at,
         )  # fmt: skip
         event = self.emit(self._signals, signal, now, cause)
         if self.timing.past and wish.side is not None:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
-from appliance.core.wishes import Runner
+from appliance.core.wishes import Runner, Wishes
+from appliance.domain.market import Bar, Quote, QuoteBar, Trade
+
+HOOKS: dict[type, str] = {Bar: "bar", QuoteBar: "quote_bar", Quote: "quote", Trade: "trade"}
+"""Which of a runner's calls hears of which market event."""
+Taking = tuple[tuple[str, Callable[[Any, int], Wishes]], ...]
+"""Names of runners, and the call that is given an event and when it is heard (ns UTC)."""
 
 
 class Runners(dict[str, Runner]):
@@ -31,6 +38,7 @@ class Runners(dict[str, Runner]):
     def look(self) -> None:
         """Something has changed: see again who there is and who runs."""
         self._hearing: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.known: dict[type, dict[str, Taking]] = {kind: {} for kind in HOOKS}
         self._due: int | None = None
         self._is_known = False
         self._following: dict[str, tuple[str, ...]] = {}
@@ -45,6 +53,21 @@ class Runners(dict[str, Runner]):
             found = tuple(name for name, one in there if symbol in one.symbols and one.hears(hook))
             self._hearing[symbol, hook] = found
         return found
+
+    def taking(self, kind: type, symbol: str) -> Taking:
+        """Those that hear of a symbol's market events of this kind (one of ``HOOKS``), in order: all of them, whether
+        they run or not."""
+        found = self.known[kind].get(symbol)
+        if found is None:
+            hook = HOOKS[kind]
+            names = self.hearing(symbol, hook)
+            found = self.known[kind][symbol] = tuple((name, getattr(self[name], hook)) for name in names)
+        return found
+
+    @property
+    def all_run(self) -> bool:
+        """Whether nobody is paused or has failed."""
+        return len(self.active) == len(self)
 
     def followers(self, strategy: str) -> tuple[str, ...]:
         """Names of those that want to hear another strategy's signals, in order."""

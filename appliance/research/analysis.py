@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from appliance.core.books import Entry, Mark, Trade
 from appliance.core.metrics.returns import TRADING_DAYS
 from appliance.errors import UsageError
@@ -80,7 +82,8 @@ class PerformanceAnalyzer:
         made = _MADE.get(convention)
         if made is None:
             raise UsageError(f"convention {convention!r} is unknown", hint=f"one of {', '.join(CONVENTIONS)}")
-        return made(self)
+        with np.errstate(all="ignore"):  # what overflows is None
+            return made(self)
 
     @property
     def drawdowns(self) -> list[Drawdown]:
@@ -130,7 +133,10 @@ class PerformanceAnalyzer:
     def _backtesting_py(self) -> Figures:
         if not all(mark.equity > 0 for mark in self.marks):
             return {}  # returns are geometric there: of an account that is ruined there are none
-        return _all_finite(backtesting_py(self.marks, self.trades))
+        try:
+            return _all_finite(backtesting_py(self.marks, self.trades))
+        except OverflowError:
+            return {}
 
     def _lean(self) -> Figures:
         if self.series is None:

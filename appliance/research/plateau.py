@@ -83,12 +83,17 @@ def _checked(
     coordinates: Sequence[Sequence[float]] | Floats, objectives: Sequence[float | None], radius: float
 ) -> tuple[Floats, Floats]:
     values = np.array([math.nan if value is None else value for value in objectives], dtype=np.float64)
-    places = np.asarray(coordinates, dtype=np.float64).reshape(len(values), -1) if len(values) else np.empty((0, 1))
-    if len(coordinates) != len(values) or not np.all(np.isfinite(places)):
+    wide = {len(row) for row in coordinates}
+    if len(coordinates) != len(values) or len(wide) > 1:
+        widths = " or ".join(map(str, sorted(wide)))
         raise UsageError(
-            f"{len(coordinates)} coordinates for {len(values)} objectives, or one that is no number",
-            hint="give one row of finite numbers for each point",
+            f"{len(coordinates)} coordinates of {widths} numbers for {len(values)} objectives",
+            hint="give one row for each point, each as long as the others",
         )
+    places = np.asarray(coordinates, dtype=np.float64).reshape(len(values), *wide or (1,))
+    bad = np.argwhere(~np.isfinite(places))
+    if len(bad):
+        raise UsageError(f"a coordinate of point {bad[0][0]} is no number", hint="give finite numbers")
     if not 0 < radius < math.inf:
         raise UsageError(f"radius {radius} is not above 0", hint="give 1 for the next values of a grid")
     return places, values

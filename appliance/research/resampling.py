@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from msgspec import Struct
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from appliance.core.metrics.returns import NOISE, TRADING_DAYS
 from appliance.errors import UsageError
@@ -23,6 +24,7 @@ CHUNK = 250_000
 """Numbers drawn at once: they fit into a cache."""
 RUNS_MAX = 1_000_000
 Draw = Callable[[int], Floats]
+Places = NDArray[np.int64]
 
 
 class Distribution(Struct, frozen=True):
@@ -66,7 +68,8 @@ def shuffled_trades(
     def draw(rows: int) -> Floats:
         if replace:
             return made[rng.integers(0, len(made), (rows, len(made)))]
-        return rng.permuted(np.broadcast_to(made, (rows, len(made))), axis=1)
+        drawn: Floats = rng.permuted(np.broadcast_to(made, (rows, len(made))), axis=1)
+        return drawn
 
     ends, depths = _runs(draw, runs, len(made), lambda drawn: opening + np.cumsum(drawn, axis=1), opening)
     path = opening + np.cumsum(made)[None, :]
@@ -101,7 +104,7 @@ def resampled_returns(
     ratios: list[Floats] = []
 
     def draw(rows: int) -> Floats:
-        drawn = made[places(rng, rows, len(made), length)]
+        drawn: Floats = made[places(rng, rows, len(made), length)]
         ratios.append(_sharpe(drawn, periods))
         return drawn
 
@@ -151,27 +154,25 @@ def _sharpe(rows: Floats, periods: int) -> Floats:
     return found
 
 
-def _moving(rng: Generator, rows: int, count: int, length: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Places of whole blocks one after another, the last one cut."""
+def moving_blocks(rng: Generator, rows: int, count: int, length: int) -> Places:
+    """Places (rows × count) of whole blocks of ``length`` one after another, the last one cut."""
     blocks = -(-count // length)
     starts = rng.integers(0, count - length + 1, (rows, blocks, 1))
     return (starts + np.arange(length)).reshape(rows, blocks * length)[:, :count]
 
 
-def _stationary(rng: Generator, rows: int, count: int, length: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Each day a new block begins with the chance of 1 in ``length``, else the last one goes on, round the end."""
+def stationary_blocks(rng: Generator, rows: int, count: int, length: int) -> Places:
+    """Places (rows × count): a block begins with the chance of 1 in ``length`` each day, else it goes on."""
     begins = rng.random((rows, count)) < 1 / length
     begins[:, 0] = True
     starts = rng.integers(0, count, (rows, count))
     days = np.arange(count)
     since = np.maximum.accumulate(np.where(begins, days, 0), axis=1)
-    places: np.ndarray[tuple[int, int], np.dtype[np.int64]] = (
-        np.take_along_axis(starts, since, axis=1) + days - since
-    ) % count
+    places: Places = (np.take_along_axis(starts, since, axis=1) + days - since) % count
     return places
 
 
-_PLACES = {"stationary": _stationary, "moving": _moving}
+_PLACES = {"stationary": stationary_blocks, "moving": moving_blocks}
 
 
 def _distribution(values: Floats, actual: float) -> Distribution:

@@ -4,6 +4,7 @@ from appliance.domain.market import Bar, Quote, Trade
 from appliance.domain.trading import Fill, Order, Signal
 from appliance.strategy.bars import Bars
 from appliance.strategy.base import Strategy
+from appliance.strategy.crossings import crossed_above, crossed_below
 from appliance.strategy.indicators import (
     ADX,
     ATR,
@@ -71,5 +72,7 @@ __all__ = [
     "SuperTrend",
     "Trade",
     "ZScore",
+    "crossed_above",
+    "crossed_below",
     "param",
 ]

@@ -145,6 +145,17 @@ class Strategy(Verbs, Indicators):
     def on_stop(self) -> None:
         """The strategy is being stopped by its owner. Not called on a crash or a restart."""
 
+    def signals(self, bars: Any) -> Any:
+        """The same rule over whole arrays, for sweeps: optional, and never called by a box that trades.
+
+        ``bars`` are all bars of its symbol (arrays ``open``, ``high``, ``low``, ``close``, ``volume``, ``start``,
+        ``end``; indicators give theirs with ``self.average.over(bars)``); of several symbols, a dict of them by symbol.
+        Returns as many numbers as there are bars (a dict of arrays where ``bars`` is one): the shares to hold after
+        each bar, as ``target(quantity=)`` there; NaN where nothing is wished. The array at a bar may depend on that bar
+        and those before it alone.
+        """
+        return None
+
     def migrate_state(self, state: dict[str, Any]) -> dict[str, Any]:
         """At a reload: the saved state of the version before, as this version wants it. Not called at a restart."""
         return state
@@ -163,7 +174,7 @@ class Strategy(Verbs, Indicators):
 
 SETTABLE = ("symbols", "timeframe", "bars_from", "history", "warmup", "follows", "before_close")
 """Class attributes an author may set."""
-_OVERRIDABLE = (*HOOKS, *SETTABLE, "migrate_state")
+_OVERRIDABLE = (*HOOKS, *SETTABLE, "migrate_state", "signals")
 _RESERVED = (
     "_context",
     "__init__",

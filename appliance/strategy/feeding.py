@@ -80,7 +80,8 @@ class Feeding:
         self._calendar = calendar
         self._indicators, self._windows = indicators, windows
         self._lines: dict[str, dict[str, Line]] = {}
-        self._fast: dict[str, tuple[Update, ...]] = {}
+        self.direct: dict[str, tuple[Update, ...]] = {}
+        """By symbol, who takes each bar, where a bar that comes is just handed on."""
         for symbol in symbols:
             own = [(one.timeframe or main, one) for one in indicators if symbol in one.symbols]
             kept = [(timeframe or main, window) for (of, timeframe), window in windows.items() if of == symbol]
@@ -93,7 +94,7 @@ class Feeding:
             }
             only = self._lines[symbol].get("") if len(frames) == 1 else None
             if only is not None and only.is_plain:
-                self._fast[symbol] = only.updates
+                self.direct[symbol] = only.updates
 
     @staticmethod
     def _line(
@@ -110,9 +111,9 @@ class Feeding:
 
     def take(self, bar: Bar, main: str) -> tuple[Bar, ...]:
         """Feed a bar to all who want it; the bars the author is to hear of."""
-        fast = self._fast.get(bar.symbol)
-        if fast is not None:
-            for update in fast:
+        direct = self.direct.get(bar.symbol)
+        if direct is not None:
+            for update in direct:
                 update(bar)
             return (bar,)
         heard = _NONE

@@ -38,11 +38,15 @@ def load(
     parameters.
     """
     name = strategy_name(path) if name is None else check_name(name)
-    module = _execute(source, path, f"strategy file {name}")
-    strategy = _choose(module, path, class_name)
+    strategy = load_class(source, path, class_name, name)
     runner = StrategyRunner(strategy, name, strategy.configure(params or {}), sessions)
     _guarded(runner.rehearse, source, path, f"{strategy.__name__}.on_start raised")
     return runner
+
+
+def load_class(source: str, path: str, class_name: str | None = None, name: str = "") -> type[Strategy]:
+    """The strategy in ``source``, without making one; see ``load``."""
+    return _choose(_execute(source, path, f"strategy file {name or strategy_name(path)}"), path, class_name)
 
 
 def split_target(target: str) -> tuple[str, str | None]:

@@ -17,7 +17,7 @@ from appliance.errors import StrategyError
 from appliance.strategy.bars import KEPT_MAX, BarWindow, length_of
 from appliance.strategy.base import Strategy
 from appliance.strategy.context import Context, plain
-from appliance.strategy.feeding import Feeding
+from appliance.strategy.feeding import Feeding, Update
 from appliance.strategy.params import Param, Value, retune
 from appliance.strategy.staleness import Staleness
 from appliance.strategy.symbols import listed, made_of_quotes, named_by
@@ -53,6 +53,7 @@ class StrategyRunner:
         self._context.sizer = self._sizer
         self._strategy = self._class(self._context, self._values)
         self._on_bar = self._strategy.on_bar
+        self._direct: Mapping[str, tuple[Update, ...]] = {}
         self._started: int | None = None
         self._held_at_start: dict[str, Any] = {}
         self._staleness: Staleness | None = None
@@ -119,12 +120,16 @@ class StrategyRunner:
 
     def bar(self, bar: Bar, now: int) -> Wishes:
         """Feed the indicators of the bar's symbol, then the author."""
-        if bar.symbol not in self.symbols:
-            self.heard_bar = False
-            return _NONE
-        heard = self._take(bar)
-        self.heard_bar = bool(heard)
+        direct = self._direct.get(bar.symbol)
         context = self._context
+        if direct is not None:
+            context.prices[bar.symbol] = bar.close
+            for update in direct:
+                update(bar)
+            heard: tuple[Bar, ...] = (bar,)
+        else:
+            heard = self._take(bar) if bar.symbol in self.symbols else ()
+        self.heard_bar = bool(heard)
         context.now = now
         try:
             for one in heard:
@@ -383,6 +388,7 @@ class StrategyRunner:
             self.symbols, self._main, context.indicators, context.windows, self._sessions, context.calendar
         )
         self._staleness = Staleness(context.calendar) if self._hears["on_stale"] else None
+        self._direct = self._feeding.direct if self._staleness is None else {}
         if self._hears["on_session"]:
             context.schedule.tell_sessions()
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import ROUND_DOWN, Decimal
-from itertools import groupby
+from itertools import chain
 from typing import Any
 
 from appliance.core.base import Core
 from appliance.core.bookkeeping import AUTO, Book
 from appliance.core.gateway import GatewayCore
-from appliance.core.guard import GuardCore
+from appliance.core.guard import INFINITE, GuardCore
 from appliance.core.host import HostCore
 from appliance.core.limits import Rule
 from appliance.core.lockstep import Staging, wake, within
@@ -27,6 +27,9 @@ from appliance.domain.trading import ZERO, Signal
 
 STEPS = "feed/steps"
 CENT = Decimal("0.01")
+NEVER, FOREVER = -1, 1 << 62
+Stamp = tuple[int, list[Any]]
+"""A time (ns UTC) and its events: market events, with corporate actions before them."""
 Note = Callable[[Any], None]
 Hearers = tuple[tuple[Note, ...], tuple[Callable[[Event, Now], list[Event]], ...]]
 """Who notes the body of a message, and who handles it."""
@@ -78,6 +81,7 @@ class Backtest:
             Stage.TAKE: (self.guard,),
             Stage.WAKE: (self.guard, self.host),
         }
+        self._unseen: dict[str, MarketEvent] = {}
         self._opening = [(stage, self._stages[stage]) for stage in _opening()]
         self._deliver(local(VenueLink(True)), (self.gateway,))
         self.host.released(self._now)
@@ -85,20 +89,86 @@ class Backtest:
     def run(self, events: Iterable[MarketEvent | CorporateAction]) -> None:
         """Let market events happen; they come in delivery order, by ``known_at``, corporate actions of a time before
         all else. Raises what a strategy raises."""
-        for time, group in groupby(events, known_at):
-            members = tuple(group)
-            if isinstance(members[0], ACTIONS):
-                actions = tuple(one for one in members if isinstance(one, ACTIONS))
-                self._timestamp(time, members[len(actions) :], actions)  # type: ignore[arg-type]
+        stamps = _timestamps(events)
+        stamp = next(stamps, None)
+        while stamp is not None:
+            time, members = stamp
+            until = NEVER if type(members[0]) in ACTIONS else self._calm_until()
+            if time <= until:
+                stamp = self._calm(until, chain((stamp,), stamps))
             else:
-                self._timestamp(time, members)  # type: ignore[arg-type]
+                self._timestamp(time, *_apart(members))
+                stamp = next(stamps, None)
+        self._tell_guard()
         self.book.through = self._now.time
 
     def tell(self, command: Command) -> None:
         """Let the owner command something after all that has happened so far, as he does with a running box."""
+        self._tell_guard()
         self._deliver(local(command), (self.host,))
 
+    # --- calm ------------------------------------------------------------------------------------------------------
+
+    def _calm_until(self) -> int:
+        """Until when (ns UTC) it is calm: nothing rests in the market, no stop is watched, nobody waits for news, no
+        timer is due. VENUE would then change nothing, GUARD leave prices, and HOSTS bring the market's events."""
+        calm = self._n and self.host.stages.calm
+        if not calm or self._venue_acts() or self.guard.watches_stops:
+            return NEVER
+        due = self.host.deadline()
+        return due if due is not None else FOREVER
+
+    def _calm(self, until: int, stamps: Iterator[Stamp]) -> Stamp | None:
+        """Let calm timestamps happen, numbered as their three stages would be, until something follows from one; the
+        next one that is not calm, None at the end."""
+        timed, book, hear = self.host.roster.runners.timed, self.book, self.host.stages.hear
+        for time, events in stamps:
+            if time > until or type(events[0]) in ACTIONS:
+                return time, events
+            self._now = now = Now(time, DATA_BOOT, time)
+            if time > book.due:
+                book.turn(time)
+            if book.held:
+                for happened in events:
+                    book.price(happened)
+            self._n += 3
+            follows = hear(events, self._n, now)
+            self._have_seen(events)
+            if follows:
+                self._follow(follows)
+                return next(stamps, None)
+            if timed:
+                until = self._calm_until()
+        return None
+
+    def _have_seen(self, events: Sequence[MarketEvent]) -> None:
+        """The guard will see the last good price of each symbol."""
+        for happened in events:
+            price = happened.close if type(happened) is Bar else last_price(happened)
+            if 0.0 < price < INFINITE:
+                self._unseen[happened.symbol] = happened
+            else:
+                self._tell_guard()
+                self._last[happened.symbol] = happened
+            self.bars += type(happened) is Bar
+
+    def _follow(self, follows: Sequence[Event]) -> None:
+        """What follows from a calm timestamp."""
+        self._tell_guard()
+        self._settle(list(follows))
+        self._rounds(Staging(Stage.HOSTS, self._now.time))
+
+    def _tell_guard(self) -> None:
+        """Let the guard have the prices it has not seen: before anything it may judge."""
+        if self._unseen:
+            self._last.update(self._unseen)
+            self.guard.saw(self._unseen.values())
+            self._unseen.clear()
+
+    # --- all else ---------------------------------------------------------------------------------------------------
+
     def _timestamp(self, time: int, events: tuple[MarketEvent, ...], actions: tuple[CorporateAction, ...] = ()) -> None:
+        self._tell_guard()
         deadline = self.host.deadline()
         while deadline is not None and deadline < time:
             self._wake(deadline, time)
@@ -106,10 +176,10 @@ class Backtest:
         self._now = Now(time, DATA_BOOT, time)
         if time > self.book.due:
             self.book.turn(time, bool(events))
-        if self.paper.resting or actions or self.paper.hears_all or self.paper.lending.watches or not self._n:
+        if actions or self._venue_acts() or not self._n:
             self._release(Step(Stage.VENUE, time, 0, events, actions), self._stages[Stage.VENUE])
         else:
-            self._n += 1  # nothing rests, so nobody would do anything
+            self._n += 1
         if self.book.held:
             for happened in events:
                 self.book.price(happened)
@@ -120,6 +190,10 @@ class Backtest:
         for happened in events:
             self.bars += type(happened) is Bar
             self._last[happened.symbol] = happened
+
+    def _venue_acts(self) -> bool:
+        """Whether market events can make the venue do, or remember, anything."""
+        return bool(self.paper.resting) or self.paper.hears_all or self.paper.lending.watches
 
     def _wake(self, deadline: int, time: int) -> None:
         """Let a deadline pass that lies before the next market time."""
@@ -142,9 +216,14 @@ class Backtest:
 
     def _deliver(self, event: Event, cores: tuple[Core, ...]) -> None:
         """A message to some cores, and all that follows from it to whom it concerns, in the order it is said."""
-        now, known, said = self._now, self._known, list[Event]()
+        now, said = self._now, list[Event]()
         for core in cores:
             said += core.handle(event, now)
+        self._settle(said)
+
+    def _settle(self, said: list[Event]) -> None:
+        """Let what was said be heard by whom it concerns, and all that follows from it."""
+        now, known = self._now, self._known
         for event in said:  # which grows meanwhile
             try:
                 notes, hearers = known[event.stream or event.topic][type(event.body)]
@@ -188,8 +267,9 @@ class Backtest:
 
     @property
     def equity(self) -> Decimal:
-        """Cash and positions at the last price, USD."""
+        """Cash and positions at the last price, USD: of a trade where there are trades."""
         prices = {symbol: last_price(happened) for symbol, happened in self._last.items()}
+        prices |= {symbol: held.last for symbol, held in self.book.held.items() if held.trades}
         return equity(self.cash, self.record.positions, prices)
 
 
@@ -197,6 +277,28 @@ def equity(cash: Decimal, positions: dict[str, Decimal], prices: dict[str, float
     """Cash plus every position at its last price, USD."""
     held = [quantity * Decimal(repr(prices[symbol])) for symbol, quantity in positions.items() if symbol in prices]
     return cash + sum(held, ZERO)
+
+
+def _timestamps(events: Iterable[MarketEvent | CorporateAction]) -> Iterator[Stamp]:
+    """The events of each time together."""
+    at = 0
+    together: list[Any] = []
+    for event in events:
+        time = event.end if type(event) is Bar else known_at(event)
+        if time == at:
+            together.append(event)
+            continue
+        if together:
+            yield at, together
+        at, together = time, [event]
+    if together:
+        yield at, together
+
+
+def _apart(members: list[Any]) -> tuple[tuple[MarketEvent, ...], tuple[CorporateAction, ...]]:
+    """Market events, and the corporate actions before them."""
+    actions = tuple(one for one in members if isinstance(one, ACTIONS)) if isinstance(members[0], ACTIONS) else ()
+    return tuple(members[len(actions) :]), actions
 
 
 def _writers(process: str) -> Writers:

@@ -11,8 +11,8 @@ import sys
 import time
 
 from appliance.commands.options import sessions_cache, sessions_for
-from tests.known_answers.entries import ANSWERS, ENTRIES, LEAN_REPOSITORY
-from tests.known_answers.running import as_rows, compared
+from tests.known_answers.entries import ANSWERS, chosen, without_entry
+from tests.known_answers.running import Compared, as_rows, compared
 
 
 def main() -> int:
@@ -21,8 +21,12 @@ def main() -> int:
         print(f"the recorded data is not here: {ANSWERS} does not exist, so there is nothing to compare with")
         return 0
     sessions = sessions_for(sessions_cache())
-    results = []
-    for entry in (*ENTRIES, *LEAN_REPOSITORY):
+    results = [
+        Compared(name, "strategy", "a result like this", "no strategy for it", False) for name in without_entry()
+    ]
+    for one in results:
+        print(f"{one.name}: {one.got}", file=sys.stderr)
+    for entry in chosen():
         began = time.perf_counter()
         found = compared(entry, sessions)
         wrong = [one for one in found if not one.equal]

@@ -116,7 +116,8 @@ def _lean_figures(entry: Entry, run: Backtest) -> list[Compared]:
     ours = {"total_orders": str(run.record.orders), "end_equity": _cents(run.equity), "total_fees": _cents(fees)}
     published = {name: str(value) for name, value in figures(entry).items()}
     return [
-        Compared(entry.name, name, expected, ours[name], expected == ours[name]) for name, expected in published.items()
+        Compared(entry.name, name, expected, ours.get(name, "unknown"), expected == ours.get(name))
+        for name, expected in published.items()
     ]
 
 

@@ -83,6 +83,21 @@ def test_a_published_figure_that_is_not_ours_is_told_and_ends_with_1(tmp_path: P
     assert "GOOG_10_20_commission_.002_exclusive: as published" in done.stderr
 
 
+@needs_answers
+def test_a_published_result_without_a_strategy_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "market").symlink_to(DATA / "market")
+    shutil.copytree(ANSWERS, tmp_path / "known_answers")
+    path = tmp_path / "known_answers" / "lean_expected.json"
+    path.unlink()
+    path.write_text(json.dumps({"LimitFillRegressionAlgorithm": {"total_orders": 35}, "Unheard": {"total_orders": 1}}))
+    done = command(tmp_path)
+    told = json.loads(done.stdout.splitlines()[-1])
+    names = {(one["name"], one["field"]) for one in told["results"]}
+    assert ("Unheard", "strategy") in names
+    assert ("LimitFillRegressionAlgorithm", "total_orders") in names
+    assert "Unheard: no strategy for it" in done.stderr
+
+
 def test_without_the_recorded_data_it_says_so_and_is_content(tmp_path: Path) -> None:
     done = command(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

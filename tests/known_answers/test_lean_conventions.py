@@ -419,24 +419,47 @@ def test_quotes_alone_are_traded_at_bid_and_ask_and_sized_and_marked_in_the_midd
     source = ON_QUOTES.replace("SYMBOL", symbol).replace("EVERY", str(every))
     first, last = f"{quotes[0].start:%Y-%m-%d}", f"{quotes[-1].start:%Y-%m-%d}"
     assert dates[0] <= first <= last <= dates[1]
-    ran = run_span(source, file, quotes)
+    ran = run_span(source, (file,), quotes[0].end, quotes[-1].end)
     assert_same(ran, expected, middles[-1], at_least=10)
 
 
-def run_span(source: str, file: str, quotes: Prices) -> Ran:
-    """Only the bars that are given: the options choose by New York dates, these are UTC days."""
-    ends = {int(bar.end.timestamp()) * 10**9 for bar in quotes}
+def run_span(source: str, files: Sequence[str], first: datetime, last: datetime) -> Ran:
+    """Only the bars that end between two times: options choose by New York dates, these are UTC days."""
+    begin, end = (int(time.timestamp()) * 10**9 for time in (first, last))
 
     def make() -> Any:
         return loader.load(HEAD + source, "shown.py", name="shown")
 
     options = FileOptions(bar_stamp="start", session="all", symbols=make().symbols)
-    data = FileSource([str(DATA / "market" / f"{file}.csv.gz")], options)
+    data = FileSource([str(DATA / "market" / f"{file}.csv.gz") for file in files], options)
     test = Backtest("shown", (Made("shown", make),), (), CASH, PRESETS["lean"])
     more = True
     while more:
         offer = data.batch(10_000)
-        test.run([event for event in offer.events if event.end in ends])  # type: ignore[union-attr]
+        test.run([event for event in offer.events if begin <= event.end <= end])  # type: ignore[union-attr]
         more = not offer.done
     fills = [one for one in test.book.entries if one.kind is EntryKind.FILL]
     return Ran([Done(one.quantity, one.price, one.fee) for one in fills], test.equity)
+
+
+BOTH = """
+class Both(Strategy):
+    symbol: str = param("ETHUSD")
+
+    def on_bar(self, bar):
+        if not self.position(self.symbol):
+            self.target(self.symbol, weight=0.5)
+"""
+
+
+def test_what_has_trades_is_sized_and_marked_by_the_last_of_them_though_quotes_come_later() -> None:
+    files = ("crypto_1min_bars", "crypto_1min_quotebars")
+    trades, quotes = (bars(name, "ETHUSD", "2018-04-04", "2018-04-04", MINUTES, regular=False) for name in files)
+    traded = {bar.end for bar in trades}
+    first = next(bar for bar in trades if any(quote.end == bar.end for quote in quotes))
+    ask = next(quote["ask_close"] for quote in quotes if quote.end == first.end)
+    alone = [quote.end for quote in quotes if quote.end not in traded and quote.end > first.end][-1]
+    last = [bar for bar in trades if bar.end < alone][-1]
+    assert (alone - last.end).total_seconds() >= MINUTES, "the last event is a quote bar alone"
+    expected = [done(holdings(CASH, first["close"], D("0.5")), ask)]
+    assert_same(run_span(BOTH, files, first.end, alone), expected, last["close"], at_least=1)

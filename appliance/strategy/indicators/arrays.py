@@ -6,7 +6,7 @@ modulo 2**64, so the difference is right whenever the sum of the window itself f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import gcd, sqrt
@@ -43,19 +43,30 @@ class Columns:
     @classmethod
     def of(cls, bars: Sequence[Bar]) -> Columns:
         """The columns of some bars."""
-        return cls(*(floats([getattr(bar, name) for bar in bars]) for name in cls.__slots__))
+        return cls(*(floats([getattr(bar, name) for bar in bars]) for name in COLUMNS))
 
     def __len__(self) -> int:
         return len(self.close)
 
     def part(self, begin: int, end: int) -> Columns:
         """The rows from ``begin`` up to, not including, ``end``."""
-        return Columns(*(getattr(self, name)[begin:end] for name in self.__slots__))
+        return Columns(*(getattr(self, name)[begin:end] for name in COLUMNS))
+
+    def in_units(self, name: str) -> Ints:
+        """A column in units."""
+        return units(getattr(self, name))
+
+    def once(self, key: object, make: Callable[[], dict[str, Floats]]) -> dict[str, Floats]:
+        """What ``make`` makes of these bars; bars that are looked at again and again remember it by ``key``."""
+        return make()
 
     def bars(self, symbol: str) -> Iterator[Bar]:
         """The rows again, as bars of ``symbol`` of 1 ns each, numbered by their time."""
-        rows = zip(*(getattr(self, name).tolist() for name in self.__slots__), strict=True)
+        rows = zip(*(getattr(self, name).tolist() for name in COLUMNS), strict=True)
         return (Bar(symbol, "", index, index + 1, *row) for index, row in enumerate(rows))
+
+
+COLUMNS = ("open", "high", "low", "close", "volume")
 
 
 def floats(values: Sequence[float]) -> Floats:
@@ -234,7 +245,7 @@ def rises(whole: Ints) -> tuple[Ints, Ints]:
 
 def true_ranges(columns: Columns) -> tuple[Ints, Ints, Ints]:
     """Highs and lows in units, and true ranges (the first one is high - low alone)."""
-    high, low, close = units(columns.high), units(columns.low), units(columns.close)
+    high, low, close = columns.in_units("high"), columns.in_units("low"), columns.in_units("close")
     last = close[:-1]
     later = np.maximum(high[1:], last) - np.minimum(low[1:], last)
     return high, low, np.concatenate(((high - low)[:1], later))

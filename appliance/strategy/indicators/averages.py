@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.domain.market import Bar
 from appliance.strategy.indicators.base import Indicator, Line
-from appliance.strategy.indicators.units import SCALE, UNITS
+from appliance.strategy.indicators.units import ROUNDER, SCALE, UNITS, exact_below
 from appliance.strategy.indicators.windows import loaded, saved, sliding
 
 if TYPE_CHECKING:
@@ -18,37 +18,55 @@ if TYPE_CHECKING:
 class SMA(Indicator):
     """Mean of the last ``period`` closes, USD. Ready after ``period`` bars."""
 
-    __slots__ = ("_divisor", "_sum", "_window")
+    __slots__ = ("_below", "_divisor", "_sum", "_window")
 
     def __init__(self, symbol: str, period: int, *, timeframe: str = "") -> None:
         super().__init__(symbol, period, timeframe=timeframe)
         self._divisor = period * UNITS
-        self._window = sliding([0] * period, period)  # zeros, so that the sum needs no case for the warm-up
-        self._sum = 0
+        self._window = sliding([0.0] * period, period)  # zeros, so that the sum needs no case for the warm-up
+        self._sum: float = 0.0
+        self._below = exact_below(period)
 
     def update(self, bar: Bar) -> None:
-        units = round(bar.close * SCALE)
+        units: float = bar.close * SCALE
+        if 0.0 <= units < self._below:
+            units = units + ROUNDER - ROUNDER  # round(units), four times as fast: this is the hottest line of a run
+        else:
+            units = self._grown(units)
         window = self._window
         self._sum = total = self._sum + units - window[0]
         window.append(units)
         self.previous = self.value
-        if self._missing:  # _warming(), spelled out: this is the hottest line of a backtest
+        if self._missing:  # _warming(), spelled out
             self._missing -= 1
             if self._missing:
                 return
         self.value = total / self._divisor
+
+    def _grown(self, units: float) -> int:
+        """A price for which floats are not exact any more: Python's integers from now on. Raises ValueError for NaN."""
+        if self._below:
+            self._below = 0.0
+            for _ in range(self.period):
+                self._window.append(int(self._window[0]))
+            self._sum = int(self._sum)
+        return round(units)
 
     def _save(self) -> dict[str, Any]:
         return {"window": saved(self._window)}
 
     def _load(self, data: dict[str, Any]) -> None:
         self._window = loaded(data["window"], self.period)
-        self._sum = sum(self._window)
+        whole, below = [round(units) for units in self._window], exact_below(self.period)
+        fits = all(0 <= units < below for units in whole)
+        for place, units in enumerate(whole):
+            self._window[place] = float(units) if fits else units
+        self._sum, self._below = sum(self._window), below if fits else 0.0
 
     def _over(self, columns: Columns) -> Sequence[Floats]:
         from appliance.strategy.indicators import arrays
 
-        sums = arrays.price_sums(arrays.units(columns.close), self.period)
+        sums = arrays.price_sums(columns.in_units("close"), self.period)
         return [arrays.warm(arrays.quotients(sums, self._divisor), len(columns))]
 
 
@@ -125,7 +143,7 @@ class WMA(Indicator):
     def _over(self, columns: Columns) -> Sequence[Floats]:
         from appliance.strategy.indicators import arrays
 
-        weighted = arrays.weighted_sums(arrays.units(columns.close), self.period)
+        weighted = arrays.weighted_sums(columns.in_units("close"), self.period)
         return [arrays.warm(arrays.quotients(weighted, self._divisor), len(columns))]
 
 

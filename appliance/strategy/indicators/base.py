@@ -166,7 +166,8 @@ class Indicator(Line):
         from appliance.strategy.indicators.arrays import Columns
 
         columns = bars if isinstance(bars, Columns) else Columns.of(bars)
-        return dict(zip(self.LINES, self._over(columns), strict=True))
+        key = (type(self), self.symbols, self.parameters)
+        return columns.once(key, lambda: dict(zip(self.LINES, self._over(columns), strict=True)))
 
     def _over(self, columns: Columns) -> Sequence[Floats]:
         """The slow way, which is right for all that recur: feed a new one."""

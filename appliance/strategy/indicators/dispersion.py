@@ -65,7 +65,7 @@ class StDev(_Moments):
     def _over(self, columns: Columns) -> Sequence[Floats]:
         from appliance.strategy.indicators import arrays
 
-        whole, step = arrays.coarse(arrays.units(columns.close))
+        whole, step = arrays.coarse(columns.in_units("close"))
         _, squares = arrays.moments(whole, self.period)
         return [arrays.warm(arrays.roots(squares, step) / (self.period * UNITS), len(columns))]
 
@@ -90,7 +90,7 @@ class ZScore(_Moments):
     def _over(self, columns: Columns) -> Sequence[Floats]:
         from appliance.strategy.indicators import arrays
 
-        whole, step = arrays.coarse(arrays.units(columns.close))
+        whole, step = arrays.coarse(columns.in_units("close"))
         return [arrays.warm(arrays.scores(whole, self.period, step), len(columns))]
 
 
@@ -126,7 +126,7 @@ class Bollinger(_Moments):
     def _over(self, columns: Columns) -> Sequence[Floats]:
         from appliance.strategy.indicators import arrays
 
-        whole, step = arrays.coarse(arrays.units(columns.close))
+        whole, step = arrays.coarse(columns.in_units("close"))
         sums, squares = arrays.moments(whole, self.period)
         divisor = self.period * UNITS
         middle = arrays.quotients(sums, divisor, step)

@@ -58,7 +58,7 @@ class RSI(Indicator):
     def _over(self, columns: Columns) -> Sequence[Floats]:
         from appliance.strategy.indicators import arrays
 
-        ups, downs = arrays.rises(arrays.units(columns.close))
+        ups, downs = arrays.rises(columns.in_units("close"))
         gains, losses = arrays.wilder(ups.tolist(), self.period), arrays.wilder(downs.tolist(), self.period)
         return [arrays.warm(arrays.shares(100.0 * gains, gains + losses, 50.0), len(columns))]
 
@@ -95,7 +95,7 @@ class ROC(Indicator):
     def _over(self, columns: Columns) -> Sequence[Floats]:
         from appliance.strategy.indicators import arrays
 
-        units = arrays.units(columns.close)
+        units = columns.in_units("close")
         before = units[: max(0, len(units) - self.period)]
         change = arrays.ratios(100 * (units[self.period :] - before), before, nan)
         return [arrays.warm(change, len(columns))]

@@ -116,6 +116,6 @@ def _scaled(data: Any, powers: dict[Path, int], price: Fraction, path: Path) -> 
     if isinstance(data, list | tuple):
         return [_scaled(value, powers, price, _inside(path, data, at)) for at, value in enumerate(data)]
     power = powers.get(path, 0)
-    if not power:
+    if not power or data is None:  # no number yet
         return data
     return round(data * price**power) if isinstance(data, int) else data * float(price**power)

@@ -121,8 +121,8 @@ def _columns(columns: Columns) -> tuple[Ints, Ints, int]:
     """Typical prices in coarse steps, three times each, volumes in coarse steps, and the step of the prices."""
     from appliance.strategy.indicators import arrays
 
-    prices, step = arrays.coarse(arrays.units(columns.high) + arrays.units(columns.low) + arrays.units(columns.close))
-    volumes, _ = arrays.coarse(arrays.units(columns.volume))  # they are divided by one another
+    prices, step = arrays.coarse(columns.in_units("high") + columns.in_units("low") + columns.in_units("close"))
+    volumes, _ = arrays.coarse(columns.in_units("volume"))  # they are divided by one another
     return prices, volumes, step
 
 
@@ -160,7 +160,7 @@ class OBV(Indicator):
     def _over(self, columns: Columns) -> Sequence[Floats]:
         from appliance.strategy.indicators import arrays
 
-        volumes, step = arrays.coarse(arrays.units(columns.volume))
+        volumes, step = arrays.coarse(columns.in_units("volume"))
         (volumes,) = arrays.within(len(volumes) * arrays.largest(volumes), volumes)
-        signs = arrays.signs(arrays.units(columns.close))
+        signs = arrays.signs(columns.in_units("close"))
         return [arrays.quotients((signs * volumes).cumsum(), UNITS, step)]
