@@ -71,7 +71,9 @@ def backtest(
     if repeat is not None:
         return _repeat(repeat, options, out, progress)
     if not options.strategies:
-        raise UsageError("no strategy", hint="appliance backtest FILE --data bars.csv, or --repeat result.json")
+        raise UsageError(
+            "missing argument 'STRATEGY'", hint="appliance backtest FILE --data bars.csv, or --repeat result.json"
+        )
     _backtest(options, out, benchmark, check, progress)
     return 0
 

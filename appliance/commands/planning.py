@@ -8,11 +8,8 @@ from msgspec.structs import replace
 
 from appliance.commands.options import RunOptions, limit_values
 from appliance.core.limits import LimitValues
-from appliance.core.models import MarketModel
-from appliance.core.models.commission import Commission
 from appliance.data.sources.files import FileSource
 from appliance.domain.market import Sessions
-from appliance.domain.trading import AccountKind
 from appliance.errors import UsageError
 from appliance.research.running import Plan
 from appliance.settings import load_limits, load_settings
@@ -21,8 +18,8 @@ from appliance.settings import load_limits, load_settings
 def planned(options: RunOptions, benchmark: str) -> tuple[Plan, FileSource, Sessions | None]:
     """What was asked for, with every default filled in, and its data, read and checked."""
     limits = limit_values(load_limits(options.limits)) if options.limits is not None else LimitValues()
-    paper = load_settings().paper
-    account = options.account or AccountKind(paper.account)
+    settings = load_settings()
+    model = options.market_model(settings)
     source, files = options.source()
     if benchmark and benchmark not in source.report.symbols:
         there = ", ".join(source.report.symbols)
@@ -31,9 +28,9 @@ def planned(options: RunOptions, benchmark: str) -> tuple[Plan, FileSource, Sess
         strategy=replace(options.strategies[0], file=_as_named(options.strategies[0].file)),
         data=options.data,
         files=replace(files, sessions=None),
-        cash=options.cash if options.cash is not None else paper.cash,
+        cash=options.cash if options.cash is not None else settings.paper.cash,
         limits=limits,
-        model=MarketModel(Commission(paper.commission_per_share, paper.commission_minimum), account=account),
+        model=model,
         warm_up=options.warm_up,
         benchmark=benchmark,
     )

@@ -45,8 +45,8 @@ def sweep(options: RunOptions, out: Path | None, jobs: int | None, cluster: str,
     """Run STRATEGY with every combination of --grid, each as `appliance backtest` would, guard and fills on.
 
     Every outcome is kept in DIR as it is done. Whatever ends a sweep, Ctrl-C or a power cut, the same command goes on
-    with what is missing; it refuses when strategy, data or settings have changed. Objective and --where may change: they
-    only rank what is there. At the end DIR has results.csv (a row a combination), sweep.json and report.html with heat
+    with what is missing; it refuses when strategy, data or settings have changed. --objective and --where may change:
+    they only rank what is there. At the end DIR has results.csv (a row each), sweep.json and report.html with heat
     maps. Ranked is by plateau: the mean of the objective over a combination and its neighbours.
 
     \b

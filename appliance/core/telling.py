@@ -83,7 +83,7 @@ class Telling:
         """
         # Several streams come in any order, and rows that were loaded in that of their keys.
         rows = [row for row in self.waiting.items() if row[1].signal is None or row[1].signal.step < step]
-        for key, told in sorted(rows, key=_rank):
+        for key, told in sorted(rows, key=_rank) if len(rows) > 1 else rows:
             del self.waiting[key]
             self._tell(told, now)
 

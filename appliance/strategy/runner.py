@@ -11,7 +11,6 @@ import msgspec
 from appliance.core.models.sizing import Sizer
 from appliance.core.wishes import Wishes
 from appliance.domain.market import Bar, CorporateAction, Quote, QuoteBar, Sessions, Split, Trade, last_price, middle
-from appliance.domain.orders import is_terminal
 from appliance.domain.trading import Fill, Order, Signal
 from appliance.errors import StrategyError
 from appliance.strategy.bars import KEPT_MAX, BarWindow, length_of
@@ -192,15 +191,15 @@ class StrategyRunner:
 
     def order(self, order: Order, now: int) -> Wishes:
         """Tell the author of a change in one of his orders."""
-        if is_terminal(order.status):
+        if order.status.terminal:
             self._context.orders.pop(order.id, None)
         else:
             self._context.orders[order.id] = order
-        return self._call(self._strategy.on_order, now, order)
+        return self._call(self._strategy.on_order, now, order) if self._hears["on_order"] else _NONE
 
     def fill(self, fill: Fill, now: int) -> Wishes:
         """Tell the author of a fill; ``set_position`` and ``set_cash`` have come before."""
-        return self._call(self._strategy.on_fill, now, fill)
+        return self._call(self._strategy.on_fill, now, fill) if self._hears["on_fill"] else _NONE
 
     def signal(self, signal: Signal, now: int) -> Wishes:
         """Tell the author what another strategy wishes."""
@@ -402,5 +401,5 @@ class StrategyRunner:
             )
 
 
-_OPTIONAL = ("on_quote_bar", "on_quote", "on_trade", "on_stale", "on_session")
+_OPTIONAL = ("on_quote_bar", "on_quote", "on_trade", "on_stale", "on_session", "on_order", "on_fill")
 """Hooks that cost something even when nobody overrides them."""

@@ -18,7 +18,7 @@ from appliance.strategy.base import Strategy
 from appliance.strategy.context import Context
 from appliance.strategy.indicators.arrays import COLUMNS, Columns, Floats, Ints, floats, units
 from appliance.strategy.params import Value
-from appliance.strategy.symbols import named_by
+from appliance.strategy.symbols import made_of_quotes, named_by
 
 Times = npt.NDArray[np.int64]
 REMEMBERED = 256_000_000
@@ -124,8 +124,7 @@ def targets(
     """
     made = _started(strategy, values, sessions, name)
     context = made._context
-    symbols = named_by(name, made, context.indicators, context.windows)
-    context.symbols = symbols
+    symbols = context.symbols = named_by(name, made, context.indicators, context.windows)
     absent = [symbol for symbol in symbols if symbol not in bars]
     if absent:
         raise StrategyError(f"{name}: no bars of {absent[0]}", hint=f"there are bars of {', '.join(bars)}")
@@ -151,6 +150,8 @@ def _started(strategy: type[Strategy], values: Mapping[str, Value], sessions: Se
     context.starting = True
     made.on_start()
     context.starting = False
+    if made_of_quotes(name, made.bars_from):
+        raise StrategyError(f"{name}: its bars are made of quotes, which arrays do not hold", hint="run it by events")
     if context.wishes:
         raise StrategyError(f"{name}: on_start wishes something, which arrays do not tell", hint="wish it after a bar")
     return made

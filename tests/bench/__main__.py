@@ -40,13 +40,15 @@ def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     benches = parser.add_subparsers(
-        dest="bench", required=True, metavar="latency|backtest|orders|memory|indicators|isolation|strategies"
+        dest="bench", required=True, metavar="latency|backtest|orders|memory|indicators|isolation|strategies|vectorized"
     )
     latency = benches.add_parser("latency", help="a tick in, an order at the paper broker: ours and bare paho")
     latency.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
     latency.add_argument("--seconds", type=float, default=60.0, help="measured time of each of the two (default 60)")
     latency.add_argument("--warm-up", type=float, default=5.0, help="seconds dropped before (default 5)")
-    backtest = benches.add_parser("backtest", help="SMA 10/30 on a random walk: ours and backtesting.py")
+    backtest = benches.add_parser(
+        "backtest", help="SMA 10/30 on a random walk: ours, backtesting.py, and others that are installed"
+    )
     backtest.add_argument("--bars", type=int, default=1_000_000, help="default 1000000")
     orders = benches.add_parser("orders", help="what an order costs on its whole way, and its messages alone")
     orders.add_argument("--orders", type=int, default=20_000, help="default 20000")
@@ -58,13 +60,15 @@ def arguments() -> argparse.ArgumentParser:
     isolation = benches.add_parser("isolation", help="a tick in, an intent out, beside a strategy that loops for ever")
     isolation.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
     isolation.add_argument("--seconds", type=float, default=30.0, help="measured time of each of the two (default 30)")
+    vectorized = benches.add_parser("vectorized", help="a sweep of SMA pairs by whole arrays: ours, and others")
+    vectorized.add_argument("--bars", type=int, default=1_000_000, help="default 1000000")
     strategies = benches.add_parser("strategies", help="a hundred strategies on fifty symbols, and twelve apart")
     strategies.add_argument("--strategies", type=int, default=100, help="in shared hosts (default 100)")
     strategies.add_argument("--hosts", type=int, default=4, help="hosts they share (default 4)")
     strategies.add_argument("--separate", type=int, default=12, help="strategies in hosts of their own (default 12)")
     strategies.add_argument("--symbols", type=int, default=50, help="default 50")
     strategies.add_argument("--minutes", type=int, default=200, help="one-minute bars of each symbol (default 200)")
-    for bench in (latency, backtest, orders, memory, indicators, isolation, strategies):
+    for bench in (latency, backtest, orders, memory, indicators, isolation, strategies, vectorized):
         bench.add_argument("--json", action="store_true", help="nothing but the JSON object")
         bench.add_argument("--keep", action="store_true", help="add the figures to history.jsonl")
     return parser

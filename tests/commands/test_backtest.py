@@ -61,8 +61,7 @@ def test_the_commission_of_the_settings_is_charged(
     appliance: Appliance, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dear = appliance("backtest", SMA, "--data", data, *QUICK, "--json").json
-    monkeypatch.setenv("APPLIANCE_PAPER__COMMISSION_PER_SHARE", "0")
-    monkeypatch.setenv("APPLIANCE_PAPER__COMMISSION_MINIMUM", "0")
+    monkeypatch.setenv("APPLIANCE_PAPER__COMMISSION", "none")
     free = appliance("backtest", SMA, "--data", data, *QUICK, "--json").json
     assert float(free["cash"]) - float(dear["cash"]) == pytest.approx(dear["fills"])
 
