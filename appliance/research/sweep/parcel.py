@@ -6,6 +6,7 @@ import atexit
 import shutil
 import tempfile
 from pathlib import Path
+from threading import Lock
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,14 +32,17 @@ def packed(subject: Subject) -> Parcel:
 
 
 def trial_of(parcel: Parcel, number: int, combination: Combination) -> Outcome:
-    """Run one combination of a parcel; its files are laid down once a process, and are gone when that ends."""
+    """Run one combination of a parcel; its files are laid down once a process, and are gone when that ends. One at a
+    time: the threads of a worker share the data."""
     key = parcel.subject.key
-    if key not in _unpacked:
-        _unpacked.clear()
-        _unpacked[key] = _laid_down(parcel)
-    return trial(_unpacked[key], number, combination)
+    with _turn:
+        if key not in _unpacked:
+            _unpacked.clear()
+            _unpacked[key] = _laid_down(parcel)
+        return trial(_unpacked[key], number, combination)
 
 
+_turn = Lock()
 _unpacked: dict[str, Subject] = {}
 """The subject this process works on, with its files where they lie here."""
 

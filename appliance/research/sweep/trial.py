@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from appliance.data.sources.files import FileSource
 from appliance.domain.market import Session, Sessions
+from appliance.domain.messages import Offer
 from appliance.errors import StrategyError
 from appliance.research.measuring import analysed, summary
 from appliance.research.running import Plan, run
@@ -21,6 +22,9 @@ PERIODS = "periods"
 """How many daily returns a year has, 252 or 365."""
 COUNTED = ("orders", "fills", "denied", PERIODS)
 """What of a run stands beside its figures."""
+REMEMBERED = 200_000
+"""Events a process keeps for all its runs, some 50 MB; of more it keeps columns, and makes them anew for each."""
+BATCH = 4_096
 
 
 class Subject(Struct, frozen=True):
@@ -65,11 +69,32 @@ class _Hashable:
 
 
 @lru_cache(maxsize=1)
-def _data(key: str, of: _Hashable) -> tuple[FileSource, Sessions | None]:
+def _data(key: str, of: _Hashable) -> tuple[FileSource | Remembered, Sessions | None]:
     """The data of a sweep, read once a process."""
     subject = of.subject
     sessions = Sessions(subject.sessions) if subject.sessions is not None else None
-    return subject.plan.source(sessions), sessions
+    source = subject.plan.source(sessions)
+    return Remembered(source) if source.report.events <= REMEMBERED else source, sessions
+
+
+class Remembered:
+    """A source whose events are made once, for many runs."""
+
+    def __init__(self, source: FileSource) -> None:
+        self.report = source.report
+        self._offers = [source.batch(BATCH)]
+        while not self._offers[-1].done:
+            self._offers.append(source.batch(BATCH))
+        self._next = 0
+
+    def seek(self, position: int) -> None:
+        """Begin anew: 0 is the only position that is remembered."""
+        self._next = position
+
+    def batch(self, limit: int) -> Offer:
+        """The next events, as many as are remembered together."""
+        self._next += 1
+        return self._offers[self._next - 1]
 
 
 def _short(error: StrategyError) -> str:
