@@ -40,7 +40,9 @@ def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     benches = parser.add_subparsers(
-        dest="bench", required=True, metavar="latency|backtest|orders|memory|indicators|isolation|strategies|sweep|vectorized"
+        dest="bench",
+        required=True,
+        metavar="latency|backtest|orders|memory|indicators|isolation|strategies|sweep|vectorized",
     )
     latency = benches.add_parser("latency", help="a tick in, an order at the paper broker: ours and bare paho")
     latency.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
