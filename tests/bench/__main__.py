@@ -40,7 +40,9 @@ def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     benches = parser.add_subparsers(
-        dest="bench", required=True, metavar="latency|backtest|orders|memory|indicators|isolation|strategies|vectorized"
+        dest="bench",
+        required=True,
+        metavar="latency|backtest|orders|memory|indicators|isolation|strategies|sweep|vectorized",
     )
     latency = benches.add_parser("latency", help="a tick in, an order at the paper broker: ours and bare paho")
     latency.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
@@ -68,7 +70,9 @@ def arguments() -> argparse.ArgumentParser:
     strategies.add_argument("--separate", type=int, default=12, help="strategies in hosts of their own (default 12)")
     strategies.add_argument("--symbols", type=int, default=50, help="default 50")
     strategies.add_argument("--minutes", type=int, default=200, help="one-minute bars of each symbol (default 200)")
-    for bench in (latency, backtest, orders, memory, indicators, isolation, strategies, vectorized):
+    sweep = benches.add_parser("sweep", help="a sweep over ten years of five symbols: alone, beside, killed, clustered")
+    sweep.add_argument("--lookbacks", type=int, default=50, help="ten combinations each (default 50)")
+    for bench in (latency, backtest, orders, memory, indicators, isolation, strategies, vectorized, sweep):
         bench.add_argument("--json", action="store_true", help="nothing but the JSON object")
         bench.add_argument("--keep", action="store_true", help="add the figures to history.jsonl")
     return parser
