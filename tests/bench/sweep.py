@@ -1,4 +1,4 @@
-"""500 combinations over ten years of daily bars of five symbols: by one process, by two, killed and gone on with, and by
+"""Sweeps of 500 combinations over ten years of five symbols: alone, beside, killed, clustered; each the same bytes.
 a cluster that loses a worker. Each must leave the same bytes; ``equal`` says so.
 
 ``combinations_per_s`` is by the clock, start of the processes and reading of the data included;
