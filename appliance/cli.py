@@ -36,6 +36,7 @@ COMMANDS: dict[str, Entry] = {
     "panic": Entry("operate", "Cancel or flatten at the broker itself, when the gateway is dead."),
     "strategy": Entry("strategy", "Strategies: check, new, list, reload, pause, resume, stop, set."),
     "backtest": Entry("backtest", "Run a strategy over recorded data."),
+    "sweep": Entry("sweep", "Run a strategy with many combinations of its parameters, and rank them."),
     "simulate": Entry("simulate", "Days of faults in seconds: nothing may be sent twice, nothing lost."),
     "replay": Entry("replay", "Rebuild a process from its journal and compare what it said."),
     "journal": Entry("journal", "Look into a process's journal: tail, verify."),

@@ -13,79 +13,35 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache, reduce
-from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 
-from appliance.domain.market import SECOND, TIMEFRAMES
+from appliance.choosing import NAMES as CHOICES
+from appliance.choosing import market_model
+from appliance.domain.market import SECOND
 from appliance.domain.topics import WINDOWS
-from appliance.errors import SettingsError
+from appliance.errors import SettingsError, UsageError
+from appliance.settings_kinds import (
+    OFF,
+    Count,
+    Files,
+    Limit,
+    Name,
+    Parameter,
+    Seconds,
+    Section,
+    Speed,
+    Symbols,
+    Timeframe,
+    Words,
+)  # fmt: skip
 from appliance.settings_text import MASK, mistakes, read_toml, secrets_in, toml, unsecret
 
 ENV_PREFIX = "APPLIANCE_"
 PROFILES = ("paper", "live", "test")
 _M = TypeVar("_M", bound=BaseModel)
-OFF = "off"
-"""What an owner writes for a limit he does not want checked."""
-
-
-def _commas(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _off(value: object) -> object:
-    return None if value == OFF else value
-
-
-def _speed(value: str) -> str:
-    if value != "max" and not (value.replace(".", "", 1).isdecimal() and float(value) > 0):
-        raise ValueError("must be 'max' or a number above 0, how many times real time")
-    return value
-
-
-def _timeframe(value: str) -> str:
-    if value not in TIMEFRAMES:
-        raise ValueError(f"must be one of {', '.join(TIMEFRAMES)}")
-    return value
-
-
-def _parameter(value: object) -> bool | int | float | str:
-    """TOML's fractions are read as Decimal, because money is counted; a strategy's parameters are not money."""
-    if isinstance(value, Decimal) and value.is_finite():
-        return float(value)
-    if isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value)):
-        return value
-    raise ValueError("must be true, false, a number or a text")
-
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=32)]
-Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9.\-]*$", max_length=24)]
-Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_commas)]
-Files = Annotated[tuple[str, ...], BeforeValidator(_commas)]
-Speed = Annotated[str, BeforeValidator(str), AfterValidator(_speed)]
-Timeframe = Annotated[str, AfterValidator(_timeframe)]
-Parameter = Annotated[Any, BeforeValidator(_parameter)]
-Limit = Annotated[Annotated[Decimal, Field(gt=0)] | None, BeforeValidator(_off)]
-Money = Annotated[Decimal, Field(ge=0)]
-Seconds = Annotated[Decimal, Field(gt=0, le=86_400)]
-Count = Annotated[int, Field(ge=1_000)]
-
-
-class Section(BaseModel):
-    """A table of the file: no key is unknown, no value changes later."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class Box(Section):
@@ -153,14 +109,41 @@ class Broker(Section):
 
 
 class Paper(Section):
-    """The paper broker: opening cash, commission a share and at least an order (USD), what it lends, fill model."""
+    """The paper broker: opening cash (USD), what it lends, and how its market fills and what it charges, as
+    ``appliance.choosing`` has it; "" is as the ``model`` says."""
 
     currency: Literal["USD"] = "USD"
     account: Literal["secured", "cash", "margin"] = "secured"
     cash: Annotated[Decimal, Field(gt=0)] = Decimal(100_000)
-    commission_per_share: Money = Decimal("0.005")
-    commission_minimum: Money = Decimal(1)
-    fill_model: Literal["next_event"] = "next_event"
+    model: Words = ""
+    commission: Words = ""
+    slippage: Words = ""
+    impact: Words = ""
+    sizing: Words = ""
+    latency: Words = ""
+    market_fill: Words = ""
+    limit_fill: Words = ""
+    bar_fill: Words = ""
+    trailing_fill: Words = ""
+    stop_limit_fill: Words = ""
+    slippage_bound: Words = ""
+    fill_on: Words = ""
+    participation: Words = ""
+    borrow: Words = ""
+    margin_interest: Words = ""
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """What is chosen, by name."""
+        return {name: getattr(self, name) for name in CHOICES}
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        try:
+            market_model(self.choices)
+        except UsageError as error:
+            raise ValueError(f"{error.text}; {error.hint}") from None
+        return self
 
 
 class Limits(Section):

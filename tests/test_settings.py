@@ -166,6 +166,8 @@ def test_the_environment_takes_numbers_switches_lists_and_leaves_other_variables
             "strategies: their cash is 1100 USD in all, more than the account's 1000 USD (paper.cash)",
         ),
         ('[[strategies]]\nname = "a"\nfile = "x"\ncash = 0', "strategies[0].cash = 0: must be greater than 0"),
+        ('[paper]\ncurrency = "EUR"', "paper.currency = \"EUR\": must be 'USD'"),
+        ('[paper]\naccount = "futures"', "paper.account = \"futures\": must be 'secured', 'cash' or 'margin'"),
         ('profile = "papr"', "profile = \"papr\": must be 'paper', 'live' or 'test'"),
         ("market = 3", "market = 3: must be"),
     ],

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import click
-from msgspec.structs import replace
 
 from appliance.commands.options import (
     RunOptions,
-    limit_values,
     optional_strategy_options,
     orders_file,
     sessions_cache,
     sessions_for,
 )
+from appliance.commands.planning import planned
 from appliance.commands.progress import Progress
 from appliance.commands.telling import readable, told
-from appliance.core.limits import LimitValues
-from appliance.core.models import MarketModel
-from appliance.core.models.commission import Commission
 from appliance.data.sources.files import FileSource
 from appliance.domain.market import Sessions
-from appliance.domain.trading import AccountKind
 from appliance.errors import UsageError
 from appliance.making import source_of
 from appliance.research.evidence import Finding
@@ -35,7 +29,6 @@ from appliance.research.repeating import differences
 from appliance.research.result import NAMES, REPEATED, TIMING, BacktestResult, saved
 from appliance.research.running import Plan, Ran, run
 from appliance.research.tape import Tape
-from appliance.settings import load_limits, load_settings
 
 OUT = click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="write the result and its report there"
@@ -78,7 +71,9 @@ def backtest(
     if repeat is not None:
         return _repeat(repeat, options, out, progress)
     if not options.strategies:
-        raise UsageError("no strategy", hint="appliance backtest FILE --data bars.csv, or --repeat result.json")
+        raise UsageError(
+            "missing argument 'STRATEGY'", hint="appliance backtest FILE --data bars.csv, or --repeat result.json"
+        )
     _backtest(options, out, benchmark, check, progress)
     return 0
 
@@ -86,7 +81,7 @@ def backtest(
 def _backtest(options: RunOptions, out: Path | None, benchmark: str, check: bool, progress: bool) -> None:
     """The whole run. Everything that can be wrong with what was given is found before it starts."""
     place = Out(out, NAMES) if out is not None else None
-    plan, source, sessions = _planned(options, benchmark)
+    plan, source, sessions = planned(options, benchmark)
     with orders_file(options.orders_out) as write:
         if place is None:
             ran = _run(plan, source, sessions, progress)
@@ -97,34 +92,6 @@ def _backtest(options: RunOptions, out: Path | None, benchmark: str, check: bool
             metrics, findings = result.metrics, result.findings
         write(ran.backtest.record.jsonl())
     click.echo(json.dumps(told(ran, metrics)) if options.as_json else readable(plan, ran, metrics, findings, place))
-
-
-def _planned(options: RunOptions, benchmark: str) -> tuple[Plan, FileSource, Sessions | None]:
-    """What was asked for, with every default filled in, and its data, read and checked."""
-    limits = limit_values(load_limits(options.limits)) if options.limits is not None else LimitValues()
-    paper = load_settings().paper
-    account = options.account or AccountKind(paper.account)
-    source, files = options.source()
-    if benchmark and benchmark not in source.report.symbols:
-        there = ", ".join(source.report.symbols)
-        raise UsageError(f"--benchmark {benchmark} is not among the data", hint=f"it must be one of {there}")
-    plan = Plan(
-        strategy=replace(options.strategies[0], file=_as_named(options.strategies[0].file)),
-        data=options.data,
-        files=replace(files, sessions=None),
-        cash=options.cash if options.cash is not None else paper.cash,
-        limits=limits,
-        model=MarketModel(Commission(paper.commission_per_share, paper.commission_minimum), account=account),
-        warm_up=options.warm_up,
-        benchmark=benchmark,
-    )
-    return plan, source, files.sessions
-
-
-def _as_named(file: str) -> str:
-    """A strategy's file as its owner says it: relative where it lies below."""
-    near = os.path.relpath(file)
-    return file if near.startswith(os.pardir) else near
 
 
 def _run(plan: Plan, source: FileSource, sessions: Sessions | None, progress: bool, tape: Tape | None = None) -> Ran:

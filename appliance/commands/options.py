@@ -17,7 +17,11 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from appliance.choosing import NAMES as CHOICES
+from appliance.choosing import explained, market_model
+from appliance.commands.progress import Progress
 from appliance.core.limits import LimitValues
+from appliance.core.models import MarketModel
 from appliance.data.calendars import cached_sessions, load_sessions
 from appliance.data.options import FileOptions
 from appliance.domain.market import SECOND, Session, Sessions
@@ -47,7 +51,15 @@ class RunOptions(Struct, frozen=True):
     state: Path | None = None
     as_json: bool = False
     warm_up: int | None = None
+    model: dict[str, str] = {}
     account: AccountKind | None = None
+
+    def market_model(self, settings: Settings) -> MarketModel:
+        """How the paper broker fills, what it charges and lends: as the settings choose, and single choices over them;
+        with ``--model`` as that one has it, whatever the settings say. Raises UsageError."""
+        below = {} if self.model.get("model") else settings.paper.choices
+        account = self.account or AccountKind(settings.paper.account)
+        return replace(market_model({**below, **self.model}, dashes=True), account=account)
 
     def checked_files(self) -> tuple[FileOptions, FileReport, tuple[Session, ...] | None]:
         """The files' options without the table of sessions, what is in the files, and the table; see ``source``."""
@@ -70,7 +82,8 @@ class RunOptions(Struct, frozen=True):
         sessions = sessions_for(sessions_cache()) if self.files.session == "regular" else None
         options = replace(self.files, symbols=symbols, sessions=sessions)
         try:
-            return FileSource(self.data, options), options
+            with Progress("reading", _size(self.data)) as bar:
+                return FileSource(self.data, options, told=bar.advance), options
         except DataError as error:
             if not self.files.symbols and "no symbol" in error.text:
                 way = "trade another with --param symbol=…"
@@ -80,6 +93,11 @@ class RunOptions(Struct, frozen=True):
     def limit_values(self, settings: Settings) -> LimitValues:
         """The guard's limits: from ``--limits``, else from the settings."""
         return limit_values(load_limits(self.limits) if self.limits is not None else settings.limits)
+
+
+def _size(paths: Iterable[str]) -> int:
+    """Bytes of files, as far as they are there."""
+    return sum(os.path.getsize(path) for path in paths if os.path.isfile(path))
 
 
 def limit_values(limits: Limits) -> LimitValues:
@@ -214,6 +232,8 @@ _OPTIONS = (
                  help="what to do with rows that cannot be right"),
     click.option("--param", "param", multiple=True, metavar="KEY=VALUE", help="a strategy parameter (repeatable)"),
     click.option("--cash", default=None, metavar="USD", help="opening cash  [default: 100000]"),
+    *(click.option(f"--{name.replace('_', '-')}", name, default=None, metavar="NAME" if name == "model" else "CHOICE",
+                   help=explained(name)) for name in CHOICES),
     click.option("--account", type=click.Choice([kind.value for kind in AccountKind]), default=None,
                  help="cash: no short sales; margin: Regulation T, with borrow fees and interest; secured: short sales "
                  "held to the cash  [default: secured]"),
@@ -243,6 +263,7 @@ def _options(given: dict[str, Any]) -> RunOptions:
     return RunOptions(
         data=given.pop("data"), files=files, strategies=strategy_specs(given.pop("strategy"), params),
         cash=_money(given.pop("cash")), limits=given.pop("limits"), orders_out=given.pop("orders_out"),
+        model={name: text for name in CHOICES if (text := given.pop(name)) is not None},
         account=AccountKind(account) if (account := given.pop("account")) else None,
         state=given.pop("state"), as_json=given.pop("as_json"), warm_up=given.pop("warm_up"),
     )  # fmt: skip

@@ -14,11 +14,8 @@ from msgspec.structs import replace
 
 from appliance.commands.options import RunOptions, orders_file, run_options
 from appliance.core.limits import LimitValues
-from appliance.core.models import MarketModel
-from appliance.core.models.commission import Commission
 from appliance.data.sources.simulated import SYMBOLS
 from appliance.domain.market import SECOND, TIMEFRAMES
-from appliance.domain.trading import AccountKind
 from appliance.errors import INTERRUPTED, StrategyError, UsageError
 from appliance.making import Around, StrategyMaker
 from appliance.runs import RunSpec, StrategySpec
@@ -159,10 +156,7 @@ def _base(options: RunOptions, settings: Settings) -> RunSpec:
         box=settings.box.name,
         strategies=_strategies(options, settings),
         cash=options.cash if options.cash is not None else settings.paper.cash,
-        model=MarketModel(
-            Commission(settings.paper.commission_per_share, settings.paper.commission_minimum),
-            account=options.account or AccountKind(settings.paper.account),
-        ),
+        model=options.market_model(settings),
         intent_valid=settings.validity.intent,
         approval_valid=settings.validity.approval,
         retain=settings.journal.messages,

@@ -178,9 +178,13 @@ class Book:
         held = self.held.get(happened.symbol)
         if held is None or (held.trades and type(happened) in _QUOTES):
             return
-        last = last_price(happened)
-        held.trades = type(happened) not in _QUOTES
-        low, high = (happened.low, happened.high) if type(happened) is Bar else _extremes(happened, last)
+        if type(happened) is Bar:
+            low, high, last = happened.low, happened.high, happened.close
+            held.trades = True
+        else:
+            last = last_price(happened)
+            low, high = _extremes(happened, last)
+            held.trades = type(happened) not in _QUOTES
         for lots in held.lots:
             lots.see(low, high)
         shares, base = held.shares, self._equity - held.shares * held.last

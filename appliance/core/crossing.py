@@ -14,9 +14,9 @@ from appliance.core.models.slippage import Conditions, NoSlippage, Spread, Volat
 from appliance.core.resting import NOTHING, Heard, Resting
 from appliance.domain.market import Bar, MarketEvent, Quote, QuoteBar, Sessions, known_at, last_price
 from appliance.domain.orders import OrderEvent
-from appliance.domain.trading import Order, OrderType, Side, TimeInForce
+from appliance.domain.trading import AUCTIONS, Order, OrderType, Side, TimeInForce
 
-LIMIT = OrderType.LIMIT
+MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
 DIGITS = 6
 """Decimal places of a price with slippage."""
 
@@ -68,10 +68,12 @@ class Crossing:
             return UNSET
         return matching.behind(order.side, UNSET, order.trail, last_price(last))
 
-    def at_once(self, order: Resting, heard: Heard) -> tuple[Met, MarketEvent] | None:
+    def at_once(self, order: Resting, heard: Heard, now: int) -> tuple[Met, MarketEvent] | None:
         """What a market order that fills at once is met at, and the event it is known by: where the market stands, if
-        that is of the session the order came in."""
-        if order.type is not OrderType.MARKET or self._fills.market != "at_once" or order.time_in_force in _AUCTIONS:
+        that is of the session the order came in, and the order is not on its way still."""
+        if order.type is not MARKET or self._fills.market != "at_once" or order.time_in_force in AUCTIONS:
+            return None
+        if order.known > now:
             return None
         last = heard.by(self._fills.market_on)
         if last is None or not self._is_open(order.known, last):
@@ -93,7 +95,7 @@ class Crossing:
         if order.time_in_force is TimeInForce.CLS:
             return self._at_close(order, happened)
         opens = order.time_in_force is TimeInForce.OPG
-        way = path(happened, order.side, order.known, opens or (self._whole and order.type is not OrderType.MARKET))
+        way = path(happened, order.side, order.known, opens or (self._whole and order.type is not MARKET))
         if way is None:
             return None
         if order.expires and begins(happened) >= order.expires:
@@ -114,6 +116,8 @@ class Crossing:
         return replace(order, stop=UNSET) if order.stop != UNSET else None
 
     def _on(self, order: Resting, way: Path) -> Outcome:
+        if order.type is MARKET:
+            return Met(way.open, way.start)
         force = order.time_in_force
         if force is TimeInForce.OPG:
             way = Path(way.start, way.start, way.open, way.open, way.open, way.open)
@@ -127,7 +131,7 @@ class Crossing:
         if met is not None:
             return Met(met[0], met[1])
         if force in _ONCE:
-            return CANCELLED if force is not TimeInForce.OPG else EXPIRED
+            return EXPIRED if force is TimeInForce.OPG else CANCELLED
         if order.trail is None:
             return None
         moved = matching.trailed(order.side, stop, order.trail, way)
@@ -162,6 +166,8 @@ class Crossing:
     def slipped(self, order: Resting, price: float, quantity: float, happened: MarketEvent, heard: Heard) -> float:
         """The price (USD) with slippage and impact: away from ``price`` to the worse side, and not beyond the limit,
         nor (unless the model says so) beyond the range of the bar."""
+        if order.time_in_force is TimeInForce.CLS and begins(happened) >= order.expires:
+            return price  # the bar it was met in is over
         market = _conditions(happened, heard)
         move = self._slippage.of(price, quantity, market) + self._impact.of(price, quantity, market)
         buys = order.side is Side.BUY
@@ -174,7 +180,6 @@ class Crossing:
         return max(worse, price) if buys else min(worse, price)
 
 
-_AUCTIONS = (TimeInForce.OPG, TimeInForce.CLS)
 _ONCE = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG)
 """Orders that one event decides."""
 

@@ -7,6 +7,7 @@ later; where one event could fill a stop and a take-profit of a group, the stop 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
@@ -18,6 +19,7 @@ from appliance.core.crossing import Crossing, Met, Over, volume_of
 from appliance.core.lending import Lending
 from appliance.core.matching import UNSET, begins
 from appliance.core.models import MarketModel
+from appliance.core.models.latency import NO_DELAY
 from appliance.core.resting import NOTHING, Ended, Group, Heard, Resting, Room
 from appliance.core.streams import Writers
 from appliance.domain.market import CorporateAction, MarketEvent, Sessions, Split, known_at
@@ -32,7 +34,7 @@ from appliance.domain.messages import (
     VenueSnapshot,
 )
 from appliance.domain.orders import OrderEvent
-from appliance.domain.trading import ZERO, Activity, Order, OrderType, Side, TimeInForce
+from appliance.domain.trading import AUCTIONS, ZERO, Activity, Order, OrderType, Side, TimeInForce
 
 ANSWERS = "venue/answers"
 REMEMBERED = 20_000
@@ -40,9 +42,14 @@ REMEMBERED = 20_000
 LIMIT = OrderType.LIMIT
 STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
 AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
-AUCTIONS = (TimeInForce.OPG, TimeInForce.CLS)
+ONCE = (*AT_ONCE, *AUCTIONS)
+"""Orders that are met only once."""
+ENDS = dict.fromkeys(AT_ONCE, OrderEvent.CANCEL) | dict.fromkeys(AUCTIONS, OrderEvent.EXPIRE)
+"""How the rest of such an order ends."""
 LASTING = (TimeInForce.GTC, *AT_ONCE)
 """What does not end with its session."""
+NEVER = 1 << 62
+"""When (ns UTC) the next session opens that the calendar does not know."""
 WHOLE = Decimal(1)
 GRAIN = Decimal("1e-8")
 """In what steps an order that is not for whole shares is filled in part."""
@@ -69,6 +76,8 @@ class MarketSimulator(Core):
         self._model = model
         self._sessions = sessions
         self._share = model.participation / 100 if model.participation is not None else None
+        self._latency = model.latency if model.latency != NO_DELAY else None
+        self._charge = model.commission.charge
         self._crossing = Crossing(model, sessions)
         self.hears_all = self._crossing.looks_back or self._share is not None
         """Whether it must hear of every market event, also while nothing rests."""
@@ -97,6 +106,14 @@ class MarketSimulator(Core):
         """Cash in USD."""
         return self.balance.get("cash", self._opening)
 
+    def restore(self, rows: Mapping[str, bytes]) -> None:
+        """Put saved rows back, orders that rest in the order they were placed."""
+        super().restore(rows)
+        resting = sorted(self.resting.items(), key=lambda item: item[1].placed)
+        for order_id, order in resting:
+            dict.__delitem__(self.resting, order_id)
+            dict.__setitem__(self.resting, order_id, order)
+
     # --- requests -------------------------------------------------------------------------------------------------
 
     def _submit(self, event: Event, now: Now) -> None:
@@ -116,9 +133,11 @@ class MarketSimulator(Core):
             return
         self.resting[order.id] = resting
         self._report(order.id, OrderEvent.ACCEPT, now)
-        at_once = self._crossing.at_once(resting, self.heard.get(order.symbol, NOTHING)) if self.hears_all else None
-        if at_once is not None:
-            self._fill(resting, at_once[0], at_once[1], now)
+        if self.hears_all:
+            heard = self.heard.get(order.symbol, NOTHING)
+            at_once = self._crossing.at_once(resting, heard, now.time)
+            if at_once is not None:
+                self._fill(resting, at_once[0], at_once[1], now)
 
     def _joined(self, order: Resting) -> Resting:
         """An order as its group lets it in: for no more shares than the others have left."""
@@ -131,11 +150,11 @@ class MarketSimulator(Core):
 
     def _rest(self, order: Order, now: Now) -> Resting:
         placed = now.time if order.protects else order.intent.decided.time
-        known = placed + self._model.latency.of(order.id)
+        known = placed + self._latency.of(order.id) if self._latency is not None else placed
         limit = float(order.limit_price) if order.limit_price is not None else 0.0
         expires = 0 if order.time_in_force in LASTING else self._closing(known)
         if order.time_in_force is TimeInForce.OPG and self._sessions is not None:
-            known = self._sessions.next_open(known) or known
+            known = self._sessions.next_open(known) or NEVER
             expires = self._closing(known)
         if order.stop_price is not None:
             stop = float(order.stop_price)
@@ -143,8 +162,11 @@ class MarketSimulator(Core):
             stop = self._crossing.start(order, self.heard.get(order.symbol, NOTHING)) if self.hears_all else UNSET
         return Resting(
             order.id, order.symbol, order.side, order.type, order.quantity, ZERO, limit, stop, order.time_in_force,
-            known, expires, order.trail, order.oco,
+            known, expires, order.trail, order.oco, placed=self._last_placed() + 1,
         )  # fmt: skip
+
+    def _last_placed(self) -> int:
+        return next(reversed(self.resting.values())).placed if self.resting else 0
 
     def _closing(self, known: int) -> int:
         """The close of the session that an order which came then lives in; the next one when it came at a close."""
@@ -206,6 +228,9 @@ class MarketSimulator(Core):
             if self.hears_all:
                 self._hear(happened)
             orders = [order for order in self.resting.values() if order.symbol == happened.symbol]
+            if len(orders) == 1:
+                self._match(orders[0], happened, now)
+                continue
             for order_id in [order.id for order in sorted(orders, key=_comes_last)]:
                 if order_id in self.resting:  # another of its group may have ended it
                     self._match(self.resting[order_id], happened, now)
@@ -219,7 +244,8 @@ class MarketSimulator(Core):
             self.rooms[symbol] = Room(time, bought, sold)
 
     def _match(self, order: Resting, happened: MarketEvent, now: Now) -> None:
-        outcome = self._crossing.of(order, happened, self.heard.get(order.symbol, NOTHING))
+        heard = self.heard.get(order.symbol, NOTHING) if self.hears_all else NOTHING
+        outcome = self._crossing.of(order, happened, heard)
         if outcome is None:
             return
         if isinstance(outcome, Met):
@@ -231,7 +257,7 @@ class MarketSimulator(Core):
 
     def portion(self, order: Resting) -> Decimal:
         """How many shares of ``order`` are filled when it meets the market: all that remain, where there is room."""
-        return order.left
+        return order.quantity - order.filled
 
     def _fill(self, order: Resting, met: Met, happened: MarketEvent, now: Now) -> None:
         quantity = self._taken(order)
@@ -245,15 +271,15 @@ class MarketSimulator(Core):
         self._book_fill(order, quantity, price, met.time, now)
         if order.oco:
             self._lessen(order, quantity, now)
-        if order.time_in_force in AT_ONCE and order.id in self.resting:
-            self._end(order.id, OrderEvent.CANCEL, now)
+        if order.time_in_force in ONCE and order.id in self.resting:
+            self._end(order.id, ENDS[order.time_in_force], now)
 
     def _taken(self, order: Resting) -> Decimal:
         """How many shares of an order that is met are filled, and taken out of the room there is."""
         whole = order.time_in_force is TimeInForce.FOK
-        quantity = order.left if whole else self.portion(order)
-        room = self.rooms.get(order.symbol)
-        if self._share is None or room is None:
+        quantity = order.quantity - order.filled if whole else self.portion(order)
+        room = self.rooms.get(order.symbol) if self._share is not None else None
+        if room is None:
             return quantity
         there = room.on(order.side)
         if whole and quantity > there:
@@ -265,16 +291,17 @@ class MarketSimulator(Core):
 
     def _go_on(self, order: Resting, time: int, now: Now) -> None:
         """An order was met where nothing was left for it: a stop is a market order from then on, others rest."""
-        if order.time_in_force in AT_ONCE:
-            self._end(order.id, OrderEvent.CANCEL, now)
+        if order.time_in_force in ONCE:
+            self._end(order.id, ENDS[order.time_in_force], now)
         elif order.type in STOPS:
             self.resting[order.id] = replace(order, type=OrderType.MARKET, trail=None, known=max(time, order.known))
 
     def _book_fill(self, order: Resting, quantity: Decimal, price: float, time: int, now: Now) -> None:
-        filled, exact = order.filled + quantity, Decimal(repr(price))
-        worth = order.worth + quantity * exact
-        paid = self._model.commission.charge(filled, worth, order.side, order.type is LIMIT and price == order.limit)
-        commission = paid - order.paid
+        exact = Decimal(repr(price))
+        filled = order.filled + quantity if order.filled else quantity
+        worth = order.worth + quantity * exact if order.filled else quantity * exact
+        paid = self._charge(filled, worth, order.side, order.type is LIMIT and price == order.limit)
+        commission = paid - order.paid if order.filled else paid
         key = f"{order.id}:{filled}"
         fill = VenueFill(key, order.id, order.symbol, order.side, quantity, exact, commission, time, now.time)
         self.fills[key] = fill

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from appliance.domain.trading import ZERO, Side
 
 BUY, SELL = Side.BUY, Side.SELL
 
 
-class Leg(NamedTuple):
+class Leg(Struct, frozen=True, gc=False):
     """One order to ask for: ``quantity`` shares; ``exit`` when it only closes what is held."""
 
     side: Side

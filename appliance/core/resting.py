@@ -21,6 +21,7 @@ class Resting(Struct, frozen=True):
 
     ``stop`` of a trailing stop is where it stands by now (USD), of an order for the close where the market stood last;
     0 before there was a price. ``worth`` and ``paid`` are USD of what was filled of it, and of the commission on that.
+    ``placed`` numbers those that rest in the order they came.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Resting(Struct, frozen=True):
     oco: str = ""
     worth: Decimal = ZERO
     paid: Decimal = ZERO
+    placed: int = 0
 
     @property
     def left(self) -> Decimal:

@@ -45,6 +45,9 @@ class Standing(Struct, frozen=True):
     digest: str = ""
 
 
+UNKNOWN = Standing()
+
+
 class Roster:
     """Runs the runners. ``keep`` saves their state with every turn; without it what they raise comes out.
 
@@ -75,7 +78,7 @@ class Roster:
     def _is_wanted(self, name: str) -> bool:
         """Whether to load a strategy at a start. What was stopped or has failed waits for its owner: it might end our
         process again. What could not start at all is tried again when its file has changed."""
-        state, digest = self.state(name), self.standing.get(name, Standing()).digest
+        state, digest = self.state(name), self.standing.get(name, UNKNOWN).digest
         if state is StrategyState.FAILED and name not in self._saves:
             return digest not in ("", self.makers[name].digest)
         return state not in (StrategyState.FAILED, StrategyState.STOPPED)
@@ -286,7 +289,7 @@ class Roster:
 
     def count_failure(self, name: str, words: str, trace: str, now: Now) -> None:
         """One more failure of its own; the third in ten minutes ends it, and its protective stops stay."""
-        standing = self.standing.get(name, Standing())
+        standing = self.standing.get(name, UNKNOWN)
         recent = (*(t for t in standing.failures if now.time - t < FAILURES_WINDOW), now.time)
         self.standing[name] = replace(standing, failures=recent)
         if len(recent) >= FAILURES_MAX and StrategyState.FAILED in STRATEGY_LIFE[standing.state]:
@@ -367,7 +370,7 @@ class Roster:
 
     def become(self, name: str, state: StrategyState, why: str = "", told: str = "") -> None:
         """Move a strategy along its life; the owner hears of it when it no longer runs."""
-        standing = self.standing.get(name, Standing())
+        standing = self.standing.get(name, UNKNOWN)
         assert state in STRATEGY_LIFE[standing.state], f"{name} cannot go from {standing.state} to {state}"
         self.standing[name] = replace(standing, state=state, why=why)
         self.runners.look()
@@ -379,12 +382,11 @@ class Roster:
 
     def counter(self, name: str) -> int:
         """The number of a strategy's last signal."""
-        standing = self.standing.get(name)
-        return standing.counter if standing is not None else 0
+        return self.standing.get(name, UNKNOWN).counter
 
     def count(self, name: str, at_least: int = 0) -> int:
         """The number of its next signal; or make sure that it goes on beyond ``at_least``."""
-        standing = self.standing.get(name, Standing())
+        standing = self.standing.get(name, UNKNOWN)
         counter = max(standing.counter, at_least) if at_least else standing.counter + 1
         self.standing[name] = replace(standing, counter=counter)
         return counter

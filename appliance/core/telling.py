@@ -10,7 +10,7 @@ from msgspec import Struct
 from appliance.domain.market import Dividend, Split
 from appliance.domain.messages import DATA_BOOT, Event, Now
 from appliance.domain.operations import Spot
-from appliance.domain.trading import Fill, Order, Signal
+from appliance.domain.trading import ActivityKind, Fill, Order, Signal
 
 if TYPE_CHECKING:
     from appliance.core.host import HostCore
@@ -65,7 +65,9 @@ class Telling:
         activity, host = event.body, self._host
         for part in activity.parts:
             if part.strategy in host.roster.makers:
-                host.bookings.changed(activity, part)
+                if activity.kind is ActivityKind.SPLIT:
+                    host.bookings.positions[f"{part.strategy}/{activity.symbol}"] = part.quantity
+                host.tracker.activity(activity, part)
                 runner = host.roster.runners.get(part.strategy)
                 if runner is not None:
                     host.roster.set_books(runner)
@@ -81,7 +83,7 @@ class Telling:
         """
         # Several streams come in any order, and rows that were loaded in that of their keys.
         rows = [row for row in self.waiting.items() if row[1].signal is None or row[1].signal.step < step]
-        for key, told in sorted(rows, key=_rank):
+        for key, told in sorted(rows, key=_rank) if len(rows) > 1 else rows:
             del self.waiting[key]
             self._tell(told, now)
 

@@ -19,6 +19,8 @@ from appliance.data.rules import Findings
 from appliance.domain.market import DAY, HOUR, TIMEFRAMES
 from appliance.errors import DataError, UsageError
 
+TELLING = 20
+"""Bars of which some two would be neighbours, were they shorter than their smallest distance."""
 _GZIP = b"\x1f\x8b"
 Told = Callable[[int], None]
 """Hears how many bytes of a file have been read since it was last told."""
@@ -73,17 +75,19 @@ def load(path: str, wanted: Sequence[str], findings: Findings, scratch: Scratch,
 def timeframe_of(loaded: Loaded, asked: str = "") -> str:
     """The timeframe's name: as asked, or by the smallest distance between two stamps of a symbol. Empty for ticks.
 
-    Raises UsageError when what is asked does not fit that distance, DataError when nothing is asked and none does."""
+    Raises UsageError when what is asked does not fit that distance (few bars may lie further apart than they are long),
+    DataError when nothing is asked and none fits."""
     if not loaded.layout.kind.is_bar:
         return ""
     smallest = min((series.smallest for series in loaded.series.values() if series.smallest), default=0)
     found = _timeframe(smallest)
     if asked:
-        fits = found == asked if found else not smallest or smallest > TIMEFRAMES[asked]
-        if not fits:
+        overlap = 0 < smallest < TIMEFRAMES[asked]
+        telling = bool(found) and sum(series.rows.count for series in loaded.series.values()) >= TELLING
+        if found != asked and (overlap or telling):
             raise UsageError(
                 f"timeframe {asked!r} does not fit {loaded.name}: two of its bars are {_length(smallest)} apart",
-                hint=f"it must be {found}" if found else "leave --timeframe away, or name a shorter one",
+                hint=f"it must be {found}" if found else "name a shorter one",
             )
         return asked
     if found:

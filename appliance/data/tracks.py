@@ -218,8 +218,21 @@ class Track:
         """When the event of a row is known (ns UTC)."""
         return self._rows.time(row)
 
-    def blocks(self, begin: int, end: int) -> list[Block]:
-        """The rows from ``begin`` up to, not including, ``end``."""
+    def block(self, begin: int, end: int) -> Block:
+        """The rows from ``begin`` up to, not including, ``end``, in one; at least one."""
+        parts = self._blocks(begin, end)
+        columns = zip(*parts, strict=True)
+        return parts[0] if len(parts) == 1 else Block(*map(np.concatenate, columns))
+
+    def known(self, begin: int, end: int) -> Times:
+        """When the events of these rows are known (ns UTC)."""
+        return self.block(begin, end).known
+
+    def events(self, begin: int, end: int) -> list[MarketEvent]:
+        """The events of the rows from ``begin`` up to, not including, ``end``."""
+        return [event for block in self._blocks(begin, end) for event in self._events(block)]
+
+    def _blocks(self, begin: int, end: int) -> list[Block]:
         found: list[Block] = []
         while begin < end:
             number, at = self._rows.place(begin)
@@ -228,14 +241,6 @@ class Track:
             found.append(Block.all_of(block.known[part], block.starts[part], block.numbers[part]))
             begin += len(found[-1].known)
         return found
-
-    def known(self, begin: int, end: int) -> Times:
-        """When the events of these rows are known (ns UTC)."""
-        return np.concatenate([block.known for block in self.blocks(begin, end)] or [np.empty(0, dtype=np.int64)])
-
-    def events(self, begin: int, end: int) -> list[MarketEvent]:
-        """The events of the rows from ``begin`` up to, not including, ``end``."""
-        return [event for block in self.blocks(begin, end) for event in self._events(block)]
 
     def _events(self, block: Block) -> Sequence[MarketEvent]:
         make = _EVENTS[self.kind.name]

@@ -59,6 +59,10 @@ class TimeInForce(Enum):
     CLS = "cls"
 
 
+AUCTIONS = (TimeInForce.OPG, TimeInForce.CLS)
+"""Orders that meet one price of a session; market and limit orders only."""
+
+
 class Trail(Struct, frozen=True, gc=False):
     """How far a trailing stop stays behind the best price since it was placed: USD, or percent of that price."""
 

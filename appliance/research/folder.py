@@ -93,6 +93,18 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def replaced(path: Path, content: bytes) -> None:
+    """Let one file appear, whole, in place of a former one. Raises EnvironmentFault."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        _write(part, content)
+        part.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise EnvironmentFault(f"{path}: {error.strerror or error}", hint="is the disk full?") from None
+
+
 def _sync(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -162,7 +162,7 @@ def moving_blocks(rng: Generator, rows: int, count: int, length: int) -> Places:
 
 
 def stationary_blocks(rng: Generator, rows: int, count: int, length: int) -> Places:
-    """Places (rows × count): a block begins with the chance of 1 in ``length`` each day, else goes on, round the end."""
+    """Places (rows × count): a block begins each day with the chance of 1 in ``length``, else goes on past the end."""
     begins = rng.random((rows, count)) < 1 / length
     begins[:, 0] = True
     starts = rng.integers(0, count, (rows, count))

@@ -26,6 +26,8 @@ RESULT, ORDERS, FILLS, TRADES, BOOKINGS, EQUITY, REPORT, TIMING = (
 )  # fmt: skip
 NAMES = frozenset((RESULT, ORDERS, FILLS, TRADES, BOOKINGS, EQUITY, REPORT, TIMING))
 """The files of a result's folder."""
+DRAWDOWNS_MAX = 50
+"""Drawdowns that are kept, the deepest."""
 REPEATED = (RESULT, ORDERS, FILLS, TRADES, BOOKINGS, EQUITY, REPORT)
 """Those of which a repeated run gives the same bytes, in the order they are compared."""
 
@@ -82,9 +84,19 @@ class BacktestResult(Struct):
             "data": self.data,
             "summary": self.summary,
             "metrics": self.metrics,
+            "tables": self._tables(),
             "findings": msgspec.to_builtins(self.findings),
         }
         return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+    def _tables(self) -> dict[str, Any]:
+        return {
+            "months": {f"{year}-{month:02d}": value for (year, month), value in self.curves.months.items()},
+            "years": {str(year): value for year, value in self.curves.years.items()},
+            "drawdowns": msgspec.to_builtins(sorted(self.drawdowns, key=lambda one: one.depth)[:DRAWDOWNS_MAX]),
+            "symbols": msgspec.to_builtins(self.symbols),
+            "strategies": msgspec.to_builtins(self.strategies),
+        }
 
     def files(self, report: bytes) -> dict[str, bytes]:
         """The folder's files, those that repeat; ``report`` is the page."""

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,8 +17,9 @@ from appliance.core.models import MarketModel
 from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileReport, FileSource
 from appliance.domain.market import SECOND, TIMEFRAMES, Sessions
+from appliance.domain.messages import Offer
 from appliance.errors import ApplianceError, StrategyError
-from appliance.making import past_in, runner_factory
+from appliance.making import past_in, runner_factory, source_of
 from appliance.research.tape import Tape
 from appliance.runs import StrategySpec
 from appliance.world.backtest import Backtest
@@ -29,6 +30,19 @@ PACE = 0.1
 """Seconds."""
 Told = Callable[[int], None]
 """Hears how many events have happened since it was last told."""
+
+
+class Source(Protocol):
+    """Recorded data, from its first event on."""
+
+    @property
+    def report(self) -> FileReport:
+        """What it holds."""
+        ...
+
+    def batch(self, limit: int) -> Offer:
+        """About so many of the next events."""
+        ...
 
 
 class Plan(Struct, frozen=True):
@@ -65,7 +79,7 @@ class Ran(Struct):
         return self.market_seconds / self.seconds if self.seconds else 0.0
 
 
-def run(plan: Plan, source: FileSource, sessions: Sessions | None, tape: Tape | None, told: Told) -> Ran:
+def run(plan: Plan, source: Source, sessions: Sessions | None, tape: Tape | None, told: Told) -> Ran:
     """Let all the data happen; ``tape`` hears it too. Raises StrategyError for what the strategy raises, with its line
     and the data's time."""
     files = replace(plan.files, sessions=sessions)
@@ -91,7 +105,7 @@ def market_seconds(data: FileReport) -> float:
     return (max(covered) if covered else data.last - data.first) / SECOND
 
 
-def _play(test: Backtest, source: FileSource, spec: StrategySpec, tape: Tape | None, told: Told) -> None:
+def _play(test: Backtest, source: Source, spec: StrategySpec, tape: Tape | None, told: Told) -> None:
     done, size = False, BATCH_MIN
     while not done:
         began = time.perf_counter()
@@ -113,7 +127,7 @@ def _blamed(error: Exception | SystemExit, spec: StrategySpec, at: int) -> BaseE
     if line is None:
         return error
     text = error.text if isinstance(error, ApplianceError) else f"{type(error).__name__}: {error}"
-    source = Path(spec.file).read_text(errors="replace").splitlines()
+    source = source_of(spec).splitlines()
     shown = source[line - 1].strip() if line <= len(source) else ""
     when = datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     hint = error.hint if isinstance(error, ApplianceError) else ""

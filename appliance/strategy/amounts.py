@@ -7,13 +7,14 @@ from math import inf, isfinite
 from numbers import Integral, Real
 
 from appliance.core.models.sizing import Sizer
-from appliance.domain.trading import ZERO, OrderType, Side, Terms, TimeInForce, Trail
+from appliance.domain.trading import AUCTIONS, ZERO, OrderType, Side, Terms, TimeInForce, Trail
 from appliance.domain.wire import sendable
 from appliance.errors import StrategyError
 
 Number = int | Decimal | str | float
 MOST = Decimal(10) ** 12
 """More shares, and more USD for one, are a slip of the pen; sums of smaller ones stay exact."""
+_MOST = int(MOST)
 GRAIN = Decimal("1e-9")
 PRICE_GRAIN = Decimal("1e-12")
 """Adjusted prices have more decimals than traded ones, and a limit may be one of them."""
@@ -25,6 +26,8 @@ _PRICE_HINT = "give a price in USD above 0, or leave it away"
 
 def shares(call: str, value: Number) -> Decimal:
     """A quantity of shares. A float must be whole. Raises StrategyError on anything unclear."""
+    if type(value) is int and -_MOST <= value <= _MOST:
+        return Decimal(value)
     fractional = isinstance(value, Real) and not isinstance(value, Integral)
     number = _whole(float(value)) if fractional else _exact(value)
     if number is None:
@@ -119,6 +122,11 @@ def terms(call: str, limit: Number | None, stop: Number | None, trailed: Number 
     except ValueError:
         allowed = ", ".join(one.value for one in TimeInForce)
         raise StrategyError(f"{call}: time_in_force={force!r} is not one", hint=f"one of {allowed}") from None
+    if time_in_force in AUCTIONS and kind not in (OrderType.MARKET, OrderType.LIMIT):
+        raise StrategyError(
+            f"{call}: time_in_force={force!r} is for market and limit orders, not for a {kind.value} order",
+            hint="leave stop= and trail= away, or write day or gtc",
+        )
     return Terms(
         kind,
         optional_price(call, "limit", limit),

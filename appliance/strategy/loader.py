@@ -7,8 +7,9 @@ import linecache
 import re
 import sys
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import PurePath
-from types import ModuleType, TracebackType
+from types import CodeType, ModuleType, TracebackType
 
 from appliance.domain.market import Sessions
 from appliance.errors import StrategyError
@@ -70,6 +71,19 @@ def check_name(name: str) -> str:
 
 
 def _execute(source: str, path: str, module_name: str) -> ModuleType:
+    code = _compiled(source, path)
+    module = ModuleType(module_name)
+    module.__file__ = path
+    sys.modules[module_name] = module  # dataclasses and typing look annotations up there
+    # Tracebacks then show what ran, not what the file has become since.
+    linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
+    _guarded(lambda: exec(code, module.__dict__), source, path, "import failed")
+    return module
+
+
+@lru_cache(maxsize=8)
+def _compiled(source: str, path: str) -> CodeType:
+    """The code of a file, remembered: a sweep makes the same strategy many times, each in a module of its own."""
     try:
         tree = ast.parse(source, path)
         code = compile(tree, path, "exec", dont_inherit=True)
@@ -78,13 +92,7 @@ def _execute(source: str, path: str, module_name: str) -> ModuleType:
     except (ValueError, RecursionError, MemoryError) as error:
         raise _error(source, path, 1, f"does not compile: {error}") from error
     _refuse(tree, source, path)
-    module = ModuleType(module_name)
-    module.__file__ = path
-    sys.modules[module_name] = module  # dataclasses and typing look annotations up there
-    # Tracebacks then show what ran, not what the file has become since.
-    linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
-    _guarded(lambda: exec(code, module.__dict__), source, path, "import failed")
-    return module
+    return code
 
 
 def _refuse(tree: ast.Module, source: str, path: str) -> None:

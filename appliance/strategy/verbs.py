@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from appliance.core.wishes import CancelWish, Wish
 from appliance.domain.market import Session
 from appliance.domain.trading import AT_MARKET, ZERO, Order, Side
@@ -50,13 +52,15 @@ class Verbs:
         call = f"target({symbol!r})"
         self._context.check_symbol(call, symbol)
         wanted = self._wanted(call, symbol, quantity, weight, notional)
-        given = (stop_loss, take_profit, trailing)
-        if not wanted and any(one is not None for one in given):
-            if not float(next(one for one in (quantity, weight, notional) if one is not None)):
-                raise StrategyError(f"{call}: with quantity 0 there is nothing left to protect")
-            given = (None, None, None)  # a weight too small for one share
         terms = AT_MARKET if limit is None else amounts.terms(call, limit, None, None, "day")
-        self._context.wish(Wish(symbol, wanted, _reason(reason), **_protection(call, *given), terms=terms))
+        wish = Wish(symbol, wanted, _reason(reason), terms=terms)
+        if stop_loss is not None or take_profit is not None or trailing is not None:
+            if wanted:
+                wish = replace(wish, **_protection(call, stop_loss, take_profit, trailing))
+            elif not float(next(one for one in (quantity, weight, notional) if one is not None)):
+                raise StrategyError(f"{call}: with quantity 0 there is nothing left to protect")
+            # else it is a weight too small for one share: nothing to protect either
+        self._context.wish(wish)
 
     def buy(self, symbol: str, quantity: Number, **given: Any) -> str:
         """``order(symbol, "buy", quantity, …)``."""
@@ -85,7 +89,8 @@ class Verbs:
         (``order.intent.ticket``).
 
         A market order; with ``limit`` a limit order, with ``stop`` a stop, with both a stop-limit, with ``trail`` a
-        trailing stop (USD, or "2%"). ``time_in_force`` is day, gtc, ioc or fok. ``stop_loss``, ``take_profit`` and
+        trailing stop (USD, or "2%"). ``time_in_force`` is day, gtc, ioc or fok, or for a market or limit order opg (in
+        the next session's opening only) or cls (at the close of the session). ``stop_loss``, ``take_profit`` and
         ``trailing`` make it a bracket, as for ``target``. Each call is another order: use targets where you can, and
         one way or the other for a symbol, since a target cancels the orders that stand in its way.
         """

@@ -40,13 +40,17 @@ def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     benches = parser.add_subparsers(
-        dest="bench", required=True, metavar="latency|backtest|orders|memory|indicators|isolation|strategies|vectorized"
+        dest="bench",
+        required=True,
+        metavar="latency|backtest|orders|memory|indicators|isolation|strategies|sweep|vectorized",
     )
     latency = benches.add_parser("latency", help="a tick in, an order at the paper broker: ours and bare paho")
     latency.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
     latency.add_argument("--seconds", type=float, default=60.0, help="measured time of each of the two (default 60)")
     latency.add_argument("--warm-up", type=float, default=5.0, help="seconds dropped before (default 5)")
-    backtest = benches.add_parser("backtest", help="SMA 10/30 on a random walk: ours and backtesting.py")
+    backtest = benches.add_parser(
+        "backtest", help="SMA 10/30 on a random walk: ours, backtesting.py, and others that are installed"
+    )
     backtest.add_argument("--bars", type=int, default=1_000_000, help="default 1000000")
     orders = benches.add_parser("orders", help="what an order costs on its whole way, and its messages alone")
     orders.add_argument("--orders", type=int, default=20_000, help="default 20000")
@@ -66,7 +70,9 @@ def arguments() -> argparse.ArgumentParser:
     strategies.add_argument("--separate", type=int, default=12, help="strategies in hosts of their own (default 12)")
     strategies.add_argument("--symbols", type=int, default=50, help="default 50")
     strategies.add_argument("--minutes", type=int, default=200, help="one-minute bars of each symbol (default 200)")
-    for bench in (latency, backtest, orders, memory, indicators, isolation, strategies, vectorized):
+    sweep = benches.add_parser("sweep", help="a sweep over ten years of five symbols: alone, beside, killed, clustered")
+    sweep.add_argument("--lookbacks", type=int, default=50, help="ten combinations each (default 50)")
+    for bench in (latency, backtest, orders, memory, indicators, isolation, strategies, vectorized, sweep):
         bench.add_argument("--json", action="store_true", help="nothing but the JSON object")
         bench.add_argument("--keep", action="store_true", help="add the figures to history.jsonl")
     return parser

@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from appliance.core.feed import FeedCore
+from appliance.core.models import MarketModel
 from appliance.core.turn import Turn
 from appliance.data.feeds import FileFeed
 from appliance.data.options import FileOptions
@@ -33,13 +34,21 @@ ROUND = 10_000_000
 class Box:
     """The processes of one recorded run. ``run`` lets them work; ``kill`` takes one away and starts it again."""
 
-    def __init__(self, paths: StatePaths, data: Path, strategy: str, **params: str) -> None:
+    def __init__(
+        self,
+        paths: StatePaths,
+        data: Path,
+        strategy: str,
+        market: MarketModel = MarketModel(),  # noqa: B008 - frozen
+        **params: str,
+    ) -> None:
         paths.prepare()
         self.paths = paths
         self.spec = RunSpec(
             box="test",
             strategies=(StrategySpec("trend", strategy, params=params),),
             cash=Decimal(100_000),
+            model=market,
             files=(str(data),),
             options=FileOptions(session="all", bar_stamp="start"),
             speed="max",
@@ -49,6 +58,8 @@ class Box:
         self._stores: dict[str, list[Journal]] = {}
         self._hooks: dict[str, FileFeed | PaperVenue] = {}
         self._wire: deque[Event] = deque()
+        self.said: dict[tuple[str, int, int], Event] = {}
+        """What was said on streams, each message once."""
         self._rounds = 0
         for process in PROCESSES:
             self._start(process)
@@ -86,6 +97,7 @@ class Box:
             venue.request(event)
         else:
             self._wire.append(replace(wire.decode(payload), topic=event.topic))
+            self.said.setdefault((event.stream, event.epoch, event.seq), event)
 
     # --- letting it work -----------------------------------------------------------------------------------------
 

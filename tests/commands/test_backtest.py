@@ -61,8 +61,7 @@ def test_the_commission_of_the_settings_is_charged(
     appliance: Appliance, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dear = appliance("backtest", SMA, "--data", data, *QUICK, "--json").json
-    monkeypatch.setenv("APPLIANCE_PAPER__COMMISSION_PER_SHARE", "0")
-    monkeypatch.setenv("APPLIANCE_PAPER__COMMISSION_MINIMUM", "0")
+    monkeypatch.setenv("APPLIANCE_PAPER__COMMISSION", "none")
     free = appliance("backtest", SMA, "--data", data, *QUICK, "--json").json
     assert float(free["cash"]) - float(dear["cash"]) == pytest.approx(dear["fills"])
 
@@ -247,6 +246,10 @@ def test_a_parameter_that_cannot_be_ends_it_with_code_4_and_what_may_be(
         (("--data", "x.csv", "--param", "fast"), "KEY=VALUE"),
         (("--data", "x.csv", "--cash", "-5"), "--cash '-5'"),
         (("--data", "x.csv", "--cash", "nan"), "--cash 'nan'"),
+        (("--data", "x.csv", "--cash", "5000 EUR"), "'EUR': accounts are in USD only"),
+        (("--data", "x.csv", "--currency", "EUR"), "--currency 'EUR': accounts are in USD only"),
+        (("--data", "x.csv", "--account", "futures"), "'secured', 'cash', 'margin'"),
+        (("--data", "x.csv", "--prices", "split"), "'adjusted', 'raw'"),
         (("--data", "x.csv", "--bar-stamp", "middle"), "'start', 'end'"),
         (("--data", "x.csv", "--start", "yesterday"), "'yesterday' is not a date"),
         (("--data", "x.csv", "--start", "2021-02-01", "--end", "2021-01-01"), "is after end"),

@@ -133,5 +133,5 @@ def test_a_strategy_that_raises_leaves_no_result(appliance: Appliance, data: Pat
 def test_without_a_strategy_it_says_what_to_give(appliance: Appliance) -> None:
     said = appliance("backtest")
     assert said.code == 2
-    assert "no strategy" in said.err
+    assert "missing argument 'STRATEGY'" in said.err
     assert "--repeat" in said.err

@@ -104,6 +104,22 @@ def test_every_sum_of_the_page_is_that_of_fills_csv(out: Path) -> None:
     assert f">{money(fees)}<" in page
 
 
+def test_every_table_of_the_page_is_that_of_result_json_or_trades_csv(out: Path) -> None:
+    page, tables, closed = (out / "report.html").read_text(), told(out)["tables"], rows(out / "trades.csv")
+    for kind in ("symbol", "strategy"):
+        (kept,) = tables["symbols" if kind == "symbol" else "strategies"]
+        shown = dict(re.findall(rf'data-{kind}="\w+" data-figure="(\w+)" data-value="([^"]*)"', page))
+        assert shown == {name: repr(value) for name, value in kept.items() if name != "name"}
+    months = re.findall(r'title="Oct 2013: ([^"]*)"', page)
+    assert months == [figure(tables["months"]["2013-10"], "fraction")]
+    assert page.count(f">{figure(min(one['depth'] for one in tables['drawdowns']), 'fraction')}<") >= 1
+    cells = re.findall(r"<tr><td>SPY</td><td>long</td>(.*?)</tr>", page)
+    profits = [Decimal(re.findall(r">([^<>]+)</td>", row)[6].replace(",", "").replace("−", "-")) for row in cells]
+    ranked = sorted((Decimal(row["profit"]) for row in closed), reverse=True)
+    assert len(ranked) > 3
+    assert profits == ranked if len(ranked) <= 20 else profits == [*ranked[:10], *ranked[: -10 - 1 : -1]]
+
+
 def test_the_books_agree_with_each_other(out: Path) -> None:
     kept, fills, equity = told(out), rows(out / "fills.csv"), rows(out / "equity.csv")
     cash = Decimal(kept["plan"]["cash"]) + sum(Decimal(row["amount"]) for row in fills)
@@ -267,7 +283,7 @@ def test_a_person_is_told_what_it_made_how_fast_and_what_to_doubt(
 
 
 def test_ctrl_c_ends_it_with_130_and_leaves_nothing(tmp_path: Path) -> None:
-    slow = strategy(tmp_path / "slow.py", "sum(range(500_000))")
+    slow = strategy(tmp_path / "slow.py", "sum(range(5_000_000))")
     file = bars(tmp_path / "bars.csv", *prices(390))
     command = [sys.executable, "-m", "appliance", "backtest", str(slow), "--data", str(file), "--bar-stamp", "start"]
     where = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -7,7 +7,8 @@ import pytest
 from appliance.core.base import Core, Unhandled
 from appliance.core.peers import LATE, SILENCE, Peers
 from appliance.core.streams import Writers
-from appliance.domain.messages import local
+from appliance.domain import wire
+from appliance.domain.messages import EventType, Now, local
 from appliance.domain.operations import Heartbeat, Peer, ProcessState, Progress, Spot, Wakeup
 from appliance.domain.trading import Position
 
@@ -39,6 +40,49 @@ def test_a_restored_core_has_the_same_rows_in_the_same_order_and_nothing_to_writ
     two.restore({**one.snapshot(), "gone/x": b"1"})
     assert list(again.items()) == list(rows.items())
     assert two.changes() == {}
+
+
+def test_rows_nobody_stores_are_the_same_rows_and_cannot_be_asked_what_changed() -> None:
+    one = Core("guard", Writers((), stored=False))
+    rows = one.table("position", Position)
+    rows["a"], rows["b"] = Position("A"), Position("B")
+    del rows["a"]
+    rows.drop("a")
+    assert one.snapshot() == {"position/b": wire.pack(Position("B"))}
+    with pytest.raises(TypeError, match="guard keeps nothing"):
+        one.changes()
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_the_newest_rows_are_kept_and_the_oldest_forgotten_an_eighth_at_a_time(stored: bool) -> None:
+    one = Core("guard", Writers((), stored=stored))
+    rows = one.table("position", Position)
+    for n in range(90):
+        rows[str(n)] = Position("A")
+        rows.keep_newest(80)
+    assert list(rows) == [str(n) for n in range(90)]
+    rows["90"] = Position("A")
+    rows.keep_newest(80)
+    assert list(rows) == [str(n) for n in range(11, 91)]
+    if stored:
+        assert one.changes()["position/10"] is None
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_view_is_made_where_somebody_may_look(stored: bool) -> None:
+    one = Core("guard", Writers((), stored=stored))
+    one.show("view/position/A", Position("A"), Now(1, "boot", 1))
+    assert [event.topic for event in one._out] == (["view/position/A"] if stored else [])
+
+
+def test_what_is_ignored_is_understood_and_nothing_follows() -> None:
+    one = core()
+    one.ignore(EventType.WAKEUP)
+    assert one.understands(EventType.WAKEUP)
+    assert not one.heeds(EventType.WAKEUP)
+    assert one.handle(local(Wakeup()), Now(1, "boot", 1)) == []
+    assert not one.understands(EventType.FILL)
+    assert not one.heeds(EventType.FILL)
 
 
 def test_a_message_without_a_handler_is_an_error_that_names_it() -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from appliance.core.netting import legs
 from appliance.domain.trading import Side
@@ -43,7 +44,7 @@ def test_the_legs_from_what_is_held_and_on_its_way_to_the_target(
     target: int, held: int, way: int, expected: list[tuple[Side, int, bool]] | None
 ) -> None:
     found = legs(D(target), D(held), D(way))
-    assert (found if found is None else [tuple(leg) for leg in found]) == expected
+    assert (found if found is None else [astuple(leg) for leg in found]) == expected
 
 
 @given(SHARES, SHARES, SHARES)

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from appliance.core.activities import activity_of, divided
 from appliance.core.portfolio import Holding, Portfolio, Valuation, differences
 from appliance.domain import wire
-from appliance.domain.trading import Fill, Position, Side
+from appliance.domain.market import CorporateAction, Dividend, Split
+from appliance.domain.trading import Activity, ActivityKind, Fill, Part, Position, Side
 
 D = Decimal
 STRATEGIES = ("mean", "pairs", "trend")
@@ -207,3 +209,36 @@ def test_the_portfolio_of_a_fill_is_new_and_the_old_one_stays() -> None:
     after = before.booked(fill(Side.BUY, "1", "10"))
     assert before == Portfolio.opened("trend", D(1000)) != after
     assert replace(after, holdings={}).cash == 989
+
+
+ACTIONS = st.one_of(
+    st.builds(Split, st.just("SPY"), st.just(0), st.integers(1, 9), st.integers(1, 9), PRICES),
+    st.builds(Dividend, st.just("SPY"), st.just(0), st.integers(1, 500).map(lambda cents: D(cents) / 100)),
+)
+
+
+@given(FILLS, st.lists(ACTIONS, max_size=4), FILLS, MARKS)
+def test_splits_dividends_and_interest_leave_equity_exact_and_the_strategies_with_the_whole_account(
+    before: list[Fill], actions: list[CorporateAction], after: list[Fill], marks: dict[str, float]
+) -> None:
+    whole = [replace(one, quantity=one.quantity.to_integral_value() + 1) for one in [*before, *after]]
+    portfolios = booked(whole[: len(before)])
+    shares, cash = account(whole[: len(before)])
+    for action in actions:
+        held = {name: portfolio.shares("SPY") for name, portfolio in portfolios.items()}
+        activity = activity_of(action, shares.get("SPY", D(0)))
+        for part in divided(activity, held):
+            portfolios[part.strategy] = portfolios[part.strategy].changed(activity, part)
+        shares["SPY"], cash = activity.position, cash + activity.cash
+    interest = Activity("i", ActivityKind.INTEREST, "", 0, D(-7))
+    portfolios["trend"] = portfolios["trend"].changed(interest, Part("trend", D(0), D(-7)))
+    for one in whole[len(before) :]:
+        portfolios[one.strategy] = portfolios[one.strategy].booked(one)
+        shares[one.symbol] = shares.get(one.symbol, D(0)) + one.signed
+        cash -= one.signed * one.price + one.commission
+    assert differences(portfolios.values(), shares, cash - 7, D("1e-12")) == []
+    for portfolio in portfolios.values():
+        value = portfolio.valued(marks)
+        assert value is not None
+        profit = portfolio.realised + value.unrealised - portfolio.fees + portfolio.dividends + portfolio.interest
+        assert abs(value.equity - ALLOTMENT - profit) < D("1e-12")

@@ -56,3 +56,43 @@ def test_a_split_and_dividends_give_the_orders_of_the_backtest(
     assert box.orders.read_bytes() == wanted.read_bytes()
     for figure in ("cash", "position", "equity", "orders"):
         assert done.json[figure] == there.json[figure], figure
+
+
+LENDING = """
+from appliance.strategy import Strategy
+
+class Lending(Strategy):
+    symbols = ("AAPL", "SPY")
+
+    def on_start(self):
+        self.state["n"] = 0
+
+    def on_bar(self, bar):
+        self.state["n"] += 1
+        if self.state["n"] == 4:
+            self.target("SPY", quantity=-300)
+            self.target("AAPL", quantity=150)
+        if self.state["n"] == 60:
+            self.target("AAPL", quantity=0)
+"""
+
+
+@pytest.mark.parametrize("account", ["secured", "cash", "margin"])
+def test_each_kind_of_account_gives_the_orders_and_the_money_of_the_backtest(
+    box: Box, real_data: Path, account: str
+) -> None:
+    strategy = box.folder / "lending.py"
+    strategy.write_text(LENDING)
+    data = (
+        "--data", real_data / "equity_daily.csv.gz", "--start", "2014-01-02", "--end", "2014-03-14",
+        "--factors", real_data / "equity_factors.csv.gz", "--prices", "raw", "--account", account,
+    )  # fmt: skip
+    done = box.finish(*data, "--strategy", strategy, "--speed", "max")
+    assert done.code == 0, done
+    wanted = box.folder / "backtest.jsonl"
+    there = appliance("backtest", strategy, *data, "--orders-out", wanted, "--json")
+    assert there.code == 0, there
+    assert box.orders.read_bytes() == wanted.read_bytes()
+    for figure in ("cash", "position", "equity", "orders", "denied"):
+        assert done.json[figure] == there.json[figure], figure
+    assert done.json["denied"] == {"secured": 1, "cash": 1, "margin": 0}[account]

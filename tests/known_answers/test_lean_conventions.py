@@ -276,27 +276,30 @@ class Days(Strategy):
 
 
 @pytest.mark.parametrize(
-    ("files", "seconds", "enter", "leave"),
+    ("files", "symbol", "seconds", "enter", "leave"),
     [
-        (MINUTE_FILES, MINUTES, "10:00:00", "15:59:00"),  # out one minute before the close
-        (("equity_1sec_bars", "equity_1sec_quotebars"), SECONDS, "11:00:30", "13:45:15"),
+        (MINUTE_FILES, "SPY", MINUTES, "10:00:00", "15:59:00"),  # out one minute before the close
+        (MINUTE_FILES, "AIG", MINUTES, "09:45:00", "12:00:00"),
+        (("equity_1sec_bars", "equity_1sec_quotebars"), "SPY", SECONDS, "11:00:30", "13:45:15"),
+        (("equity_1sec_bars", "equity_1sec_quotebars"), "IBM", SECONDS, "10:38:33", "10:42:08"),
     ],
 )
 def test_market_orders_pay_the_spread_at_once(
-    files: tuple[str, str], seconds: int, enter: str, leave: str, sessions: Sessions
+    files: tuple[str, str], symbol: str, seconds: int, enter: str, leave: str, sessions: Sessions
 ) -> None:
-    """At the close of the quote bar that ends when it is decided: the ask to buy, the bid to sell."""
-    trades = bars(files[0], "SPY", *WEEK, seconds)
-    quotes = {bar.end: bar for bar in bars(files[1], "SPY", *WEEK, seconds)}
+    """At the close of the last quote bar when it is decided, though a trade be newer: at its ask or its bid."""
+    trades = bars(files[0], symbol, *WEEK, seconds)
+    quotes = bars(files[1], symbol, *WEEK, seconds)
     expected: list[Done] = []
     equity, last = CASH, D(0)
     for day in sorted({bar.start.date() for bar in trades}):
         at = [datetime.fromisoformat(f"{day} {time}").replace(tzinfo=NEW_YORK) for time in (enter, leave)]
         last = next(bar["close"] for bar in reversed(trades) if bar.end <= at[0])
         quantity = holdings(equity, last, D("0.5"))
-        expected += [done(quantity, quotes[at[0]]["ask_close"]), done(-quantity, quotes[at[1]]["bid_close"])]
+        bid, ask = (next(bar for bar in reversed(quotes) if bar.end <= time) for time in reversed(at))
+        expected += [done(quantity, ask["ask_close"]), done(-quantity, bid["bid_close"])]
         equity = worth(expected, D(0))
-    source = IN_THE_MORNING.replace("ENTER", enter).replace("LEAVE", leave)
+    source = IN_THE_MORNING.replace("SPY", symbol).replace("ENTER", enter).replace("LEAVE", leave)
     ran = run(source, files, sessions, start=WEEK[0], end=WEEK[1])
     assert_same(ran, expected, D(0), at_least=10)
 

@@ -24,7 +24,7 @@ NOTHING: Mapping[str, Decimal] = MappingProxyType({})
 NO_PRICES: Mapping[str, Price] = MappingProxyType({})
 
 
-class Case(NamedTuple):
+class Case(Struct, frozen=True, gc=False):
     """One intent and everything the rules may ask: the last price, the confirmed position and what is on its way.
 
     ``buying`` and ``selling`` are shares of the symbol in working orders of each side, this one not among them;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from appliance.core.limits.base import Case, Refusal, positive
-from appliance.domain.trading import ID_LENGTH_MAX, Intent, OrderType, Side, Trail
+from appliance.domain.trading import AUCTIONS, ID_LENGTH_MAX, Intent, OrderType, Side, Trail
 
 _NEEDS = {
     OrderType.LIMIT: ("limit_price",),
@@ -19,7 +19,8 @@ PERCENT_MAX = 100
 
 class WellFormed:
     """Quantity finite and positive, prices and trails present where the type needs them, finite and positive, a trail
-    below 100 percent, id short enough; a stop behind an entry and its take-profit on the right side of its price."""
+    below 100 percent, no stop in an auction, id short enough; a stop behind an entry and its take-profit on the right
+    side of its price."""
 
     code = "MALFORMED"
     binds_reductions = True
@@ -48,6 +49,8 @@ def _prices(intent: Intent) -> str:
 
 
 def _trails(intent: Intent) -> str:
+    if intent.time_in_force in AUCTIONS and intent.type not in (OrderType.MARKET, OrderType.LIMIT):
+        return f"time in force {intent.time_in_force.value} is for market and limit orders, not for {intent.type.value}"
     if intent.trail is None and intent.type is TRAILING_STOP:
         return "a trailing_stop order needs a trail: how far it stays behind, in USD or percent"
     for name in ("trail", "trailing"):

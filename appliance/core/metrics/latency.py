@@ -44,6 +44,10 @@ class Histogram(Struct):
                 return min(_upper(bucket), self.largest)
         return None
 
+    def values(self) -> tuple[tuple[int, int], ...]:
+        """Each bucket's largest duration (ns) and how many fell into it, ascending."""
+        return tuple((min(_upper(bucket), self.largest), count) for bucket, count in sorted(self.counts.items()))
+
     def merged(self, other: Histogram) -> Histogram:
         """Both together; in whatever order, the result is the same."""
         counts = {

@@ -43,7 +43,7 @@ PRESETS: dict[str, MarketModel] = {
     "pessimistic": MarketModel(),
     "lean": MarketModel(
         IB_EXACT,
-        Fills("at_once", "through", "ended", "close", "first", "trades", "quotes", "none", "close"),
+        Fills("at_once", "through", "ended", "close", "quotes", "trades", "quotes", "none", "close"),
         Sizing(Decimal("0.25"), "equity"),
     ),
     "backtesting.py": MarketModel(

@@ -40,4 +40,5 @@ class Drawn(Struct, frozen=True, tag="drawn"):
         return 0
 
 
+NO_DELAY = Delay()
 AnyLatency = Delay | Drawn
