@@ -39,9 +39,13 @@ def check_agreement(
     sessions: Sessions | None = None,
 ) -> int:
     """Compare ``signals`` with itself where later bars are cut off, and its fills with the event-driven ones over the
-    first ``COMPARED`` bars; how many fills that were: none prove nothing. Arguments as for ``vectorized.run``. Raises StrategyError with the first difference."""
+    first ``COMPARED`` bars; how many fills that were: none prove nothing.
+
+    Arguments as for ``vectorized.run``. Raises StrategyError with the first difference.
+    """
     _check_past(strategy, params, bars, sessions)
-    some = _until(bars, sorted(int(one.end[min(COMPARED, len(one)) - 1]) for one in bars.values())[-1])
+    last = max(int(one.end[min(COMPARED, len(one)) - 1]) for one in bars.values())
+    some = _until(bars, last)
     mine = [*vectorized.run(strategy, params, some, model, cash, sessions).fills(some)]
     booked = _by_events(strategy, params, some, model, cash, sessions)
     for number, (fill, entry) in enumerate(zip_longest(mine, booked)):
