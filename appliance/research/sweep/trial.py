@@ -12,6 +12,7 @@ from appliance.data.sources.files import FileSource
 from appliance.domain.market import Session, Sessions
 from appliance.domain.messages import Offer
 from appliance.errors import StrategyError
+from appliance.making import Past
 from appliance.research.measuring import analysed, summary
 from appliance.research.running import Plan, run
 from appliance.research.sweep.axes import Combination
@@ -40,10 +41,10 @@ def trial(subject: Subject, number: int, combination: Combination) -> Outcome:
     """Run one combination. What its strategy raises is its outcome; every other fault is ours, and raised."""
     began = time.perf_counter()
     plan = plan_of(subject.plan, combination)
-    source, sessions = _data(subject.key, _Hashable(subject))
+    source, sessions, past = _data(subject.key, _Hashable(subject))
     source.seek(0)
     try:
-        ran = run(plan, source, sessions, None, _untold)
+        ran = run(plan, source, sessions, None, _untold, past)
     except StrategyError as error:
         return Outcome(number, combination, None, _short(error), time.perf_counter() - began)
     told, analysis = summary(ran), analysed(plan, ran)
@@ -69,12 +70,13 @@ class _Hashable:
 
 
 @lru_cache(maxsize=1)
-def _data(key: str, of: _Hashable) -> tuple[FileSource | Remembered, Sessions | None]:
-    """The data of a sweep, read once a process."""
+def _data(key: str, of: _Hashable) -> tuple[FileSource | Remembered, Sessions | None, Past]:
+    """The data of a sweep, its sessions and what was before, read once a process."""
     subject = of.subject
     sessions = Sessions(subject.sessions) if subject.sessions is not None else None
     source = subject.plan.source(sessions)
-    return Remembered(source) if source.report.events <= REMEMBERED else source, sessions
+    held = Remembered(source) if source.report.events <= REMEMBERED else source
+    return held, sessions, subject.plan.past(sessions, remembered=True)
 
 
 class Remembered:
