@@ -6,26 +6,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from appliance.core.booked import Booked, Protecting, Refused, Target
 from appliance.core.netting import Leg, legs
 from appliance.core.wishes import CancelWish
 from appliance.domain.messages import DATA_BOOT, Now
 from appliance.domain.orders import OrderStatus, is_terminal
 from appliance.domain.trading import (
-    AT_MARKET,
     ZERO,
     Cancel,
     Fill,
     Intent,
-    Moment,
     Order,
-    OrderType,
     Side,
     Signal,
     Terms,
-    Trail,
 )
 
 if TYPE_CHECKING:
@@ -34,65 +30,8 @@ if TYPE_CHECKING:
 ACCEPTED = OrderStatus.ACCEPTED
 REFUSING = (OrderStatus.DENIED, OrderStatus.REJECTED)
 BOOKED_MAX = 1_000
-MARKET = OrderType.MARKET
 PATIENCE_MAX = 64
 """A target that is wished again and again after a denial is asked for at the latest with every 64th wish."""
-
-
-class Target(Struct, frozen=True):
-    """A wished position (shares, signed), and what is to protect it; prices USD."""
-
-    quantity: Decimal
-    stop: Decimal | None = None
-    take_profit: Decimal | None = None
-    trailing: Trail | None = None
-
-
-class Booked(Struct, frozen=True):
-    """An intent of ours on its way: ``left`` shares may still trade; ``ended`` when nothing more is expected.
-
-    ``target`` is what it leads to (None: an order of the strategy's own, called ``ticket``); ``price`` (USD) and
-    ``decided`` are those of its decision; ``sent`` when it is known to be at the venue, ``canceled`` when we have asked
-    for its end. ``counter`` is that of the signal it comes from.
-    """
-
-    strategy: str
-    symbol: str
-    side: Side
-    left: Decimal
-    ended: bool = False
-    exit: bool = False
-    target: Target | None = None
-    terms: Terms = AT_MARKET
-    ticket: str = ""
-    canceled: bool = False
-    price: Decimal | None = None
-    decided: Moment | None = None
-    sent: bool = False
-    counter: int = 0
-
-    @property
-    def rests(self) -> bool:
-        """Whether it may wait in the market for a price, for ever."""
-        return self.terms.type is not MARKET
-
-
-class Refused(Struct, frozen=True):
-    """A target that came to nothing: it is not asked for again with every bar, but after 1, 2, 4, … more wishes."""
-
-    target: Target
-    terms: Terms
-    held: Decimal
-    patience: int = 1
-    repeats: int = 0
-
-
-class Protecting(Struct, frozen=True):
-    """An order that rests behind a position of a strategy; ``canceled`` when the strategy has given it up."""
-
-    strategy: str
-    symbol: str
-    canceled: bool = False
 
 
 class Bookings:

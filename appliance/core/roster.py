@@ -382,8 +382,7 @@ class Roster:
 
     def counter(self, name: str) -> int:
         """The number of a strategy's last signal."""
-        standing = self.standing.get(name)
-        return standing.counter if standing is not None else 0
+        return self.standing.get(name, UNKNOWN).counter
 
     def count(self, name: str, at_least: int = 0) -> int:
         """The number of its next signal; or make sure that it goes on beyond ``at_least``."""

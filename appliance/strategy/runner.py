@@ -12,16 +12,15 @@ from appliance.core.models.sizing import Sizer
 from appliance.core.wishes import Wishes
 from appliance.domain.market import Bar, CorporateAction, Quote, QuoteBar, Sessions, Split, Trade, last_price, middle
 from appliance.domain.trading import Fill, Order, Signal
-from appliance.errors import StrategyError
 from appliance.strategy.bars import KEPT_MAX, BarWindow, length_of
 from appliance.strategy.base import Strategy
 from appliance.strategy.context import Context, plain
 from appliance.strategy.feeding import Feeding, Update
 from appliance.strategy.params import Param, Value, retune
+from appliance.strategy.saved import SNAPSHOT_VERSION, check_indicators, check_version
 from appliance.strategy.staleness import Staleness
 from appliance.strategy.symbols import listed, made_of_quotes, named_by
 
-SNAPSHOT_VERSION = 3
 _NONE: Wishes = ()
 
 
@@ -304,29 +303,22 @@ class StrategyRunner:
         ``on_start`` runs again as it ran the first time (same time, same positions; its wishes and log lines were
         acted on then), which makes the indicators; then their values and ``self.state`` are put back.
         """
-        self._check_version(data)
+        check_version(self.name, data)
         self._begin_again(data)
         if data["started"] is not None:
-            self._check_indicators([label for label, _ in data["indicators"]])
+            check_indicators(self.name, self._context.indicators, [label for label, _ in data["indicators"]])
         self._put_back(data)
         self._context.state = plain(data["state"])
 
     def adopt(self, data: dict[str, Any]) -> None:
         """Take over the snapshot of another version: what has the same name and shape is kept, the rest begins anew."""
-        self._check_version(data)
+        check_version(self.name, data)
         self._begin_again(data)
         fresh = self._context.state
         self._put_back(data)
         migrated = self._strategy.migrate_state(plain(data["state"]))
         self._context.state = plain({**fresh, **migrated})
         self._context.schedule.begin(data["schedule"]["through"])
-
-    def _check_version(self, data: dict[str, Any]) -> None:
-        if data.get("version") != SNAPSHOT_VERSION:
-            raise StrategyError(
-                f"{self.name}: saved state of version {data.get('version')!r}, this build reads {SNAPSHOT_VERSION}",
-                hint="start with a new --state directory",
-            )
 
     def _begin_again(self, data: dict[str, Any]) -> None:
         """Run ``on_start`` as it ran the first time, and forget what it wished and said."""
@@ -390,15 +382,6 @@ class StrategyRunner:
         self._direct = self._feeding.direct if self._staleness is None else {}
         if self._hears["on_session"]:
             context.schedule.tell_sessions()
-
-    def _check_indicators(self, saved: list[str]) -> None:
-        made = [one.label for one in self._context.indicators]
-        if made != saved:
-            raise StrategyError(
-                f"{self.name}: on_start makes other indicators than the saved state has: "
-                f"{', '.join(made) or 'none'}; saved: {', '.join(saved) or 'none'}",
-                hint="`appliance strategy reload` takes over what fits; or give it back its old code and parameters",
-            )
 
 
 _OPTIONAL = ("on_quote_bar", "on_quote", "on_trade", "on_stale", "on_session", "on_order", "on_fill")

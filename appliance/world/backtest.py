@@ -138,7 +138,8 @@ class Backtest:
                 self._follow(follows)
                 return next(stamps, None)
             if timed:
-                until = self._calm_until()
+                due = self.host.deadline()
+                until = due if due is not None else FOREVER
         return None
 
     def _have_seen(self, events: Sequence[MarketEvent]) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+from appliance.data.sources.random_walk import random_walk
 from tests.bench import box
 
 SYMBOL, SEED = "WALK", 1
@@ -43,8 +44,6 @@ def compare(engine: str, bars: int) -> float | None:
 def frame(bars: int) -> Any:
     """The random walk as a pandas frame."""
     import pandas
-
-    from appliance.data.sources.random_walk import random_walk
 
     walk = list(random_walk(bars, SEED, SYMBOL))
     names = ("open", "high", "low", "close", "volume")
@@ -96,11 +95,10 @@ def nautilus(bars: int) -> float:
     from nautilus_trader.config import LoggingConfig
     from nautilus_trader.indicators import SimpleMovingAverage
     from nautilus_trader.model.currencies import USD
-    from nautilus_trader.model.data import BarType
+    from nautilus_trader.model.data import Bar, BarType
     from nautilus_trader.model.enums import AccountType, OmsType, OrderSide
     from nautilus_trader.model.identifiers import Venue
-    from nautilus_trader.model.objects import Money, Quantity
-    from nautilus_trader.persistence.wranglers import BarDataWrangler
+    from nautilus_trader.model.objects import Money, Price, Quantity
     from nautilus_trader.test_kit.providers import TestInstrumentProvider
     from nautilus_trader.trading.strategy import Strategy
 
@@ -127,7 +125,9 @@ def nautilus(bars: int) -> float:
     engine = BacktestEngine(BacktestEngineConfig(logging=LoggingConfig(bypass_logging=True)))
     engine.add_venue(Venue("SIM"), OmsType.NETTING, AccountType.CASH, [Money(CASH, USD)], base_currency=USD)
     engine.add_instrument(instrument)
-    engine.add_data(BarDataWrangler(kind, instrument).process(frame(bars)))
+    walk = random_walk(bars, SEED, SYMBOL)
+    prices = ((bar.end, [Price(each, 2) for each in (bar.open, bar.high, bar.low, bar.close)], bar) for bar in walk)
+    engine.add_data([Bar(kind, *four, Quantity(bar.volume, 0), end, end) for end, four, bar in prices])
     engine.add_strategy(SmaCross())
     return _seconds(engine.run)
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from appliance.core import ledger as books
 from appliance.core.base import Core
-from appliance.core.booking import Booked, Bookings
+from appliance.core.booked import Booked
+from appliance.core.booking import Bookings
 from appliance.core.ledger import Ledger
 from appliance.domain.orders import TRANSITIONS, OrderEvent
 from appliance.domain.trading import Order, Side
