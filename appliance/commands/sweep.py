@@ -37,6 +37,7 @@ TOP = 10
 @click.option("--objective", default="sharpe", show_default=True, metavar="FIGURE", help="any figure of a result")
 @click.option("--minimize", is_flag=True, help="the smallest objective is the best")
 @click.option("--where", multiple=True, metavar="TEXT", help="on figures, such as 'trades >= 30' (repeatable)")
+@click.option("--vectorized", is_flag=True, help="by the strategy's signals(bars) over whole arrays, not by events")
 @click.option("--jobs", type=click.IntRange(1), default=None, metavar="N", help="processes  [default: one a core]")
 @click.option("--cluster", default="", metavar="tcp://HOST:PORT", help="a Dask scheduler whose workers do it instead")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="where it is kept  [default: sweep-NAME]")
@@ -49,6 +50,8 @@ def sweep(options: RunOptions, out: Path | None, jobs: int | None, cluster: str,
     they only rank what is there. At the end DIR has results.csv (a row each), sweep.json and report.html with heat
     maps. Ranked is by plateau: the mean of the objective over a combination and its neighbours.
 
+    --vectorized is for strategies with signals(bars), and many times as fast; its fills are the same.
+
     \b
       appliance sweep strategies/sma_cross.py --data daily.csv --grid fast=5:50:5 --grid slow=20:200:10
       appliance sweep mine.py --data bars.csv --grid n=5:50:5 --objective calmar --where 'trades >= 30'
@@ -60,7 +63,7 @@ def sweep(options: RunOptions, out: Path | None, jobs: int | None, cluster: str,
     if options.orders_out is not None:
         raise UsageError("--orders-out is of one run", hint="run the combination you want with appliance backtest")
     plan, source, sessions = planned(options, "")
-    job = job_of(plan, varied, sessions, source.report.first, source.report.last)
+    job = job_of(plan, varied, source, sessions, how["vectorized"])
     folder = _folder(out if out is not None else Path(f"sweep-{plan.strategy.name}"))
     outcomes = _swept(job, sessions, folder, jobs or os.cpu_count() or 1, cluster, progress)
     ranked = board(aim, varied.axes, outcomes)

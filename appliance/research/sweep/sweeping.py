@@ -8,10 +8,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from appliance.data.sources.files import FileSource
 from appliance.domain.market import Sessions
 from appliance.making import source_of
 from appliance.research.inputs import inputs
 from appliance.research.running import Plan
+from appliance.research.sweep.arrays import Arrays
 from appliance.research.sweep.job import Job, Varied, check_combinations, digest
 from appliance.research.sweep.parcel import packed, trial_of
 from appliance.research.sweep.store import Outcome, Store
@@ -23,18 +25,21 @@ Told = Callable[[int], None]
 """Hears how many combinations are done since it was last told."""
 
 
-def job_of(plan: Plan, varied: Varied, sessions: Sessions | None, first: int, last: int) -> Job:
-    """The job of sweeping ``plan`` over data from ``first`` to ``last`` (ns UTC), every value of every axis tried.
+def job_of(plan: Plan, varied: Varied, source: FileSource, sessions: Sessions | None, vectorized: bool = False) -> Job:
+    """The job of sweeping ``plan`` over ``source``, every value of every axis tried.
 
     Raises UsageError or StrategyError for what cannot be run."""
     check_combinations(plan, varied.combinations())
-    return Job(plan, varied, inputs(plan, source_of(plan.strategy), sessions, first, last))
+    if vectorized:
+        Arrays(plan, source, sessions, plan.past(sessions))
+    made_from = inputs(plan, source_of(plan.strategy), sessions, source.report.first, source.report.last)
+    return Job(plan, varied, made_from, vectorized)
 
 
 def subject_of(job: Job, sessions: Sessions | None) -> Subject:
     """What its runs have in common; the strategy's text goes along, so that it stays what it is now."""
     plan = replace(job.plan, strategy=replace(job.plan.strategy, source=source_of(job.plan.strategy)))
-    return Subject(plan, tuple(sessions) if sessions is not None else None, digest(job))
+    return Subject(plan, tuple(sessions) if sessions is not None else None, digest(job), job.vectorized)
 
 
 def swept(
