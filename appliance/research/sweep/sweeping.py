@@ -8,12 +8,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from appliance.data.sources.files import FileSource
 from appliance.domain.market import Sessions
 from appliance.making import source_of
 from appliance.research.inputs import inputs
 from appliance.research.running import Plan
-from appliance.research.sweep.arrays import Arrays
 from appliance.research.sweep.job import Job, Varied, check_combinations, digest
 from appliance.research.sweep.parcel import packed, trial_of
 from appliance.research.sweep.store import Outcome, Store
@@ -25,15 +23,13 @@ Told = Callable[[int], None]
 """Hears how many combinations are done since it was last told."""
 
 
-def job_of(plan: Plan, varied: Varied, source: FileSource, sessions: Sessions | None, vectorized: bool = False) -> Job:
-    """The job of sweeping ``plan`` over ``source``, every value of every axis tried.
-
-    Raises UsageError or StrategyError for what cannot be run."""
+def job_of(
+    plan: Plan, varied: Varied, sessions: Sessions | None, span: tuple[int, int], vectorized: bool = False
+) -> Job:
+    """The job of sweeping ``plan`` over data from the first to the last time of ``span`` (ns UTC), every value of every
+    axis tried. Raises UsageError or StrategyError for what cannot be run."""
     check_combinations(plan, varied.combinations())
-    if vectorized:
-        Arrays(plan, source, sessions, plan.past(sessions))
-    made_from = inputs(plan, source_of(plan.strategy), sessions, source.report.first, source.report.last)
-    return Job(plan, varied, made_from, vectorized)
+    return Job(plan, varied, inputs(plan, source_of(plan.strategy), sessions, *span), vectorized)
 
 
 def subject_of(job: Job, sessions: Sessions | None) -> Subject:

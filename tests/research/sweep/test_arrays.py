@@ -52,7 +52,7 @@ class Both(Strategy):
 def outcomes(plan: Plan, grid: str) -> list[tuple[Any, Any]]:
     """Each combination by both ways."""
     varied = Varied(axes([grid]))
-    jobs = [job_of(plan, varied, plan.source(None), None, vectorized) for vectorized in (False, True)]
+    jobs = [job_of(plan, varied, None, (0, 1), vectorized) for vectorized in (False, True)]
     subjects = [subject_of(job, None) for job in jobs]
     made = [[trial(subject, *one) for one in jobs[0].numbered()] for subject in subjects]
     return [(one.figures, other.figures) for one, other in zip(*made, strict=True)]
