@@ -1,7 +1,7 @@
 """What a margin account costs and must keep, at each session's close: borrow fees, interest, margin calls.
 
-Fees are for the nights until the next session that brings an event. Interest is owed on what is lacking when the proceeds of short sales are
-left aside, as brokers leave them. Maintenance is FINRA Rule 4210(c)'s: 25 % of long and 30 % of short market value; an
+Fees are for the nights until the next session that brings an event. Interest is owed on what is lacking when the
+proceeds of short sales are left aside, as brokers leave them. Maintenance is FINRA Rule 4210(c)'s: 25 % of long and 30 % of short market value; an
 account with less equity gets a call, and the guard ends its positions.
 """
 
@@ -64,8 +64,8 @@ class Lending:
     def charges(
         self, close: int, cash: Decimal, positions: Mapping[str, Decimal], until: Session | None = None
     ) -> list[Activity]:
-        """What the account is charged at a close (ns UTC) for the nights ``until`` the session in which something happens
-        again (None: the next one), and the margin call where it has too little."""
+        """What the account is charged at a close (ns UTC) for the nights ``until`` the session in which something
+        happens again (None: the next one), and the margin call where it has too little."""
         session = self._sessions.previous(close)
         if session is None:
             return []

@@ -20,7 +20,8 @@ class Resting(Struct, frozen=True):
     that end with one (else 0).
 
     ``stop`` of a trailing stop is where it stands by now (USD), of an order for the close where the market stood last;
-    0 before there was a price. ``worth`` is USD of what was filled of it. ``placed`` numbers those that rest in the order they came.
+    0 before there was a price. ``worth`` is USD of what was filled of it. ``placed`` numbers those
+    that rest in the order they came.
     """
 
     id: str
