@@ -104,6 +104,8 @@ class Crossing:
             return None
         if order.expires and begins(happened) >= order.expires:
             return EXPIRED
+        if force in _ONCE:
+            way = Path(way.start, way.start, way.open, way.open, way.open, way.open)
         if order.type is OrderType.STOP_LIMIT and (
             order.stop == UNSET or matching.triggered(order.side, order.stop, way)
         ):
@@ -122,9 +124,6 @@ class Crossing:
     def _on(self, order: Resting, way: Path) -> Outcome:
         if order.type is MARKET:
             return Met(way.open, way.start)
-        force = order.time_in_force
-        if force in _ONCE:
-            way = Path(way.start, way.start, way.open, way.open, way.open, way.open)
         stop = order.stop
         if order.trail is not None and not (self._late and stop != UNSET):
             stop = matching.begun(order.side, stop, order.trail, way)
@@ -134,8 +133,8 @@ class Crossing:
             met = matching.meet(order.type, order.side, order.limit, stop, way, self._touch)
         if met is not None:
             return Met(met[0], met[1])
-        if force in _ONCE:
-            return EXPIRED if force is TimeInForce.OPG else CANCELLED
+        if order.time_in_force in _ONCE:
+            return EXPIRED if order.time_in_force is TimeInForce.OPG else CANCELLED
         if order.trail is None:
             return None
         moved = matching.trailed(order.side, stop, order.trail, way)

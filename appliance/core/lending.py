@@ -1,8 +1,8 @@
 """What a margin account costs and must keep, at each session's close: borrow fees, interest, margin calls.
 
 Fees are for the nights until the next session that brings an event. Interest is owed on what is lacking when the
-proceeds of short sales are left aside, as brokers leave them. Maintenance is FINRA Rule 4210(c)'s: 25 % of long and 30 % of short market value; an
-account with less equity gets a call, and the guard ends its positions.
+proceeds of short sales are left aside, as brokers leave them. Maintenance is FINRA Rule 4210(c)'s: 25 % of long and 30
+% of short market value; an account with less equity gets a call, and the guard ends its positions.
 """
 
 from __future__ import annotations
