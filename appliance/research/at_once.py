@@ -102,7 +102,7 @@ def _filled(
     prices = _units(bars.open[filling.rows + 1])
     closes = _units(bars.close[moves.rows])
     opening = _money(cash)
-    if prices is None or closes is None or opening is None or not _fits(quantity, prices, entering, closes):
+    if prices is None or closes is None or opening is None or not _fits(quantity, prices, entering, moves, closes):
         return None
     worth = quantity * prices[:, np.newaxis]
     fees, exact_fees = _charged(commission, quantity, worth, sides)
@@ -111,7 +111,9 @@ def _filled(
         return None
     money = opening + np.concatenate((np.zeros(1, dtype=flows.dtype), np.cumsum(flows)))
     margin = 0 if exact_fees is None else MARGIN
-    if np.any((entering > 0) & (entering * closes + margin > money[: len(entering)])):
+    short = np.maximum(-moves.before, 0)
+    secured = np.where(leaving > 0, short, 2 * short) * closes  # an exit beside an entry buys all of it back
+    if np.any((entering > 0) & (entering * closes + secured + margin > money[: len(entering)])):
         return None
     there = quantity > 0
     rows = np.stack((filling.rows, filling.rows), axis=1)[there]
@@ -124,9 +126,10 @@ def _filled(
     return Decimal(opening - int((sides * worth).sum())) / UNITS - sum(exact_fees, Decimal(0)), filled
 
 
-def _fits(quantity: Whole, prices: Whole, entering: Whole, closes: Whole) -> bool:
+def _fits(quantity: Whole, prices: Whole, entering: Whole, moves: _Moves, closes: Whole) -> bool:
     most = quantity.max(initial=0) * float(prices.max(initial=0))
-    return bool(most < FITS / 2 and entering.max(initial=0) * float(closes.max(initial=0)) < FITS)
+    shares = float(entering.max(initial=0)) + 2 * float(abs(moves.before).max(initial=0))
+    return bool(most < FITS / 2 and shares * float(closes.max(initial=0)) < FITS)
 
 
 def _units(prices: Floats) -> Whole | None:
