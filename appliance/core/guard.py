@@ -179,7 +179,19 @@ class GuardCore(Core):
         return Case(
             intent, now, self._prices.get(intent.symbol), self._positions.get(intent.symbol, ZERO), buying, selling,
             account.cash if account is not None else None, reserved, reduces, self._positions, self._prices,
+            self._covering(),
         )  # fmt: skip
+
+    def _covering(self) -> dict[str, Decimal]:
+        """Shares of short positions that exits buy back whatever the price is, by symbol."""
+        found: dict[str, Decimal] = {}
+        if any(shares < 0 for shares in self._positions.values()):
+            bought = [(intent, intent.quantity) for intent in self._approved.values()]
+            bought += [(order.intent, order.remaining) for order in self._orders.values() if not order.protects]
+            for intent, left in bought:
+                if intent.exit and intent.side.sign > 0 and intent.type is OrderType.MARKET:
+                    found[intent.symbol] = found.get(intent.symbol, ZERO) + left
+        return found
 
     def _working(self) -> list[tuple[str, Side, Decimal, Decimal, bool]]:
         """(symbol, side, shares left, USD price, exit?) of everything approved or working but protective stops."""

@@ -100,7 +100,7 @@ def _filled(
     prices = _units(bars.open[filling.rows + 1])
     closes = _units(bars.close[moves.rows])
     opening = _money(cash)
-    if prices is None or closes is None or opening is None or not _fits(quantity, prices, entering, closes):
+    if prices is None or closes is None or opening is None or not _fits(quantity, prices, entering, moves, closes):
         return None
     worth = quantity * prices[:, np.newaxis]
     fees = _fees(commission, quantity, worth)
@@ -110,7 +110,9 @@ def _filled(
     if not abs(np.cumsum(flows, dtype=np.float64)).max(initial=0.0) + opening < FITS:
         return None
     money = opening + np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(flows)))
-    if np.any((entering > 0) & (entering * closes > money[: len(entering)])):
+    short = np.maximum(-moves.before, 0)
+    secured = np.where(leaving > 0, short, 2 * short) * closes  # an exit beside an entry buys all of it back
+    if np.any((entering > 0) & (entering * closes + secured > money[: len(entering)])):
         return None
     there = quantity > 0
     rows = np.stack((filling.rows, filling.rows), axis=1)[there]
@@ -121,9 +123,10 @@ def _filled(
     return Decimal(int(money[-1])) / UNITS, filled
 
 
-def _fits(quantity: Whole, prices: Whole, entering: Whole, closes: Whole) -> bool:
+def _fits(quantity: Whole, prices: Whole, entering: Whole, moves: _Moves, closes: Whole) -> bool:
     most = quantity.max(initial=0) * float(prices.max(initial=0))
-    return bool(most < FITS / 2 and entering.max(initial=0) * float(closes.max(initial=0)) < FITS)
+    shares = float(entering.max(initial=0)) + 2 * float(abs(moves.before).max(initial=0))
+    return bool(most < FITS / 2 and shares * float(closes.max(initial=0)) < FITS)
 
 
 def _units(prices: Floats) -> Whole | None:

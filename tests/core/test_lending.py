@@ -18,7 +18,7 @@ from appliance.core.models.commission import FREE
 from appliance.core.models.financing import Financing
 from appliance.core.streams import Writers
 from appliance.core.wishes import Made, Silent, Wish, Wishes
-from appliance.domain.market import Bar, Session, Sessions
+from appliance.domain.market import Bar, Dividend, Session, Sessions
 from appliance.domain.messages import Now
 from appliance.domain.trading import AccountKind, Activity, ActivityKind, Side
 from appliance.world.backtest import Backtest
@@ -184,3 +184,25 @@ def test_a_position_that_has_eaten_its_margin_is_ended_on_the_day_after() -> Non
 def test_a_margin_account_buys_with_money_it_does_not_have_and_no_more_than_that() -> None:
     assert run(200, 100, 100, 100).record.positions == {"SPY": D(200)}
     assert run(201, 100, 100, 100).record.positions == {}
+
+
+def test_nights_of_sessions_in_which_nothing_happened_are_charged_as_well() -> None:
+    quiet = run_of(150, (0, 0), (0, 1), (0, 2), (5, 0))  # nobody tells of the days 1 and 4
+    assert [entry.amount for entry in quiet.book.of(EntryKind.INTEREST)] == [D("-5.00")]
+    always = run_of(-50, (0, 0), (0, 1), (0, 2), (4, 0), sessions=None)  # a weekend where every day is a session
+    assert [entry.amount for entry in always.book.of(EntryKind.BORROW)] == [D("-2.00")]
+
+
+def test_the_nights_before_an_ex_date_are_charged_on_what_was_owed_before_the_dividend() -> None:
+    paid = run_of(150, (0, 0), (0, 1), (0, 2), Dividend("SPY", BEGIN + DAY - 1, D(20)), (1, 0))
+    assert [(entry.kind, entry.amount) for entry in paid.book.entries[1:]] == [
+        (EntryKind.INTEREST, D("-1.00")), (EntryKind.DIVIDEND, D("3000.00")),
+    ]  # fmt: skip
+
+
+def run_of(shares: int, *what: Any, sessions: Sessions | None = WEEK) -> Backtest:
+    """Bars of 100 at (day, tenth of an hour), and corporate actions between them."""
+    made = Made("target", lambda: Target(shares))
+    found = Backtest("margin", [made], rules(LimitValues(), AccountKind.MARGIN), D(10_000), MARGIN, sessions, "event")
+    found.run([bar(100.0, BEGIN + one[0] * DAY + one[1] * 600 * SECOND) if type(one) is tuple else one for one in what])
+    return found

@@ -29,7 +29,7 @@ class Case(Struct, frozen=True, gc=False):
 
     ``buying`` and ``selling`` are shares of the symbol in working orders of each side, this one not among them;
     ``reserved`` is the USD that working entries may still need; ``cash`` is None while the account is unknown.
-    ``positions`` and ``prices`` are those of all symbols.
+    ``positions`` and ``prices`` are those of all symbols, ``covering`` the shares that working exits buy back.
     """
 
     intent: Intent
@@ -43,6 +43,7 @@ class Case(Struct, frozen=True, gc=False):
     reduces: bool
     positions: Mapping[str, Decimal] = NOTHING
     prices: Mapping[str, Price] = NO_PRICES
+    covering: Mapping[str, Decimal] = NOTHING
 
     @property
     def worst(self) -> Decimal:
