@@ -62,9 +62,8 @@ def _maps(board: Board) -> Iterator[Html]:
     axes = [axis for axis in board.axes if 1 < len(axis.values) <= VALUES_MAX]
     for down, across in list(combinations(axes, 2))[:MAPS]:
         others = len(board.axes) > 2
-        lead = f"{board.aim.objective} of each combination" + (
-            ", the median over all other parameters." if others else "."
-        )
+        aim = LABELS.get(board.aim.objective, board.aim.objective)
+        lead = f"{aim} of each combination{', the median over all other parameters' if others else ''}."
         yield section(
             f"map-{down.name}-{across.name}", f"{down.name} and {across.name}", lead, heat_map(board, down, across)
         )
