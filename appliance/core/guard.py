@@ -311,6 +311,7 @@ class GuardCore(Core):
         all positions."""
         activity: Activity = event.body
         if activity.kind is ActivityKind.MARGIN_CALL:
+            self._take_back("margin call", now, event.position)
             self._leave_all("", "margin call", now, event.position)
         action = activity.action
         if action is None:
@@ -348,6 +349,16 @@ class GuardCore(Core):
             return
         self._flattened[command.id] = Mark(now.time)
         self._leave_all(command.symbol, "flatten", now, command.id)
+
+    def _take_back(self, reason: str, now: Now, cause: str) -> None:
+        """No entry that works may still be filled."""
+        for order in [order for order in self._orders.values() if not (order.intent.exit or order.protects)]:
+            spot, intent = self.writers[DECISIONS].next(), order.intent
+            cancel = Cancel(
+                f"guard-{spot.epoch}-{spot.seq}", intent.strategy, intent.counter, order.symbol, order.id, now.moment,
+                self._validity, cause, reason,
+            )  # fmt: skip
+            self.emit(DECISIONS, cancel, now, cause)
 
     def _leave_all(self, wanted: str, reason: str, now: Now, cause: str) -> None:
         """Exits for everything held, or for one symbol."""
