@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
 from appliance.core.books import Entry, EntryKind, Mark, Trade
 from appliance.core.record import plain
 from appliance.domain.market import DAY, TIMEFRAMES
@@ -91,7 +93,7 @@ def figures_of(plan: Plan, ran: Ran) -> dict[str, Any]:
 
 def _never_closes(marks: Sequence[Mark]) -> bool:
     """Whether the market trades on weekends: then a year has 365 days."""
-    days = {mark.time // DAY for mark in marks}
+    days = set((np.array([mark.time for mark in marks], dtype=np.int64) // DAY).tolist())
     weekend = sum((day + THURSDAY) % 7 in WEEKEND for day in days)
     return len(days) > 1 and weekend > WEEKENDS_MIN * len(days)
 

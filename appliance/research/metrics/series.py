@@ -147,16 +147,24 @@ def _new_york_offset(hour: int) -> int:
 
 def months_of(days: Ints) -> list[tuple[int, int]]:
     """Year and month of each day."""
-    return [(one.year, one.month) for one in map(_date, days)]
+    return [_month(day) for day in days.tolist()]
 
 
 def weeks_of(days: Ints) -> list[tuple[int, int]]:
     """ISO year and week of each day."""
-    return [(week.year, week.week) for week in (_date(one).isocalendar() for one in days)]
+    return [_week(day) for day in days.tolist()]
 
 
-def _date(day: np.int64 | int) -> date:
-    return date.fromordinal(int(day) + EPOCH)
+@lru_cache(maxsize=1 << 16)
+def _month(day: int) -> tuple[int, int]:
+    one = date.fromordinal(day + EPOCH)
+    return one.year, one.month
+
+
+@lru_cache(maxsize=1 << 16)
+def _week(day: int) -> tuple[int, int]:
+    week = date.fromordinal(day + EPOCH).isocalendar()
+    return week.year, week.week
 
 
 def compounded(returns: Floats, groups: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], float]:
