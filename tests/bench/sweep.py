@@ -1,5 +1,5 @@
-"""500 combinations over ten years of daily bars of five symbols: by one process, by two, killed and gone on with, and by
-a cluster that loses a worker. Each must leave the same bytes; ``equal`` says so.
+"""500 combinations over ten years of daily bars of five symbols: by one process, by two, killed and gone on with, and
+by a cluster that loses a worker. Each must leave the same bytes; ``equal`` says so.
 
 ``combinations_per_s`` is by the clock, start of the processes and reading of the data included;
 ``combinations_per_cpu_s`` is by the processor's time of all of them. ``twice`` counts what was kept before the kill and
