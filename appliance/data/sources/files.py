@@ -78,6 +78,7 @@ class FileSource:
         for file in files:
             mine = _tracks(file, options)
             counts.append(_facts(file, mine))
+            _alone(file.name, mine, tracks)
             tracks += mine
         unadjusted, actions = _adjust(tracks, options)
         if options.opens:
@@ -165,6 +166,28 @@ class FileSource:
         if not self._heap:
             return sum(len(track.outside) for track in self._tracks)
         return sum(bisect_right(track.outside, time) for track in self._tracks)
+
+
+def _alone(name: str, mine: Sequence[Track], others: Sequence[Track]) -> None:
+    """Two files may share a symbol, but not a bar of it. Raises DataError."""
+    for track in mine:
+        same = [one for one in others if (one.symbol, one.kind, one.timeframe) == _key(track)]
+        if track.kind.is_bar and (twice := [min(common) for one in same if (common := _common(track, one))]):
+            raise DataError(
+                f"{name}: the bar of {track.symbol} that ends at {min(twice)} is in another file too",
+                hint="its events would come double: leave the rows out of one of them, or name one file alone",
+            )
+
+
+def _key(track: Track) -> tuple[object, ...]:
+    return track.symbol, track.kind, track.timeframe
+
+
+def _common(one: Track, other: Track) -> set[int]:
+    """The times (ns UTC) both have."""
+    if not (len(one) and len(other)) or one.known[0] > other.known[-1] or other.known[0] > one.known[-1]:
+        return set()
+    return set(one.known).intersection(other.known)
 
 
 def _tracks(file: Loaded, options: FileOptions) -> list[Track]:
