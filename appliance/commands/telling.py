@@ -63,7 +63,7 @@ def _rows(
     yield "fees", _money(figures["fees"])
     yield "position", held or "none"
     yield "bars", f"{figures['bars']:,} ({figures['bars_outside_session']:,} outside the sessions left out)"
-    if not figures["bars"]:
+    if not figures["bars"] and not figures["signals"]:
         yield "", f"on_bar hears trade bars, and there are only {', '.join(kinds(ran.data))}"
     yield (
         "orders",
