@@ -37,6 +37,8 @@ COMMANDS: dict[str, Entry] = {
     "strategy": Entry("strategy", "Strategies: check, new, list, reload, pause, resume, stop, set."),
     "backtest": Entry("backtest", "Run a strategy over recorded data."),
     "sweep": Entry("sweep", "Run a strategy with many combinations of its parameters, and rank them."),
+    "walk-forward": Entry("walk_forward", "Choose parameters on one stretch of days, trade the next, and go on."),
+    "monte-carlo": Entry("monte_carlo", "What else the trades or days of a result could have given, by chance."),
     "simulate": Entry("simulate", "Days of faults in seconds: nothing may be sent twice, nothing lost."),
     "replay": Entry("replay", "Rebuild a process from its journal and compare what it said."),
     "journal": Entry("journal", "Look into a process's journal: tail, verify."),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,6 +18,9 @@ from appliance.data.warmup import Need, needs_of, warm_up
 from appliance.domain.market import Bar, Sessions
 from appliance.errors import StrategyError
 from appliance.runs import RunSpec, StrategySpec
+
+if TYPE_CHECKING:
+    from appliance.data.history import FileHistory
 
 LOAD = "load"
 """The mark of a strategy that is being loaded from its file."""
@@ -157,12 +161,14 @@ def runner_factory(strategy: StrategySpec, sessions: Sessions | None = None, pas
     return maker
 
 
-def past_in(files: Sequence[str], options: FileOptions, count: int | None) -> Past:
+def past_in(files: Sequence[str], options: FileOptions, count: int | None, remembered: bool = False) -> Past:
     """What a strategy warms up with before the first date of recorded data; ``count`` None: as many bars as it asks
-    for. ``options`` are those the run is read with, sessions included."""
+    for. ``options`` are those the run is read with, sessions included. ``remembered``: the files are read once, for
+    many runs."""
+    kept: dict[tuple[str, ...], FileHistory] | None = {} if remembered else None
 
     def past(runner: Runner) -> tuple[Bar, ...]:
-        return past_of(files, options, runner.needs, runner.symbols, count)
+        return past_of(files, options, runner.needs, runner.symbols, count, kept)
 
     return past
 
@@ -173,11 +179,16 @@ def past_of_run(spec: RunSpec) -> Past:
 
 
 def past_of(
-    files: Sequence[str], options: FileOptions, asked: Iterable[Need], symbols: Sequence[str], count: int | None
+    files: Sequence[str],
+    options: FileOptions,
+    asked: Iterable[Need],
+    symbols: Sequence[str],
+    count: int | None,
+    kept: dict[tuple[str, ...], FileHistory] | None = None,
 ) -> tuple[Bar, ...]:
     """The bars before the first date of recorded data that a strategy of these symbols warms up with: what it ``asked``
     for, or ``count`` of each. None where the run begins with the files. ``options`` are those the run is read with,
-    sessions included. Raises DataError."""
+    sessions included; histories that were read are ``kept``, by their symbols. Raises DataError."""
     heard = [symbol for symbol in symbols if not options.symbols or symbol in options.symbols]
     needs = [need for need in needs_of(asked, heard, count) if need[0] in heard]
     if not needs or not options.start:
@@ -187,6 +198,10 @@ def past_of(
     from appliance.data.history import FileHistory
     from appliance.strategy.bars import BarBuilder
 
-    history = FileHistory(files, replace(options, symbols=tuple(heard)), BarBuilder)
+    history = kept.get(tuple(heard)) if kept is not None else None
+    if history is None:
+        history = FileHistory(files, replace(options, symbols=tuple(heard)), BarBuilder)
+    if kept is not None:
+        kept[tuple(heard)] = history
     first = options.span[0]
     return split_adjusted(warm_up(needs, history, first), history.actions(), first)

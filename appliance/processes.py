@@ -185,9 +185,10 @@ def _paper(paths: StatePaths, spec: RunSpec, clock: Clock, turn: Turn, bus: Even
 
 def _feed(spec: RunSpec, clock: Clock) -> Hooks:
     from appliance.data.feeds import FileFeed, SimulatedFeed
-    from appliance.data.sources.files import FileSource
     from appliance.data.sources.simulated import SimulatedMarket
 
     if spec.files:
+        from appliance.data.sources.files import FileSource  # it brings numpy along
+
         return FileFeed(FileSource(spec.files, spec.reading), spec.speed, clock.ticks)
     return SimulatedFeed(SimulatedMarket(spec.seed, clock.now(None).time, spec.symbols, spec.timeframe), clock)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec import Struct
@@ -19,11 +19,11 @@ from msgspec.structs import replace
 
 from appliance.choosing import NAMES as CHOICES
 from appliance.choosing import explained, market_model
+from appliance.commands.progress import Progress
 from appliance.core.limits import LimitValues
 from appliance.core.models import MarketModel
 from appliance.data.calendars import cached_sessions, load_sessions
 from appliance.data.options import FileOptions
-from appliance.data.sources.files import FileReport, FileSource
 from appliance.domain.market import SECOND, Session, Sessions
 from appliance.domain.trading import AccountKind
 from appliance.errors import DataError, EnvironmentFault, UsageError
@@ -31,6 +31,9 @@ from appliance.making import runner_factory
 from appliance.runs import StrategySpec
 from appliance.settings import Limits, Settings, load_limits
 from appliance.strategy import loader
+
+if TYPE_CHECKING:
+    from appliance.data.sources.files import FileReport, FileSource
 
 
 class RunOptions(Struct, frozen=True):
@@ -74,10 +77,13 @@ class RunOptions(Struct, frozen=True):
         symbols = self.files.symbols or tuple(dict.fromkeys(symbol for named in wanted.values() for symbol in named))
         for name, named in wanted.items():
             _check_heard(name, named, symbols)
+        from appliance.data.sources.files import FileSource  # it brings numpy along
+
         sessions = sessions_for(sessions_cache()) if self.files.session == "regular" else None
         options = replace(self.files, symbols=symbols, sessions=sessions)
         try:
-            return FileSource(self.data, options), options
+            with Progress("reading", _size(self.data)) as bar:
+                return FileSource(self.data, options, told=bar.advance), options
         except DataError as error:
             if not self.files.symbols and "no symbol" in error.text:
                 way = "trade another with --param symbol=…"
@@ -87,6 +93,11 @@ class RunOptions(Struct, frozen=True):
     def limit_values(self, settings: Settings) -> LimitValues:
         """The guard's limits: from ``--limits``, else from the settings."""
         return limit_values(load_limits(self.limits) if self.limits is not None else settings.limits)
+
+
+def _size(paths: Iterable[str]) -> int:
+    """Bytes of files, as far as they are there."""
+    return sum(os.path.getsize(path) for path in paths if os.path.isfile(path))
 
 
 def limit_values(limits: Limits) -> LimitValues:

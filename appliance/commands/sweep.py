@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,12 @@ import click
 from appliance.commands.options import RunOptions, backtest_options
 from appliance.commands.planning import planned
 from appliance.commands.progress import Progress
-from appliance.domain.market import Sessions
-from appliance.errors import EnvironmentFault, UsageError
+from appliance.commands.searching import Search, folder_of, search_options
 from appliance.research.folder import replaced
-from appliance.research.sweep.axes import axes
-from appliance.research.sweep.board import Aim, Board, Ranked, board
-from appliance.research.sweep.job import Job, Varied
+from appliance.research.sweep.board import Board, Ranked, board
+from appliance.research.sweep.job import Job
 from appliance.research.sweep.page import report, told
-from appliance.research.sweep.store import Outcome
 from appliance.research.sweep.sweeping import STORE, job_of, swept
-from appliance.research.sweep.workers import Cluster
-from appliance.settings import build_hash
 
 RESULTS, RESULT, REPORT = "results.csv", "sweep.json", "report.html"
 TOP = 10
@@ -30,18 +24,9 @@ TOP = 10
 
 @click.command()
 @backtest_options
-@click.option("--grid", multiple=True, metavar="NAME=…", help="values: LOW:HIGH:STEP or A,B,C (repeatable)")
-@click.option("--random", "count", type=click.IntRange(1), metavar="N", help="draw N combinations instead of all")
-@click.option("--seed", type=int, default=1, show_default=True, help="of what is drawn")
-@click.option("--constraint", multiple=True, metavar="TEXT", help="on parameters, such as 'fast < slow' (repeatable)")
-@click.option("--objective", default="sharpe", show_default=True, metavar="FIGURE", help="any figure of a result")
-@click.option("--minimize", is_flag=True, help="the smallest objective is the best")
-@click.option("--where", multiple=True, metavar="TEXT", help="on figures, such as 'trades >= 30' (repeatable)")
-@click.option("--jobs", type=click.IntRange(1), default=None, metavar="N", help="processes  [default: one a core]")
-@click.option("--cluster", default="", metavar="tcp://HOST:PORT", help="a Dask scheduler whose workers do it instead")
+@search_options
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="where it is kept  [default: sweep-NAME]")
-@click.option("--progress", is_flag=True, help="say how far it is, also where there is no terminal")
-def sweep(options: RunOptions, out: Path | None, jobs: int | None, cluster: str, progress: bool, **how: Any) -> int:
+def sweep(options: RunOptions, search: Search, out: Path | None) -> int:
     """Run STRATEGY with every combination of --grid, each as `appliance backtest` would, guard and fills on.
 
     Every outcome is kept in DIR as it is done. Whatever ends a sweep, Ctrl-C or a power cut, the same command goes on
@@ -49,51 +34,24 @@ def sweep(options: RunOptions, out: Path | None, jobs: int | None, cluster: str,
     they only rank what is there. At the end DIR has results.csv (a row each), sweep.json and report.html with heat
     maps. Ranked is by plateau: the mean of the objective over a combination and its neighbours.
 
+    --vectorized is for strategies with signals(bars), and many times as fast; its fills are the same.
+
     \b
       appliance sweep strategies/sma_cross.py --data daily.csv --grid fast=5:50:5 --grid slow=20:200:10
       appliance sweep mine.py --data bars.csv --grid n=5:50:5 --objective calmar --where 'trades >= 30'
       appliance sweep mine.py --data bars.csv --grid stop=0.5:3 --random 200 --seed 7 --constraint 'stop < 2.5'
       appliance sweep mine.py --data bars.csv --grid n=5:50:5 --cluster tcp://10.0.0.5:8786
     """
-    aim = Aim(how["objective"], how["minimize"], how["where"]).checked()
-    varied = Varied(axes(how["grid"]), how["constraint"], how["count"] or 0, how["seed"])
-    if options.orders_out is not None:
-        raise UsageError("--orders-out is of one run", hint="run the combination you want with appliance backtest")
     plan, source, sessions = planned(options, "")
-    job = job_of(plan, varied, sessions, source.report.first, source.report.last)
-    folder = _folder(out if out is not None else Path(f"sweep-{plan.strategy.name}"))
-    outcomes = _swept(job, sessions, folder, jobs or os.cpu_count() or 1, cluster, progress)
-    ranked = board(aim, varied.axes, outcomes)
+    search.check(plan, source, sessions)
+    job = job_of(plan, search.varied, sessions, (source.report.first, source.report.last), search.vectorized)
+    folder = folder_of(out if out is not None else Path(f"sweep-{plan.strategy.name}"), STORE, "sweep")
+    with search.workers() as workers, Progress("sweep", len(job.numbered()), search.progress) as bar:
+        outcomes = swept(job, sessions, folder, search.jobs, workers, bar.advance)
+    ranked = board(search.aim, search.varied.axes, outcomes)
     _write(folder, job, ranked)
     click.echo(json.dumps(_told(job, ranked, folder)) if options.as_json else _readable(job, ranked, folder))
     return 0 if ranked.best is not None else 1
-
-
-def _swept(
-    job: Job, sessions: Sessions | None, folder: Path, jobs: int, cluster: str, progress: bool
-) -> tuple[Outcome, ...]:
-    workers = Cluster(cluster, build_hash()) if cluster else None
-    total = len(job.numbered())
-    try:
-        with Progress("sweep", total, progress) as bar:
-            return swept(job, sessions, folder, jobs, workers, bar.advance)
-    except KeyboardInterrupt:
-        click.echo("\ninterrupted: what is done is kept, and the same command goes on with the rest", err=True)
-        raise
-    finally:
-        if workers is not None:
-            workers.close()
-
-
-def _folder(path: Path) -> Path:
-    """The folder of a sweep. Raises UsageError for one that holds something else, EnvironmentFault."""
-    if path.is_dir() and any(path.iterdir()) and not (path / STORE).exists():
-        raise UsageError(f"{path} is there already and holds no sweep", hint="name another folder: --out DIR")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentFault(f"{path}: {error.strerror or error}", hint="name another folder: --out DIR") from None
-    return path
 
 
 def _write(folder: Path, job: Job, ranked: Board) -> None:
@@ -146,6 +104,8 @@ def _readable(job: Job, ranked: Board, folder: Path) -> str:
             f"  {row.plateau_place:3d}  {values}  {told(ranked, row.plateau):>12}  {told(ranked, row.objective):>12}  "
             f"{row.place:5d}"
         )
+    if ranked.best is None:
+        lines.append(f"  none has a {aim.objective} and fulfils all conditions: see results.csv")
     if ranked.deflated is not None:
         lines.append(f"  that the best is not chance: {100 * ranked.deflated:.1f} % (deflated Sharpe)")
     return "\n".join([*lines, f"  result  {folder}"])

@@ -35,6 +35,12 @@ class Rows(dict[str, T], Generic[T]):
         """Delete a row that may not be there."""
         self.pop(key, None)
 
+    def arrange(self, age: Callable[[T], int]) -> None:
+        """Put rows that came back from a journal, by key, into the order of ``age``; nothing has changed by that."""
+        rows = sorted(self.items(), key=lambda row: age(row[1]))
+        dict.clear(self)
+        dict.update(self, rows)
+
     def keep_newest(self, most: int) -> None:
         """Forget the oldest rows when there are an eighth more than ``most``. Not one at a time: a dictionary finds its
         first key by walking over all the places of those that were deleted before it."""

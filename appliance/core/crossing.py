@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -78,7 +80,8 @@ class Crossing:
         last = heard.by(self._fills.market_on)
         if last is None or not self._is_open(order.known, last):
             return None
-        return Met(matching.standing(last, order.side), max(order.known, known_at(last))), last
+        price = matching.standing(last, order.side)
+        return (Met(price, max(order.known, known_at(last))), last) if 0.0 < price < inf else None
 
     def _is_open(self, time: int, last: MarketEvent) -> bool:
         if self._sessions is None:
@@ -94,12 +97,15 @@ class Crossing:
             return None
         if order.time_in_force is TimeInForce.CLS:
             return self._at_close(order, happened)
-        opens = order.time_in_force is TimeInForce.OPG
-        way = path(happened, order.side, order.known, opens or (self._whole and order.type is not MARKET))
-        if way is None:
+        force = order.time_in_force
+        whole = self._whole and order.type is not MARKET and force not in _ONCE
+        way = path(happened, order.side, order.known, whole or force is TimeInForce.OPG)
+        if way is None or not matching.sound(way):
             return None
         if order.expires and begins(happened) >= order.expires:
             return EXPIRED
+        if force in _ONCE:
+            way = Path(way.start, way.start, way.open, way.open, way.open, way.open)
         if order.type is OrderType.STOP_LIMIT and (
             order.stop == UNSET or matching.triggered(order.side, order.stop, way)
         ):
@@ -118,9 +124,6 @@ class Crossing:
     def _on(self, order: Resting, way: Path) -> Outcome:
         if order.type is MARKET:
             return Met(way.open, way.start)
-        force = order.time_in_force
-        if force is TimeInForce.OPG:
-            way = Path(way.start, way.start, way.open, way.open, way.open, way.open)
         stop = order.stop
         if order.trail is not None and not (self._late and stop != UNSET):
             stop = matching.begun(order.side, stop, order.trail, way)
@@ -130,8 +133,8 @@ class Crossing:
             met = matching.meet(order.type, order.side, order.limit, stop, way, self._touch)
         if met is not None:
             return Met(met[0], met[1])
-        if force in _ONCE:
-            return EXPIRED if force is TimeInForce.OPG else CANCELLED
+        if order.time_in_force in _ONCE:
+            return EXPIRED if order.time_in_force is TimeInForce.OPG else CANCELLED
         if order.trail is None:
             return None
         moved = matching.trailed(order.side, stop, order.trail, way)
@@ -145,6 +148,7 @@ class Crossing:
         if end <= order.known:
             return None
         stands = matching.standing(happened, order.side)
+        stands = stands if 0.0 < stands < inf else order.stop
         return self._closed(order, stands) if end >= order.expires else replace(order, stop=stands)
 
     def _closed(self, order: Resting, price: float) -> Outcome:
@@ -181,7 +185,7 @@ class Crossing:
 
 
 _ONCE = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG)
-"""Orders that one event decides."""
+"""Orders that the first price of one event decides."""
 
 
 def _feeds(fills: Fills) -> dict[OrderType, Feed]:
@@ -199,10 +203,15 @@ def _conditions(happened: MarketEvent, heard: Heard) -> Conditions:
     spread = 0.0
     if quote is not None:
         wide = quote.ask - quote.bid if isinstance(quote, Quote) else quote.ask_close - quote.bid_close
-        spread = max(wide, 0.0)
+        spread = _known(wide)
     if bar is None:
         return Conditions(spread)
-    return Conditions(spread, bar.high, bar.low, bar.volume, bar.end - bar.start)
+    return Conditions(spread, _known(bar.high), _known(bar.low), _known(bar.volume), bar.end - bar.start)
+
+
+def _known(number: float) -> float:
+    """0 for what is none."""
+    return number if 0.0 < number < inf else 0.0
 
 
 def _extreme(happened: MarketEvent, side: Side) -> list[float]:
@@ -218,9 +227,9 @@ def volume_of(happened: MarketEvent, side: Side, heard: Heard = NOTHING) -> floa
     """How many shares an event is known to have traded or offered: a bar's or a trade's own, a quote's size on the side
     that is taken, a quote bar's last bar, else its closing size."""
     if isinstance(happened, Bar):
-        return happened.volume
+        return _known(happened.volume)
     if isinstance(happened, Quote | QuoteBar):
         if isinstance(happened, QuoteBar) and heard.bar is not None:
-            return heard.bar.volume
-        return happened.ask_size if side is Side.BUY else happened.bid_size
-    return happened.size
+            return _known(heard.bar.volume)
+        return _known(happened.ask_size if side is Side.BUY else happened.bid_size)
+    return _known(happened.size)

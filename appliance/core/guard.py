@@ -179,7 +179,19 @@ class GuardCore(Core):
         return Case(
             intent, now, self._prices.get(intent.symbol), self._positions.get(intent.symbol, ZERO), buying, selling,
             account.cash if account is not None else None, reserved, reduces, self._positions, self._prices,
+            self._covering(),
         )  # fmt: skip
+
+    def _covering(self) -> dict[str, Decimal]:
+        """Shares of short positions that exits buy back whatever the price is, by symbol."""
+        found: dict[str, Decimal] = {}
+        if any(shares < 0 for shares in self._positions.values()):
+            bought = [(intent, intent.quantity) for intent in self._approved.values()]
+            bought += [(order.intent, order.remaining) for order in self._orders.values() if not order.protects]
+            for intent, left in bought:
+                if intent.exit and intent.side.sign > 0 and intent.type is OrderType.MARKET:
+                    found[intent.symbol] = found.get(intent.symbol, ZERO) + left
+        return found
 
     def _working(self) -> list[tuple[str, Side, Decimal, Decimal, bool]]:
         """(symbol, side, shares left, USD price, exit?) of everything approved or working but protective stops."""
@@ -299,6 +311,7 @@ class GuardCore(Core):
         all positions."""
         activity: Activity = event.body
         if activity.kind is ActivityKind.MARGIN_CALL:
+            self._take_back("margin call", now, event.position)
             self._leave_all("", "margin call", now, event.position)
         action = activity.action
         if action is None:
@@ -336,6 +349,16 @@ class GuardCore(Core):
             return
         self._flattened[command.id] = Mark(now.time)
         self._leave_all(command.symbol, "flatten", now, command.id)
+
+    def _take_back(self, reason: str, now: Now, cause: str) -> None:
+        """No entry that works may still be filled."""
+        for order in [order for order in self._orders.values() if not (order.intent.exit or order.protects)]:
+            spot, intent = self.writers[DECISIONS].next(), order.intent
+            cancel = Cancel(
+                f"guard-{spot.epoch}-{spot.seq}", intent.strategy, intent.counter, order.symbol, order.id, now.moment,
+                self._validity, cause, reason,
+            )  # fmt: skip
+            self.emit(DECISIONS, cancel, now, cause)
 
     def _leave_all(self, wanted: str, reason: str, now: Now, cause: str) -> None:
         """Exits for everything held, or for one symbol."""

@@ -1,8 +1,8 @@
 """What a margin account costs and must keep, at each session's close: borrow fees, interest, margin calls.
 
-Fees are for the nights until the next session. Interest is owed on what is lacking when the proceeds of short sales are
-left aside, as brokers leave them. Maintenance is FINRA Rule 4210(c)'s: 25 % of long and 30 % of short market value; an
-account with less equity gets a call, and the guard ends its positions.
+Fees are for the nights until the next session that brings an event. Interest is owed on what is lacking when the
+proceeds of short sales are left aside, as brokers leave them. Maintenance is FINRA Rule 4210(c)'s: 25 % of long and 30
+% of short market value; an account with less equity gets a call, and the guard ends its positions.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
+from math import inf
 
 from appliance.core.base import Core
 from appliance.core.models import MarketModel
@@ -46,24 +47,29 @@ class Lending:
             return []
         session = self._sessions.coming(time - 1)  # what is known at the close belongs to the session
         self._due[""] = session.close if session is not None else FOREVER
-        return self.charges(close, cash, positions) if close else []
+        return self.charges(close, cash, positions, session) if close else []
 
     def hear(self, events: Iterable[MarketEvent]) -> None:
         """Prices have changed."""
         for happened in events:
-            self._prices[happened.symbol] = last_price(happened)
+            price = last_price(happened)
+            if 0.0 < price < inf:
+                self._prices[happened.symbol] = price
 
     def split(self, symbol: str, old: int, new: int) -> None:
         """The last price of a symbol in new shares."""
         if symbol in self._prices:
             self._prices[symbol] = self._prices[symbol] * old / new
 
-    def charges(self, close: int, cash: Decimal, positions: Mapping[str, Decimal]) -> list[Activity]:
-        """What the account is charged at a close (ns UTC), and the margin call where it has too little."""
+    def charges(
+        self, close: int, cash: Decimal, positions: Mapping[str, Decimal], until: Session | None = None
+    ) -> list[Activity]:
+        """What the account is charged at a close (ns UTC) for the nights ``until`` the session in which something
+        happens again (None: the next one), and the margin call where it has too little."""
         session = self._sessions.previous(close)
         if session is None:
             return []
-        nights = self._nights(session)
+        nights = self._nights(session, until)
         worth = {symbol: shares * self._price(symbol) for symbol, shares in sorted(positions.items()) if shares}
         found = []
         for symbol, value in worth.items():
@@ -84,9 +90,9 @@ class Lending:
     def _price(self, symbol: str) -> Decimal:
         return Decimal(repr(self._prices.get(symbol, 0.0)))
 
-    def _nights(self, session: Session) -> int:
-        """Calendar days from a session to the next."""
-        following = self._sessions.coming(session.close)
+    def _nights(self, session: Session, until: Session | None) -> int:
+        """Calendar days from a session to another, or to the next."""
+        following = until if until is not None else self._sessions.coming(session.close)
         if following is None:
             return 1
         return (date.fromisoformat(following.date) - date.fromisoformat(session.date)).days

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import ROUND_DOWN, Decimal
-from typing import Any
 
 from msgspec.structs import replace
 
 from appliance.core.activities import activity_of, remaining_after
-from appliance.core.base import Core, Rows
+from appliance.core.base import Core
 from appliance.core.crossing import Crossing, Met, Over, volume_of
 from appliance.core.lending import Lending
 from appliance.core.matching import UNSET, begins
@@ -107,12 +106,12 @@ class MarketSimulator(Core):
         return self.balance.get("cash", self._opening)
 
     def restore(self, rows: Mapping[str, bytes]) -> None:
-        """Put saved rows back, orders that rest in the order they were placed."""
+        """Put saved rows back, oldest first: what was placed first is met first, what is oldest is forgotten first."""
         super().restore(rows)
-        resting = sorted(self.resting.items(), key=lambda item: item[1].placed)
-        for order_id, order in resting:
-            dict.__delitem__(self.resting, order_id)
-            dict.__setitem__(self.resting, order_id, order)
+        self.resting.arrange(lambda order: order.placed)
+        self.fills.arrange(lambda fill: fill.at)
+        self.activities.arrange(lambda told: told.at)
+        self.ended.arrange(lambda ended: ended.at)
 
     # --- requests -------------------------------------------------------------------------------------------------
 
@@ -145,7 +144,7 @@ class MarketSimulator(Core):
             return order
         group = self.groups.get(order.oco, Group(order.quantity))
         self.groups[order.oco] = group
-        _bound(self.groups)
+        self.groups.keep_newest(REMEMBERED)
         return replace(order, quantity=min(order.quantity, group.left))
 
     def _rest(self, order: Order, now: Now) -> Resting:
@@ -208,6 +207,8 @@ class MarketSimulator(Core):
 
     def _step(self, event: Event, now: Now) -> None:
         if event.body.stage is Stage.VENUE:
+            if event.body.actions and self.lending.lends:
+                self._lend((), now)  # for the nights before, of what there was then
             for action in event.body.actions:
                 self._act(action, now)
             self.market(event.body.events, now)
@@ -265,10 +266,11 @@ class MarketSimulator(Core):
             self._go_on(order, met.time, now)
             return
         price = met.price
+        makes = order.type is LIMIT and price == order.limit and met.time > begins(happened)
         if self._crossing.slips:
             heard = self.heard.get(order.symbol, NOTHING)
             price = self._crossing.slipped(order, price, float(quantity), happened, heard)
-        self._book_fill(order, quantity, price, met.time, now)
+        self._book_fill(order, quantity, Met(price, met.time), makes, now)
         if order.oco:
             self._lessen(order, quantity, now)
         if order.time_in_force in ONCE and order.id in self.resting:
@@ -296,36 +298,37 @@ class MarketSimulator(Core):
         elif order.type in STOPS:
             self.resting[order.id] = replace(order, type=OrderType.MARKET, trail=None, known=max(time, order.known))
 
-    def _book_fill(self, order: Resting, quantity: Decimal, price: float, time: int, now: Now) -> None:
-        exact = Decimal(repr(price))
+    def _book_fill(self, order: Resting, quantity: Decimal, met: Met, makes: bool, now: Now) -> None:
+        exact = Decimal(repr(met.price))
         filled = order.filled + quantity if order.filled else quantity
         worth = order.worth + quantity * exact if order.filled else quantity * exact
-        paid = self._charge(filled, worth, order.side, order.type is LIMIT and price == order.limit)
-        commission = paid - order.paid if order.filled else paid
+        commission = self._charge(filled, worth, order.side, makes)
+        if order.filled:  # the parts before may have been made where this one takes: each pays its own rate
+            commission -= self._charge(order.filled, order.worth, order.side, makes)
         key = f"{order.id}:{filled}"
-        fill = VenueFill(key, order.id, order.symbol, order.side, quantity, exact, commission, time, now.time)
+        fill = VenueFill(key, order.id, order.symbol, order.side, quantity, exact, commission, met.time, now.time)
         self.fills[key] = fill
-        _bound(self.fills)
+        self.fills.keep_newest(REMEMBERED)
         signed = quantity if order.side is Side.BUY else -quantity
         self.positions[order.symbol] = self.positions.get(order.symbol, ZERO) + signed
         self.balance["cash"] = self.cash - signed * exact - commission
         self.lending.look(self.cash, self.positions)
-        self._remain(order, filled, worth, paid)
+        self._remain(order, filled, worth, now)
         self.send(ANSWERS, fill, now)
 
-    def _remain(self, order: Resting, filled: Decimal, worth: Decimal, paid: Decimal) -> None:
+    def _remain(self, order: Resting, filled: Decimal, worth: Decimal, now: Now) -> None:
         """What rests of an order that was filled; a stop that has been hit is a market order from then on."""
         if filled == order.quantity:
             del self.resting[order.id]
-            self.ended[order.id] = Ended(OrderEvent.FILL)
-            _bound(self.ended)
+            self.ended[order.id] = Ended(OrderEvent.FILL, at=now.time)
+            self.ended.keep_newest(REMEMBERED)
             return
-        rest = replace(order, filled=filled, worth=worth, paid=paid)
+        rest = replace(order, filled=filled, worth=worth)
         self.resting[order.id] = replace(rest, type=OrderType.MARKET, trail=None) if order.type in STOPS else rest
 
     def _lessen(self, order: Resting, quantity: Decimal, now: Now) -> None:
         """The other orders of a group lose what one of them filled; one that has nothing left is cancelled."""
-        left = self.groups[order.oco].left - quantity
+        left = self.groups.get(order.oco, Group(order.left)).left - quantity
         self.groups[order.oco] = Group(left)
         for other in [other for other in self.resting.values() if other.oco == order.oco and other.id != order.id]:
             most = min(other.quantity, other.filled + left)
@@ -343,7 +346,7 @@ class MarketSimulator(Core):
         if isinstance(action, Split):
             self.lending.split(action.symbol, action.old, action.new)
             self.heard.drop(action.symbol)  # those were other prices
-            for group in dict.fromkeys(order.oco for order in resting if order.oco):
+            for group in dict.fromkeys(order.oco for order in resting if order.oco in self.groups):
                 self.groups[group] = Group(remaining_after(self.groups[group].left, action))
         for order in resting:
             changed = order.after(action)
@@ -365,7 +368,7 @@ class MarketSimulator(Core):
         self.balance["cash"] = self.cash + activity.cash
         told = VenueActivity(activity, now.time)
         self.activities[activity.key] = told
-        _bound(self.activities)
+        self.activities.keep_newest(REMEMBERED)
         self.lending.look(self.cash, self.positions)
         self.send(ANSWERS, told, now)
 
@@ -376,8 +379,8 @@ class MarketSimulator(Core):
         filled = resting.filled if resting is not None else ZERO
         stop = resting.stands if resting is not None else None
         self.resting.drop(order_id)
-        self.ended[order_id] = Ended(how, text, filled, stop)
-        _bound(self.ended)
+        self.ended[order_id] = Ended(how, text, filled, stop, now.time)
+        self.ended.keep_newest(REMEMBERED)
         self._report(order_id, how, now, text, filled, stop)
 
     def _report(
@@ -394,7 +397,3 @@ class MarketSimulator(Core):
 
 def _comes_last(order: Resting) -> bool:
     return bool(order.oco) and order.type is OrderType.LIMIT
-
-
-def _bound(rows: Rows[Any]) -> None:
-    rows.keep_newest(REMEMBERED)

@@ -7,6 +7,7 @@ What there is to choose is in ``core/models/fills.py``. Prices are USD floats he
 from __future__ import annotations
 
 from decimal import Decimal
+from math import inf
 
 from msgspec import Struct
 
@@ -49,6 +50,11 @@ def path(event: MarketEvent, side: Side, known: int, whole_bars: bool = False) -
     if whole_bars:
         return Path(known, whole.end, whole.open, whole.high, whole.low, whole.close)
     return Path(whole.end, whole.end, whole.close, whole.close, whole.close, whole.close)
+
+
+def sound(path: Path) -> bool:
+    """Whether all its prices are some: nothing is met at NaN, at 0 or below, or at infinity."""
+    return 0.0 < path.low <= path.high < inf and 0.0 < path.open < inf and 0.0 < path.close < inf
 
 
 def standing(event: MarketEvent, side: Side) -> float:
@@ -113,7 +119,9 @@ def trailed(side: Side, stop: float, trail: Trail, path: Path) -> float:
 
 
 def behind(side: Side, stop: float, trail: Trail, price: float) -> float:
-    """The stop price (USD) behind ``price``, unless ``stop`` is tighter by now."""
+    """The stop price (USD) behind ``price``, unless ``stop`` is tighter by now, or ``price`` is none."""
+    if not 0.0 < price < inf:
+        return stop
     exact = Decimal(repr(price))  # so that 100.1 less 0.3 is 99.8
     distance = exact * trail.distance / 100 if trail.percent else trail.distance
     new = float(exact + distance if side is Side.BUY else exact - distance)

@@ -20,8 +20,8 @@ class Resting(Struct, frozen=True):
     that end with one (else 0).
 
     ``stop`` of a trailing stop is where it stands by now (USD), of an order for the close where the market stood last;
-    0 before there was a price. ``worth`` and ``paid`` are USD of what was filled of it, and of the commission on that.
-    ``placed`` numbers those that rest in the order they came.
+    0 before there was a price. ``worth`` is USD of what was filled of it. ``placed`` numbers those
+    that rest in the order they came.
     """
 
     id: str
@@ -38,7 +38,6 @@ class Resting(Struct, frozen=True):
     trail: Trail | None = None
     oco: str = ""
     worth: Decimal = ZERO
-    paid: Decimal = ZERO
     placed: int = 0
 
     @property
@@ -66,12 +65,14 @@ class Resting(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """How an order that no longer rests came to its end; ``stop`` is where a trailing stop stood (USD)."""
+    """How an order that no longer rests came to its end, and when (``at``, ns UTC); ``stop`` is where a trailing stop
+    stood (USD)."""
 
     event: OrderEvent
     text: str = ""
     filled: Decimal = ZERO
     stop: Decimal | None = None
+    at: int = 0
 
 
 class Group(Struct, frozen=True):

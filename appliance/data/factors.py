@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -10,13 +9,14 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 from msgspec import Struct
 
 from appliance.core.activities import split_bar
-from appliance.data.layout import nearest
+from appliance.data.layout import Kind, nearest
 from appliance.data.load import text_rows
 from appliance.data.options import midnight, new_york_date
-from appliance.data.tracks import Track
+from appliance.data.rows import Floats, Times
 from appliance.domain.market import Bar, CorporateAction, Dividend, Sessions, Split
 from appliance.errors import DataError
 
@@ -24,6 +24,8 @@ _CENT = Decimal("0.01")
 _SMALL = 100
 _PRECISION = Fraction(1, 10_000)
 """How exact the split factors of a file are; two splits that differ by less are of the same small numbers."""
+REMEMBERED = 4_096
+"""Adjusted prices that are remembered: most come again and again."""
 _COLUMNS = ("symbol", "through_date", "price_factor", "split_factor")
 
 
@@ -153,30 +155,38 @@ def _rescaled(bar: Bar, splits: Sequence[Split]) -> Bar:
     return bar
 
 
-def adjust(track: Track, factors: list[Factor]) -> None:
-    """Adjust a track in place: prices times price and split factor of their day, sizes divided by the split factor.
+class Adjuster:
+    """Adjusts one symbol's rows: prices times price and split factor of their day, sizes divided by the split factor.
 
-    A bar that ends at midnight belongs to the day before. Days after the last row stay as they are.
+    ``prices`` is how many of the numbers of a row are prices. A bar that ends at midnight belongs to the day before.
+    Days after the last factor stay as they are.
     """
-    shift = -1 if track.kind.is_bar else 0
-    begin = 0
-    for factor in factors:
-        end = bisect_left(track.known, factor.until - shift)
-        if begin < end and (factor.price != 1 or factor.split != 1):
-            _scale(track, begin, end, factor)
-        begin = max(begin, end)
 
+    def __init__(self, factors: Sequence[Factor], kind: Kind) -> None:
+        self._factors, self._prices = factors, len(kind.prices)
+        self._bounds = np.array([factor.until + kind.is_bar for factor in factors], dtype=np.int64)
+        self._seen: tuple[Factor | None, dict[float, float]] = None, {}
 
-def _scale(track: Track, begin: int, end: int, factor: Factor) -> None:
-    """Prices are multiplied as decimals and rounded once, to the nearest float: one ulp off can miss a limit."""
-    flat, width, prices = track.flat, track.width, len(track.kind.prices)
-    seen: dict[float, float] = {}
-    for at in range(begin * width, end * width):
-        number = flat[at]
-        if at % width >= prices:
-            flat[at] = number / factor.split
-            continue
-        scaled = seen.get(number)
-        if scaled is None:
-            scaled = seen[number] = float(Decimal(repr(number)) * factor.price)
-        flat[at] = scaled
+    def __call__(self, known: Times, numbers: Floats) -> Floats:
+        """The numbers of rows that are ``known`` at these times (ns UTC), adjusted."""
+        adjusted = numbers.copy()
+        ends = np.searchsorted(known, self._bounds, side="left").tolist()
+        begin = 0
+        for factor, end in zip(self._factors, ends, strict=True):
+            if begin < end and (factor.price != 1 or factor.split != 1):
+                part = adjusted[begin:end]
+                part[:, : self._prices] = self._scaled(part[:, : self._prices], factor)
+                part[:, self._prices :] /= factor.split
+            begin = max(begin, end)
+        return adjusted
+
+    def _scaled(self, prices: Floats, factor: Factor) -> Floats:
+        """Prices are multiplied as decimals and rounded once, to the nearest float: one ulp off can miss a limit."""
+        if self._seen[0] is not factor or len(self._seen[1]) > REMEMBERED:
+            self._seen = factor, {}
+        seen = self._seen[1]
+        different, places = np.unique(prices, return_inverse=True)
+        for number in different.tolist():
+            if number not in seen:
+                seen[number] = float(Decimal(repr(number)) * factor.price)
+        return np.array([seen[number] for number in different.tolist()])[places].reshape(prices.shape)

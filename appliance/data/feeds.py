@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import msgspec
 
 from appliance.core.feed import FeedCore
 from appliance.core.ports import Clock
 from appliance.core.turn import Turn
-from appliance.data.sources.files import FileSource
 from appliance.data.sources.simulated import STEP, SimulatedMarket
 from appliance.domain.market import known_at
 from appliance.domain.messages import EventType, Offer, local
+
+if TYPE_CHECKING:
+    from appliance.data.sources.files import FileSource  # a simulated market does without numpy
 
 BATCH = 64
 """Market events offered at a time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from heapq import merge
 from typing import Protocol
@@ -117,9 +116,8 @@ def _last(tracks: Sequence[Track], until: int, count: int) -> tuple[Bar, ...]:
     """The last ``count`` bars of one symbol that were known by ``until``; of several files in the order of a source."""
     parts: list[list[Bar]] = []
     for track in tracks:
-        end = bisect_right(track.known, until)
-        rows = range(max(0, end - count), end)
-        events = [track.event(row) for row in rows]
+        end = track.through(until)
+        events = track.events(max(0, end - count), end)
         parts.append([middle(event) if isinstance(event, QuoteBar) else event for event in events])  # type: ignore[misc]
     found = parts[0] if len(parts) == 1 else list(merge(*parts, key=known_at))
     return tuple(found[-count:])

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
+import io
 import zlib
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from appliance.data.layout import BARS, QUOTE_BARS, QUOTES, Layout, nearest, recognise
-from appliance.data.rules import EARLIEST, LATEST, Findings
+from appliance.data.layout import Layout, nearest, recognise
+from appliance.data.reading import Reader, Series
+from appliance.data.rows import Scratch
+from appliance.data.rules import Findings
 from appliance.domain.market import DAY, HOUR, TIMEFRAMES
 from appliance.errors import DataError, UsageError
 
-INFINITE = float("inf")
 TELLING = 20
 """Bars of which some two would be neighbours, were they shorter than their smallest distance."""
 _GZIP = b"\x1f\x8b"
+Told = Callable[[int], None]
+"""Hears how many bytes of a file have been read since it was last told."""
 _UNITS = ((DAY, "d"), (HOUR, "h"), (60_000_000_000, "m"), (1_000_000_000, "s"), (1, "ns"))
 
 
-class Series:
-    """The good rows of one symbol in one file: stamps (ns UTC), and ``width`` numbers a row in ``flat``."""
-
-    __slots__ = ("flat", "last", "sides", "smallest", "stamps", "symbol")
-
-    def __init__(self, symbol: str) -> None:
-        self.symbol = symbol
-        self.stamps = array("q")
-        self.flat = array("d")
-        self.last = 0
-        self.smallest = 0
-        self.sides = [0.0, 0.0, 0.0, 0.0]
+def untold(read: int) -> None:
+    """Nobody watches."""
 
 
 class Loaded:
@@ -52,18 +45,28 @@ class Loaded:
         """Good rows that give no event: one side of the quote is unknown, or older than the other and crossed."""
         self.bad = 0
 
+    def take(self, reader: Reader) -> None:
+        """What a reader has found."""
+        self.rows, self.bad, self.suspicious, self.silent = reader.rows, reader.bad, reader.suspicious, reader.silent
+        self.symbols = tuple(sorted(reader.table))
+        self.series = {symbol: series for symbol in self.symbols if (series := reader.table[symbol]) is not None}
 
-def load(path: str, wanted: Sequence[str], findings: Findings) -> Loaded:
-    """Read a file. Bad rows go to ``findings`` and are left out; ``wanted`` (all when empty) chooses symbols.
+
+def load(path: str, wanted: Sequence[str], findings: Findings, scratch: Scratch, told: Told = untold) -> Loaded:
+    """Read a file. Bad rows go to ``findings`` and are left out; ``wanted`` (all when empty) chooses symbols; the rows
+    are kept in ``scratch``, and ``told`` hears how many bytes of the file have been read since it was last told.
 
     Raises DataError when there is no such file, it cannot be read, is empty, or lacks a column.
     """
-    with text_rows(path) as rows:
-        header = next(rows, None)
+    with _opened(path) as (stream, raw):
+        first = stream.readline().removeprefix(codecs.BOM_UTF8)
+        header = next(csv.reader([first.decode()]), None)
         if not header or not any(header):
             raise DataError(f"{path}: the file is empty", hint="the first line must be a header such as ts,symbol,open")
         loaded = Loaded(Path(path).name, recognise(path, header))
-        _read(loaded, rows, wanted, findings)
+        reader = Reader(loaded.name, loaded.layout, wanted, findings, scratch)
+        reader.read(stream, 1, _telling(raw, told))
+    loaded.take(reader)
     if not loaded.rows:
         raise DataError(f"{path}: a header, but no rows", hint="look whether the export went through")
     return loaded
@@ -80,7 +83,7 @@ def timeframe_of(loaded: Loaded, asked: str = "") -> str:
     found = _timeframe(smallest)
     if asked:
         overlap = 0 < smallest < TIMEFRAMES[asked]
-        telling = bool(found) and sum(len(series.stamps) for series in loaded.series.values()) >= TELLING
+        telling = bool(found) and sum(series.rows.count for series in loaded.series.values()) >= TELLING
         if found != asked and (overlap or telling):
             raise UsageError(
                 f"timeframe {asked!r} does not fit {loaded.name}: two of its bars are {_length(smallest)} apart",
@@ -110,12 +113,18 @@ def _length(ns: int) -> str:
 @contextmanager
 def text_rows(path: str) -> Iterator[Any]:
     """The csv reader of a file; everything that goes wrong while reading is a DataError."""
+    with _opened(path) as (stream, _), io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+        yield csv.reader(text)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[tuple[Any, IO[bytes]]]:
+    """The bytes of a file, unpacked, and the file as it lies on the disk."""
     try:
         with open(path, "rb") as raw:
             packed = raw.read(2) == _GZIP or path.endswith(".gz")
-        opener: Callable[..., Any] = gzip.open if packed else open
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as text:
-            yield csv.reader(text)
+            raw.seek(0)
+            yield (gzip.GzipFile(fileobj=raw) if packed else raw), raw
     except FileNotFoundError:
         raise DataError(f"{path}: no such file", hint=_neighbour(path)) from None
     except IsADirectoryError:
@@ -135,131 +144,13 @@ def _neighbour(path: str) -> str:
     return nearest(Path(path).name, (entry.name for entry in folder.iterdir())) or f"look into {folder}"
 
 
-def _read(loaded: Loaded, rows: Any, wanted: Sequence[str], findings: Findings) -> None:
-    """The hot loop: it only tells good from bad; what is wrong with a row is found out elsewhere."""
-    layout = loaded.layout
-    width, step = layout.width, 1 if layout.strict else 0
-    symbol_at, ts_at, flag_at = layout.index("symbol"), layout.index("ts"), layout.index("suspicious")
-    pick, parse = _picker(layout), _PARSERS.get(layout.kind, _trade)
-    table: dict[str, Series | None] = {}
-    chosen = frozenset(wanted)
-    for row in rows:
-        if len(row) != width:
-            if row:
-                loaded.rows += 1
-                _bad(loaded, findings, rows, row, None)
-            continue
-        loaded.rows += 1
-        symbol = row[symbol_at]
-        try:
-            series = table[symbol]
-        except KeyError:
-            series = table[symbol] = Series(symbol) if not chosen or symbol in chosen else None
-        if series is None:
-            continue
-        if flag_at >= 0 and row[flag_at] == "1":
-            loaded.suspicious += 1
-            continue
-        last = series.last
-        try:
-            stamp = int(row[ts_at])
-            values = parse(pick(row), series)
-        except ValueError:
-            values = None
-        if values is None or stamp < last + step or not EARLIEST <= stamp < LATEST or not symbol:
-            _bad(loaded, findings, rows, row, last or None)
-            continue
-        gap = stamp - last
-        if last and (gap < series.smallest or not series.smallest):
-            series.smallest = gap
-        series.last = stamp
-        if values:
-            series.stamps.append(stamp)
-            series.flat.extend(values)
-        else:
-            loaded.silent += 1
-    table.pop("", None)
-    loaded.symbols = tuple(sorted(table))
-    loaded.series = {symbol: series for symbol in loaded.symbols if (series := table[symbol]) is not None}
+def _telling(raw: IO[bytes], told: Told) -> Callable[[], None]:
+    before = 0
 
+    def tell() -> None:
+        nonlocal before
+        read = raw.tell()
+        told(read - before)
+        before = read
 
-def _bad(loaded: Loaded, findings: Findings, rows: Any, row: Sequence[str], last: int | None) -> None:
-    loaded.bad += 1
-    findings.add(loaded.name, rows.line_num, loaded.layout, row, last)
-
-
-def _picker(layout: Layout) -> Callable[[Sequence[str]], tuple[str, ...]]:
-    """Takes a row's number fields, in the order of ``layout.columns``."""
-    picked: Callable[[Sequence[str]], tuple[str, ...]] = itemgetter(*map(layout.index, layout.columns))
-    return picked
-
-
-Values = Sequence[float] | None
-"""A row's numbers; none of them when it gives no event; None when the row is bad. NaN fails every test below."""
-
-
-def _bar(cells: tuple[str, ...], series: Series) -> Values:
-    opened, high, low, close, volume = values = tuple(map(float, cells))
-    if 0 < low <= opened <= high and low <= close <= high < INFINITE and 0 <= volume < INFINITE:
-        return values
-    return None
-
-
-def _quote_bar(cells: tuple[str, ...], series: Series) -> Values:
-    if "" in cells:
-        return _one_sided_bar(cells)
-    values = tuple(map(float, cells))
-    bid_open, bid_high, bid_low, bid_close, ask_open, ask_high, ask_low, ask_close = values[:8]
-    if (
-        0 < bid_low <= bid_open <= bid_high
-        and bid_low <= bid_close <= bid_high
-        and 0 < ask_low <= ask_open <= ask_high
-        and ask_low <= ask_close <= ask_high < INFINITE
-        and bid_open <= ask_open
-        and bid_close <= ask_close
-        and bid_high < INFINITE
-        and all(0 <= size < INFINITE for size in values[8:])
-    ):
-        return values
-    return None
-
-
-def _one_sided_bar(cells: tuple[str, ...]) -> Values:
-    """A span in which only one side was quoted: nothing to trade on, and nothing wrong with it."""
-    for mine, other in ((0, 4), (4, 0)):
-        if not any(cells[mine : mine + 4]) and all(cells[other : other + 4]):
-            size = cells[8 + other // 4] if len(cells) > 8 else "0"
-            prices = cells[other : other + 4]
-            good = _bar((*prices, size), Series(""))
-            return () if good else None
-    return None
-
-
-def _quote(cells: tuple[str, ...], series: Series) -> Values:
-    """Sides that are empty keep their last value; a side at 0 is gone until it is quoted again."""
-    bid, ask = cells[0], cells[1]
-    if not bid and not ask:
-        return None
-    sides = series.sides.copy()
-    for at, price in ((0, bid), (1, ask)):
-        if price:
-            sides[at] = float(price)
-            sides[at + 2] = float(cells[at + 2] or 0) if len(cells) > 2 else 0.0
-    if not all(0 <= number < INFINITE for number in sides):
-        return None
-    if bid and ask and sides[0] > sides[1] > 0:
-        return None
-    series.sides = sides
-    return sides if 0 < sides[0] <= sides[1] else ()
-
-
-def _trade(cells: tuple[str, ...], series: Series) -> Values:
-    price, size = values = (float(cells[0]), float(cells[1]))
-    return values if 0 < price < INFINITE and 0 <= size < INFINITE else None
-
-
-_PARSERS: dict[Any, Callable[[tuple[str, ...], Series], Values]] = {
-    BARS: _bar,
-    QUOTE_BARS: _quote_bar,
-    QUOTES: _quote,
-}
+    return tell

@@ -1,33 +1,27 @@
-"""Rows become market events: spans of time, sessions, dates, gaps. A track is one symbol of one file, ready to play."""
+"""Rows become market events: a track is one symbol of one file, ready to play, read and built a block at a time."""
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import repeat
+from typing import Any, Protocol
 
+import numpy as np
 from msgspec import Struct
 
 from appliance.data.layout import BARS, OPENS, QUOTE_BARS, QUOTES, TRADES, Kind
-from appliance.data.load import Series
-from appliance.data.options import FileOptions, new_york_date
-from appliance.domain.market import (
-    DAY,
-    HOUR,
-    SECOND,
-    TIMEFRAMES,
-    Bar,
-    MarketEvent,
-    Quote,
-    QuoteBar,
-    Session,
-    Sessions,
-    Trade,
-)
-from appliance.errors import DataError
+from appliance.data.placing import Block, Placing, lost
+from appliance.data.reading import Series
+from appliance.data.rows import Floats, Times, stamps_of
+from appliance.domain.market import SECOND, TIMEFRAMES, Bar, MarketEvent, Quote, QuoteBar, Sessions, Trade
 
 GAPS_SHOWN = 5
+BLOCK = 4_096
+"""Rows that are read and placed at a time."""
+_RECENT = 3
+"""Blocks a track keeps: the one that is built, and those still asked about."""
 _EVENTS: dict[str, Callable[..., MarketEvent]] = {
     QUOTE_BARS.name: QuoteBar,
     QUOTES.name: Quote,
@@ -35,8 +29,6 @@ _EVENTS: dict[str, Callable[..., MarketEvent]] = {
     BARS.name: Bar,
     OPENS.name: Trade,
 }
-_HOLIDAYS = 7 * DAY
-"""An exchange may be closed that long; data further outside the table means that the table is too short."""
 
 
 class Gap(Struct, frozen=True):
@@ -52,142 +44,226 @@ class Gap(Struct, frozen=True):
         return f"{self.symbol}: {self.missing} missing from {at}"
 
 
+class Adjusting(Protocol):
+    """What changes the numbers of a symbol after the fact: splits and dividends."""
+
+    def __call__(self, known: Times, numbers: Floats) -> Floats:
+        """The numbers of rows that are ``known`` at these times, as they are to be."""
+
+
+class Marks:
+    """Times that lie in blocks, in order: how many there are until when."""
+
+    __slots__ = ("_begins", "_blocks", "_lasts", "_of", "count")
+
+    def __init__(self, of: Callable[[int], Times]) -> None:
+        self.count = 0
+        self._of = of
+        self._blocks: list[int] = []
+        self._begins: list[int] = []
+        self._lasts: list[int] = []
+
+    def add(self, block: int, times: Times) -> None:
+        """Take the times of the next block."""
+        if len(times):
+            self._blocks.append(block)
+            self._begins.append(self.count)
+            self._lasts.append(int(times[-1]))
+            self.count += len(times)
+
+    def before(self, time: int) -> int:
+        """How many lie before ``time``."""
+        at = bisect_left(self._lasts, time)
+        return self._within(at, time, "left") if at < len(self._lasts) else self.count
+
+    def through(self, time: int) -> int:
+        """How many lie at or before ``time``."""
+        at = bisect_right(self._lasts, time)
+        return self._within(at, time, "right") if at < len(self._lasts) else self.count
+
+    def _within(self, at: int, time: int, side: Any) -> int:
+        return self._begins[at] + int(np.searchsorted(self._of(self._blocks[at]), time, side))
+
+    def place(self, number: int) -> tuple[int, int]:
+        """In which block the time of this ``number`` lies, and where there."""
+        at = bisect_right(self._begins, number) - 1
+        return self._blocks[at], number - self._begins[at]
+
+    def time(self, number: int) -> int:
+        """The time of this ``number``."""
+        block, row = self.place(number)
+        return int(self._of(block)[row])
+
+
 class Track:
-    """Events of one symbol, kind and file in time order; numbers lie in arrays, events are built when asked for.
+    """Events of one symbol, kind and file in time order: blocks of rows, read, placed and adjusted when asked for."""
 
-    ``known`` is when each can be known, ``starts`` when each bar begins (ns UTC), ``outside`` the times of rows that
-    were dropped because the market was closed.
-    """
+    __slots__ = (
+        "_adjust",
+        "_length",
+        "_outside",
+        "_placing",
+        "_raw",
+        "_recent",
+        "_rows",
+        "gaps",
+        "kind",
+        "missing",
+        "symbol",
+        "timeframe",
+    )  # fmt: skip
 
-    __slots__ = ("flat", "kind", "known", "outside", "starts", "symbol", "timeframe", "width")
-
-    def __init__(self, series: Series, kind: Kind, width: int, timeframe: str, options: FileOptions) -> None:
-        self.symbol, self.kind, self.timeframe, self.width = series.symbol, kind, timeframe, width
-        self.flat = series.flat
-        self.outside = array("q")
-        length = TIMEFRAMES.get(timeframe, 0)
-        at_start = kind.is_bar and options.bar_stamp == "start"
-        self.known = array("q", (stamp + length for stamp in series.stamps)) if at_start else series.stamps
-        self.starts = self.known if not kind.is_bar else array("q", (known - length for known in self.known))
-        self._place(options, length)
+    def __init__(
+        self, series: Series, kind: Kind, timeframe: str, placing: Placing, adjust: Adjusting | None = None
+    ) -> None:
+        self.symbol, self.kind, self.timeframe = series.symbol, kind, timeframe
+        self.missing = 0
+        self.gaps: list[Gap] = []
+        self._length = TIMEFRAMES.get(timeframe, 0)
+        self._raw, self._placing, self._adjust = series.rows, placing, adjust
+        self._recent: dict[int, Block] = {}
+        self._rows = Marks(lambda number: self._block(number).known)
+        self._outside = Marks(lambda number: self._block(number).outside)
+        self._survey()
 
     def __len__(self) -> int:
-        return len(self.known)
+        return self._rows.count
 
-    def event(self, row: int) -> MarketEvent:
-        """The event of one row."""
-        numbers = self.flat[row * self.width : (row + 1) * self.width]
+    def _survey(self) -> None:
+        """Go through all rows once: how many of them there are, until when, and what is missing between them. Raises
+        DataError when they lie outside the table of sessions."""
+        first = last = end = 0
+        for number in range(-(-self._raw.count // BLOCK)):
+            dated, block = self._placed(number)
+            if len(dated.known):
+                first, last = first or int(dated.starts[0]), int(dated.known[-1])
+            self._rows.add(number, block.known)
+            self._outside.add(number, block.outside)
+            if len(block.known):
+                self._miss(block, end)
+                end = int(block.known[-1])
+        if first:
+            self._placing.check_covered(self.symbol, first, last)
+
+    def _placed(self, number: int) -> tuple[Block, Block]:
+        """A block of the chosen dates, and what of it lies inside the sessions."""
+        begin, end = number * BLOCK, (number + 1) * BLOCK
+        rows = self._raw.read(begin, end + 1)
+        dated = self._placing.of_dates(rows[:BLOCK], self.kind, self._length)
+        following = int(stamps_of(rows)[BLOCK]) if len(rows) > BLOCK else 0
+        if following and self._placing.options.bar_stamp != "start":
+            following -= self._length
+        return dated, self._placing.in_sessions(dated, self.kind, self._length, following)
+
+    def _miss(self, block: Block, end: int) -> None:
+        """Count what is missing in a block, and between it and ``end``, where the one before it has ended."""
+        sessions = self._placing.gaps_in
+        if not self.kind.is_bar or sessions is None:
+            return
+        ends = np.concatenate((np.array([end or int(block.starts[0])], dtype=np.int64), block.known[:-1]))
+        for row in np.flatnonzero(block.starts > ends).tolist():
+            self._miss_between(sessions, int(ends[row]), int(block.starts[row]))
+
+    def _miss_between(self, sessions: Sessions, end: int, start: int) -> None:
+        if missing := lost(sessions, end, start, self._length):
+            self.missing += missing
+            if len(self.gaps) < GAPS_SHOWN:
+                self.gaps.append(Gap(self.symbol, end, start, missing))
+
+    def _block(self, number: int) -> Block:
+        found = self._recent.get(number)
+        if found is None:
+            found = self._made(number)
+            if len(self._recent) >= _RECENT:
+                del self._recent[next(iter(self._recent))]
+            self._recent[number] = found
+        return found
+
+    def _made(self, number: int) -> Block:
+        _, block = self._placed(number)
+        if self._adjust is None:
+            return block
+        return block._replace(numbers=self._adjust(block.known, block.numbers))
+
+    # --- what a source asks ---------------------------------------------------------------------------------------
+
+    @property
+    def first(self) -> int:
+        """When the first event is known (ns UTC)."""
+        return self._rows.time(0)
+
+    @property
+    def last(self) -> int:
+        """When the last event is known (ns UTC)."""
+        return self._rows.time(len(self) - 1)
+
+    @property
+    def outside(self) -> int:
+        """Rows that were dropped because the market was closed."""
+        return self._outside.count
+
+    def outside_through(self, time: int) -> int:
+        """How many of them were known at ``time`` (ns UTC)."""
+        return self._outside.through(time) if self._outside.count else 0
+
+    def before(self, time: int) -> int:
+        """How many events are known before ``time`` (ns UTC)."""
+        return self._rows.before(time)
+
+    def through(self, time: int) -> int:
+        """How many events are known at ``time`` (ns UTC)."""
+        return self._rows.through(time)
+
+    def time(self, row: int) -> int:
+        """When the event of a row is known (ns UTC)."""
+        return self._rows.time(row)
+
+    def block(self, begin: int, end: int) -> Block:
+        """The rows from ``begin`` up to, not including, ``end``, in one; at least one."""
+        parts = self._blocks(begin, end)
+        columns = zip(*parts, strict=True)
+        return parts[0] if len(parts) == 1 else Block(*map(np.concatenate, columns))
+
+    def known(self, begin: int, end: int) -> Times:
+        """When the events of these rows are known (ns UTC)."""
+        return self.block(begin, end).known
+
+    def events(self, begin: int, end: int) -> list[MarketEvent]:
+        """The events of the rows from ``begin`` up to, not including, ``end``."""
+        return [event for block in self._blocks(begin, end) for event in self._events(block)]
+
+    def _blocks(self, begin: int, end: int) -> list[Block]:
+        found: list[Block] = []
+        while begin < end:
+            number, at = self._rows.place(begin)
+            block = self._block(number)
+            part = slice(at, at + end - begin)
+            found.append(Block.all_of(block.known[part], block.starts[part], block.numbers[part]))
+            begin += len(found[-1].known)
+        return found
+
+    def _events(self, block: Block) -> Sequence[MarketEvent]:
         make = _EVENTS[self.kind.name]
-        if self.kind.is_bar:
-            return make(self.symbol, self.timeframe, self.starts[row], self.known[row], *numbers)
-        return make(self.symbol, self.known[row], *numbers)
-
-    def _place(self, options: FileOptions, length: int) -> None:
-        """Keep the chosen dates, then what lies inside the sessions."""
-        first, last = options.span
-        near = bisect_left if not self.kind.is_bar else bisect_right  # a bar that ends at midnight is the day before's
-        if options.start or options.end:
-            self._keep([(near(self.known, first), near(self.known, last))])
-        if options.session == "all" or options.sessions is None or not len(self):
-            return
-        sessions = tuple(options.sessions)
-        if not sessions:  # a table without rows is that of a market that never closes
-            return
-        _covered(self, sessions)
-        kept = self._daily(options, sessions) if length == DAY else self._inside(sessions, length)
-        self.outside = self._keep(kept)
-
-    def _inside(self, sessions: tuple[Session, ...], length: int) -> list[tuple[int, int]]:
-        """Ranges of rows inside sessions. An hour that begins before the open is cut there: it holds no earlier trade
-        in files of regular hours, which stamp hours on the clock."""
-        ranges = []
-        for session in sessions:
-            if session.close <= self.starts[0]:
-                continue
-            if session.open >= self.known[-1]:
-                break
-            begin = bisect_left(self.starts, session.open)
-            if length == HOUR and begin and self.starts[begin - 1] < session.open < self.known[begin - 1]:
-                begin -= 1
-                self.starts[begin] = session.open
-            end = (bisect_right if self.kind.is_bar else bisect_left)(self.known, session.close)
-            if begin < end:
-                ranges.append((begin, end))
-        return ranges
-
-    def _daily(self, options: FileOptions, sessions: tuple[Session, ...]) -> list[tuple[int, int]]:
-        """Ranges of days with a session. A day begins at its open; it is known at its close, or later if the file's
-        stamp says so (files put 16:00 on early closes too)."""
-        by_date = {session.date: session for session in sessions}
-        kept = []
-        for row, (start, known) in enumerate(zip(self.starts, self.known, strict=True)):
-            session = by_date.get(_day_of(start) if options.bar_stamp == "start" else new_york_date(known - 1))
-            if session is not None:
-                kept.append((row, row + 1))
-                self.starts[row] = session.open
-                self.known[row] = session.close if options.bar_stamp == "start" else max(known, session.close)
-        return kept
-
-    def _keep(self, ranges: list[tuple[int, int]]) -> array[int]:
-        """Keep these ranges of rows; returns when the others were known."""
-        known, starts, flat, dropped = array("q"), array("q"), array("d"), array("q")
-        at = 0
-        for begin, end in ranges:
-            dropped.extend(self.known[at:begin])
-            known.extend(self.known[begin:end])
-            starts.extend(self.starts[begin:end])
-            flat.extend(self.flat[begin * self.width : end * self.width])
-            at = end
-        dropped.extend(self.known[at:])
-        self.known, self.flat = known, flat
-        self.starts = starts if self.kind.is_bar else known
-        return dropped
-
-    def gaps(self, options: FileOptions) -> tuple[int, list[Gap]]:
-        """How many bars are missing inside regular sessions between the first and the last, and the first gaps."""
-        found: list[Gap] = []
-        missing = 0
-        if not self.kind.is_bar or options.session != "regular" or not options.sessions:
-            return 0, found
-        length = TIMEFRAMES[self.timeframe]
-        for row in range(1, len(self)):
-            end, start = self.known[row - 1], self.starts[row]
-            if start > end and (lost := _lost(options.sessions, end, start, length)):
-                missing += lost
-                if len(found) < GAPS_SHOWN:
-                    found.append(Gap(self.symbol, end, start, lost))
-        return missing, found
+        known, columns = block.known.tolist(), block.numbers.T.tolist()
+        if not self.kind.is_bar:
+            return list(map(make, repeat(self.symbol), known, *columns))
+        return list(map(make, repeat(self.symbol), repeat(self.timeframe), block.starts.tolist(), known, *columns))
 
 
-def opens_of(track: Track) -> Track:
+class Opens(Track):
     """The open of each bar of a track, as a trade of no shares at the bar's start."""
-    series = Series(track.symbol)
-    series.stamps = array("q", track.starts)
-    for opened in track.flat[:: track.width]:
-        series.flat.extend((opened, 0.0))
-    return Track(series, OPENS, 2, "", FileOptions(session="all"))
 
+    __slots__ = ("_of",)
 
-def _lost(sessions: Sessions, end: int, start: int, length: int) -> int:
-    """How many bars of ``length`` ns fit into the sessions between two times."""
-    lost = 0
-    at = sessions.next_open(end) if sessions.at(end) is None else end
-    while at is not None and at < start and (session := sessions.at(at)) is not None:
-        lost += 1 if length == DAY else (min(session.close, start) - at) // length
-        at = sessions.next_open(at)
-    return lost
+    def __init__(self, of: Track) -> None:
+        self._of = of
+        super().__init__(Series(of.symbol, of._raw), OPENS, "", of._placing)
 
+    def _survey(self) -> None:
+        for number in range(-(-self._raw.count // BLOCK)):
+            self._rows.add(number, self._made(number).known)
 
-def _covered(track: Track, sessions: tuple[Session, ...]) -> None:
-    """Raise DataError when the data lies outside the table of sessions: nobody knows whether the market was open."""
-    if track.starts[0] < sessions[0].open - _HOLIDAYS or track.known[-1] > sessions[-1].close + _HOLIDAYS:
-        mine = f"{new_york_date(track.starts[0])} to {new_york_date(track.known[-1])}"
-        raise DataError(
-            f"{track.symbol}: data from {mine}, sessions only from {sessions[0].date} to {sessions[-1].date}",
-            hint="choose dates inside the table with start and end, or use session all",
-        )
-
-
-def _day_of(start: int) -> str:
-    """The day a daily bar stamped with its start is of: a UTC midnight names the UTC date, others New York's."""
-    return datetime.fromtimestamp(start // SECOND, UTC).date().isoformat() if start % DAY == 0 else new_york_date(start)
+    def _made(self, number: int) -> Block:
+        block = self._of._block(number)
+        opens = np.stack((block.numbers[:, 0], np.zeros(len(block.known))), axis=1)
+        return Block.all_of(block.starts, block.starts, opens)

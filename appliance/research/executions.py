@@ -161,7 +161,8 @@ class _Walk:
             return False
         wanted = legs(Decimal(target), Decimal(held), ZERO) or ()
         close = float(self._bars[symbol].close[row])
-        passed = tuple(leg for leg in wanted if leg.exit or self._pays(leg, close))
+        secured = self._secured(symbol, wanted, int(self._bars[symbol].end[row]))
+        passed = tuple(leg for leg in wanted if leg.exit or self._pays(leg, close, secured))
         self._denied += len(wanted) - len(passed)
         if len(passed) < len(wanted) and not passed:
             self._refuse(symbol, target, held)
@@ -172,10 +173,23 @@ class _Walk:
             self._pending[symbol] = _Pending(passed, self._closing(end), close, entries * exact(close))
         return bool(passed)
 
-    def _pays(self, leg: Leg, price: float) -> bool:
+    def _pays(self, leg: Leg, price: float, secured: Decimal) -> bool:
         """``SufficientCash``: the other symbols' entries under way may still need what they were decided at."""
         reserved = sum((pending.reserved for pending in self._pending.values()), ZERO)
-        return leg.quantity * exact(price) + reserved <= self._cash
+        return leg.quantity * exact(price) + reserved + secured <= self._cash
+
+    def _secured(self, wished: str, wanted: Sequence[Leg], time: int) -> Decimal:
+        """USD that short positions keep from being spent: twice their value, once that of what is bought back."""
+        secured = ZERO
+        for symbol, held in self._held.items():
+            if held < 0:
+                under_way = self._pending.get(symbol)
+                there = wanted if symbol == wished else under_way.legs if under_way is not None else ()
+                covered = sum((leg.quantity for leg in there if leg.exit), ZERO)
+                bars = self._bars[symbol]
+                row = int(np.searchsorted(bars.end, time, side="right")) - 1
+                secured += (-2 * held - covered) * exact(float(bars.close[row]))
+        return secured
 
     def _closing(self, time: int) -> int:
         session = self._rules.sessions.coming(time) if self._rules.sessions is not None else None

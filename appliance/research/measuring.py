@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from appliance.core.books import EntryKind, Mark
+from appliance.core.books import Entry, EntryKind, Mark, Trade
 from appliance.core.record import plain
 from appliance.data.sources.files import FileReport
 from appliance.domain.market import DAY, TIMEFRAMES
@@ -19,6 +19,7 @@ from appliance.research.analysis import PerformanceAnalyzer
 from appliance.research.evidence import Evidence, Leap, Setting
 from appliance.research.findings import judge
 from appliance.research.inputs import Inputs
+from appliance.research.metrics.series import Closes
 from appliance.research.result import BacktestResult, Parameter
 from appliance.research.running import Plan, Ran
 from appliance.research.tape import Path, Tape
@@ -70,16 +71,22 @@ def analysed(
 ) -> PerformanceAnalyzer:
     """A run's books, measured; ``shares`` are its fills' parts of their bars' volume."""
     book = ran.backtest.book
-    marks = book.marks
     closes = (benchmark.times, [benchmark.worth(time) or 0.0 for time in benchmark.times]) if benchmark else None
+    return of_books(plan.cash, book.marks, book.trades, book.entries, closes, shares)
+
+
+def of_books(
+    cash: Decimal,
+    marks: Sequence[Mark],
+    trades: Sequence[Trade],
+    entries: Sequence[Entry],
+    benchmark: Closes | None = None,
+    shares: Mapping[int, float | None] | None = None,
+) -> PerformanceAnalyzer:
+    """Books that began with ``cash`` (USD), measured; a year has 365 days where the market trades on weekends."""
+    always_open = _never_closes(marks)
     return PerformanceAnalyzer(
-        marks,
-        book.trades,
-        book.entries,
-        opening=float(plan.cash),
-        always_open=_never_closes(marks),
-        benchmark=closes,
-        shares=shares,
+        marks, trades, entries, opening=float(cash), always_open=always_open, benchmark=benchmark, shares=shares
     )
 
 

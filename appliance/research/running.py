@@ -19,7 +19,7 @@ from appliance.data.sources.files import FileReport, FileSource
 from appliance.domain.market import SECOND, TIMEFRAMES, Sessions
 from appliance.domain.messages import Offer
 from appliance.errors import ApplianceError, StrategyError
-from appliance.making import past_in, runner_factory, source_of
+from appliance.making import Past, past_in, runner_factory, source_of
 from appliance.research.tape import Tape
 from appliance.runs import StrategySpec
 from appliance.world.backtest import Backtest
@@ -63,6 +63,10 @@ class Plan(Struct, frozen=True):
         """Its data, read and checked. Raises DataError naming file, row and rule."""
         return FileSource(self.data, replace(self.files, sessions=sessions))
 
+    def past(self, sessions: Sessions | None, remembered: bool = False) -> Past:
+        """What its strategy warms up with; ``remembered`` for many runs."""
+        return past_in(self.data, replace(self.files, sessions=sessions), self.warm_up, remembered)
+
 
 class Ran(Struct):
     """A run that is over: the cores as they ended, what the data held, how long it took and how long the market took
@@ -79,11 +83,12 @@ class Ran(Struct):
         return self.market_seconds / self.seconds if self.seconds else 0.0
 
 
-def run(plan: Plan, source: Source, sessions: Sessions | None, tape: Tape | None, told: Told) -> Ran:
-    """Let all the data happen; ``tape`` hears it too. Raises StrategyError for what the strategy raises, with its line
-    and the data's time."""
-    files = replace(plan.files, sessions=sessions)
-    make = runner_factory(plan.strategy, sessions, past_in(plan.data, files, plan.warm_up))
+def run(
+    plan: Plan, source: Source, sessions: Sessions | None, tape: Tape | None, told: Told, past: Past | None = None
+) -> Ran:
+    """Let all the data happen; ``tape`` hears it too. ``past`` is what the strategy warms up with, by default what
+    ``plan.past`` reads. Raises StrategyError for what the strategy raises, with its line and the data's time."""
+    make = runner_factory(plan.strategy, sessions, past or plan.past(sessions))
     test = Backtest(
         plan.strategy.name, (make,), rules(plan.limits, plan.model.account), plan.cash, plan.model, sessions
     )

@@ -10,14 +10,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+import numpy as np
+
 from appliance.core.limits import LimitValues
 from appliance.core.models import MarketModel
+from appliance.data.layout import BARS
+from appliance.data.sources.files import FileSource
 from appliance.domain.market import Sessions
 from appliance.domain.trading import Fill, Side
 from appliance.errors import UsageError
 from appliance.research.at_once import at_once, worth_of
 from appliance.research.executions import Account, Filled, Rules, walk
 from appliance.strategy.base import Strategy
+from appliance.strategy.indicators.arrays import COLUMNS
 from appliance.strategy.params import Value
 from appliance.strategy.signals import BarArrays, targets
 
@@ -105,3 +110,24 @@ def check_expressible(model: MarketModel, limits: LimitValues = LimitValues()) -
     for name in LimitValues.__struct_fields__:
         if getattr(limits, name) != getattr(LimitValues(), name):
             raise UsageError(f"vectorized: the limit {name} is {getattr(limits, name)}", hint=EVENTS)
+
+
+def bars_of(source: FileSource) -> dict[str, BarArrays]:
+    """The trade bars of files by symbol, as they are delivered: all of them in memory, 56 bytes a bar.
+
+    Raises UsageError for files with anything else in them (quotes, ticks, splits and dividends that happen), and for
+    two files with bars of one symbol.
+    """
+    found: dict[str, BarArrays] = {}
+    for track in source.bars():
+        if track.kind is BARS and track.symbol in found:
+            raise UsageError(f"vectorized: two files have bars of {track.symbol}", hint=EVENTS)
+        if track.kind is BARS:
+            known, starts, numbers, _ = track.block(0, len(track))
+            columns = dict(zip(COLUMNS, np.ascontiguousarray(numbers.T), strict=True))
+            found[track.symbol] = BarArrays(
+                symbol=track.symbol, timeframe=track.timeframe, start=starts, end=known, **columns
+            )
+    if source.actions() or sum(map(len, found.values())) != source.report.events:
+        raise UsageError("vectorized: the files hold more than bars of trades", hint=EVENTS)
+    return found

@@ -42,7 +42,7 @@ def arguments() -> argparse.ArgumentParser:
     benches = parser.add_subparsers(
         dest="bench",
         required=True,
-        metavar="latency|backtest|orders|memory|indicators|isolation|strategies|sweep|vectorized",
+        metavar="latency|backtest|orders|memory|indicators|isolation|strategies|sweep|vectorized|streaming",
     )
     latency = benches.add_parser("latency", help="a tick in, an order at the paper broker: ours and bare paho")
     latency.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
@@ -64,6 +64,10 @@ def arguments() -> argparse.ArgumentParser:
     isolation.add_argument("--seconds", type=float, default=30.0, help="measured time of each of the two (default 30)")
     vectorized = benches.add_parser("vectorized", help="a sweep of SMA pairs by whole arrays: ours, and others")
     vectorized.add_argument("--bars", type=int, default=1_000_000, help="default 1000000")
+    streaming = benches.add_parser("streaming", help="a backtest over more rows than memory should hold")
+    streaming.add_argument("--symbols", type=int, default=20, help="default 20")
+    streaming.add_argument("--years", type=float, default=10.0, help="of one-minute bars (default 10)")
+    streaming.add_argument("--by-time", action="store_true", help="rows in order of time, not symbol after symbol")
     strategies = benches.add_parser("strategies", help="a hundred strategies on fifty symbols, and twelve apart")
     strategies.add_argument("--strategies", type=int, default=100, help="in shared hosts (default 100)")
     strategies.add_argument("--hosts", type=int, default=4, help="hosts they share (default 4)")
@@ -72,7 +76,7 @@ def arguments() -> argparse.ArgumentParser:
     strategies.add_argument("--minutes", type=int, default=200, help="one-minute bars of each symbol (default 200)")
     sweep = benches.add_parser("sweep", help="a sweep over ten years of five symbols: alone, beside, killed, clustered")
     sweep.add_argument("--lookbacks", type=int, default=50, help="ten combinations each (default 50)")
-    for bench in (latency, backtest, orders, memory, indicators, isolation, strategies, vectorized, sweep):
+    for bench in (latency, backtest, orders, memory, indicators, isolation, strategies, vectorized, streaming, sweep):
         bench.add_argument("--json", action="store_true", help="nothing but the JSON object")
         bench.add_argument("--keep", action="store_true", help="add the figures to history.jsonl")
     return parser

@@ -1,5 +1,5 @@
-"""Sweeps of 500 combinations over ten years of five symbols: alone, beside, killed, clustered; each the same bytes.
-A killed sweep is gone on with, a cluster loses a worker; ``equal`` says whether all left the same bytes.
+"""500 combinations over ten years of daily bars of five symbols: by one process, by two, killed and gone on with, and
+by a cluster that loses a worker. Each must leave the same bytes; ``equal`` says so.
 
 ``combinations_per_s`` is by the clock, start of the processes and reading of the data included;
 ``combinations_per_cpu_s`` is by the processor's time of all of them. ``twice`` counts what was kept before the kill and

@@ -18,7 +18,7 @@ from appliance.core.models.commission import FREE
 from appliance.core.models.financing import Financing
 from appliance.core.streams import Writers
 from appliance.core.wishes import Made, Silent, Wish, Wishes
-from appliance.domain.market import Bar, Session, Sessions
+from appliance.domain.market import Bar, Dividend, Session, Sessions
 from appliance.domain.messages import Now
 from appliance.domain.trading import AccountKind, Activity, ActivityKind, Side
 from appliance.world.backtest import Backtest
@@ -89,10 +89,12 @@ def test_a_secured_account_is_charged_nothing() -> None:
 # --- what the guard allows --------------------------------------------------------------------------------------------
 
 
-def case(side: Side, quantity: int, held: int = 0, cash: str = "1000", selling: int = 0, **given: Any) -> Case:
+def case(
+    side: Side, quantity: int, held: int = 0, cash: str = "1000", selling: int = 0, leaves: bool = True, **given: Any
+) -> Case:  # fmt: skip
     positions = {"SPY": D(held), **{symbol: D(shares) for symbol, shares in given.items()}}
     prices = {symbol: Price(10.0, 0) for symbol in positions if symbol != "NONE"}
-    wanted = intent(side=side, quantity=D(quantity))
+    wanted = intent(side=side, quantity=D(quantity), exit=leaves and side is Side.SELL)
     now = Now(0, "b", 0)
     return Case(
         wanted, now, prices["SPY"], D(held), D(0), D(selling), D(cash), D(0), False, positions, prices
@@ -106,6 +108,7 @@ def case(side: Side, quantity: int, held: int = 0, cash: str = "1000", selling: 
         (case(Side.SELL, 11, held=10), False),
         (case(Side.SELL, 5, held=10, selling=6), False),
         (case(Side.SELL, 1), False),
+        (case(Side.SELL, 1, held=10, leaves=False), False),  # another strategy holds them
         (case(Side.BUY, 10, held=-5), True),
     ],
 )
@@ -184,3 +187,25 @@ def test_a_position_that_has_eaten_its_margin_is_ended_on_the_day_after() -> Non
 def test_a_margin_account_buys_with_money_it_does_not_have_and_no_more_than_that() -> None:
     assert run(200, 100, 100, 100).record.positions == {"SPY": D(200)}
     assert run(201, 100, 100, 100).record.positions == {}
+
+
+def test_nights_of_sessions_in_which_nothing_happened_are_charged_as_well() -> None:
+    quiet = run_of(150, (0, 0), (0, 1), (0, 2), (5, 0))  # nobody tells of the days 1 and 4
+    assert [entry.amount for entry in quiet.book.of(EntryKind.INTEREST)] == [D("-5.00")]
+    always = run_of(-50, (0, 0), (0, 1), (0, 2), (4, 0), sessions=None)  # a weekend where every day is a session
+    assert [entry.amount for entry in always.book.of(EntryKind.BORROW)] == [D("-2.00")]
+
+
+def test_the_nights_before_an_ex_date_are_charged_on_what_was_owed_before_the_dividend() -> None:
+    paid = run_of(150, (0, 0), (0, 1), (0, 2), Dividend("SPY", BEGIN + DAY - 1, D(20)), (1, 0))
+    assert [(entry.kind, entry.amount) for entry in paid.book.entries[1:]] == [
+        (EntryKind.INTEREST, D("-1.00")), (EntryKind.DIVIDEND, D("3000.00")),
+    ]  # fmt: skip
+
+
+def run_of(shares: int, *what: Any, sessions: Sessions | None = WEEK) -> Backtest:
+    """Bars of 100 at (day, tenth of an hour), and corporate actions between them."""
+    made = Made("target", lambda: Target(shares))
+    found = Backtest("margin", [made], rules(LimitValues(), AccountKind.MARGIN), D(10_000), MARGIN, sessions, "event")
+    found.run([bar(100.0, BEGIN + one[0] * DAY + one[1] * 600 * SECOND) if type(one) is tuple else one for one in what])
+    return found

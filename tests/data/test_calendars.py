@@ -74,11 +74,16 @@ def test_a_market_that_never_closes_contains_everything() -> None:
     assert table.next_open(3 * DAY) == 4 * DAY
 
 
-def test_reading_data_imports_no_pandas() -> None:
-    code = (
-        "import sys, appliance.data.validate, appliance.data.calendars, appliance.data.sources.simulated,"
-        " appliance.data.sources.random_walk; print([n for n in ('pandas', 'numpy') if n in sys.modules])"
-    )
+@pytest.mark.parametrize(
+    ("modules", "without"),
+    [
+        ("data.validate, appliance.data.calendars, appliance.data.history", "pandas"),
+        ("data.feeds, appliance.data.sources.simulated, appliance.data.sources.random_walk", "numpy"),
+        ("processes, appliance.commands.run, appliance.commands.up", "numpy"),
+    ],
+)
+def test_recorded_data_do_without_pandas_and_a_simulated_market_without_numpy(modules: str, without: str) -> None:
+    code = f"import sys, appliance.{modules}; print([n for n in ('pandas', {without!r}) if n in sys.modules])"
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

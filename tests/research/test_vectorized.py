@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
@@ -300,6 +301,32 @@ def test_an_answer_that_is_no_number_of_shares_for_each_bar_is_refused(answer: A
 
     with pytest.raises(StrategyError, match=told):
         vectorized.run(Odd, {}, arrays(one_symbol([0.0, 0.0, 0.0])))
+
+
+@needs_real_data
+def test_files_give_the_arrays_of_the_bars_they_deliver() -> None:
+    bars, sessions = recorded("equity_1min_bars", "SPY", "start")
+    options = FileOptions(bar_stamp="start", symbols=("SPY",), sessions=sessions)
+    found = vectorized.bars_of(FileSource([real("equity_1min_bars")], options))["SPY"]
+    for name in ("open", "high", "low", "close", "volume", "start", "end"):
+        assert getattr(found, name).tolist() == [getattr(bar, name) for bar in bars]
+    assert pickle.loads(pickle.dumps(found)).close.tolist() == found.close.tolist()
+
+
+@needs_real_data
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("equity_1min_quotebars", {}),
+        ("equity_1min_bars", {"opens": True}),
+        ("equity_daily", {"factors": real("equity_factors"), "prices": "raw"}),
+    ],
+)
+def test_files_with_anything_but_bars_of_trades_are_refused(name: str, options: dict[str, Any]) -> None:
+    _, sessions = recorded("equity_1min_bars", "SPY", "start")
+    given = FileOptions(bar_stamp="start", symbols=("AAPL",) if name == "equity_daily" else (), sessions=sessions)
+    with pytest.raises(UsageError, match="more than bars"):
+        vectorized.bars_of(FileSource([real(name)], replace(given, **options)))
 
 
 def test_a_strategy_without_signals_is_refused() -> None:

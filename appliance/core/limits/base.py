@@ -29,7 +29,7 @@ class Case(Struct, frozen=True, gc=False):
 
     ``buying`` and ``selling`` are shares of the symbol in working orders of each side, this one not among them;
     ``reserved`` is the USD that working entries may still need; ``cash`` is None while the account is unknown.
-    ``positions`` and ``prices`` are those of all symbols.
+    ``positions`` and ``prices`` are those of all symbols, ``covering`` the shares that working exits buy back.
     """
 
     intent: Intent
@@ -43,6 +43,7 @@ class Case(Struct, frozen=True, gc=False):
     reduces: bool
     positions: Mapping[str, Decimal] = NOTHING
     prices: Mapping[str, Price] = NO_PRICES
+    covering: Mapping[str, Decimal] = NOTHING
 
     @property
     def worst(self) -> Decimal:
@@ -59,13 +60,16 @@ class Case(Struct, frozen=True, gc=False):
 
 
 def priced(intent: Intent | Order, last: Price | None) -> Decimal | None:
-    """What a share may cost (USD): the limit; else the last price, or the stop price where that is higher."""
+    """What a share may cost (USD): the limit; else the last price, or the stop price where that is higher, or where a
+    trailing stop to buy begins."""
     if intent.limit_price is not None:
         return intent.limit_price
     if last is None:
         return None
     price = Decimal(repr(last.value))
-    stop = intent.stop_price
+    trail, stop = intent.trail, intent.stop_price
+    if trail is not None and intent.side.sign > 0:
+        price += price * trail.distance / 100 if trail.percent else trail.distance
     return max(price, stop) if stop is not None and stop.is_finite() else price
 
 

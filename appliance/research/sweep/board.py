@@ -11,16 +11,13 @@ from difflib import get_close_matches
 from msgspec import Struct
 
 from appliance.errors import UsageError
-from appliance.research.analysis import METRICS
 from appliance.research.deflated import deflated_sharpe
 from appliance.research.plateau import plateau
 from appliance.research.sweep.axes import Axis, Combination
 from appliance.research.sweep.conditions import Condition
+from appliance.research.sweep.figures import FIGURES, PERIODS
 from appliance.research.sweep.store import Outcome
-from appliance.research.sweep.trial import COUNTED, PERIODS
 
-FIGURES = (*COUNTED, *(row.name for row in METRICS))
-"""What can be an objective, or stand in a condition on results."""
 NEAR = 0.1
 """Drawn values within this part of an axis's width are neighbours."""
 APART = 10.0

@@ -14,19 +14,19 @@ from appliance.research.sweep.axes import Axis
 from appliance.research.sweep.board import Board, Ranked, ordered
 from appliance.research.sweep.doubts import doubts
 from appliance.research.sweep.job import Job, describe
+from appliance.research.sweep.pieces import LABELS, SHOWN, listed, tile
 
 TOP = 25
 MAPS = 6
 """Heat maps at most: one for each pair of axes."""
 VALUES_MAX = 60
 """Values of an axis that fit on a map."""
-SHOWN = ("total_return", "cagr", "sharpe", "max_drawdown", "trades", "win_rate", "profit_factor", "fees")
 
 
 def report(job: Job, board: Board) -> bytes:
     """The whole page: one file that needs nothing else, the same bytes for the same outcomes."""
     name = f"{job.plan.strategy.name}: sweep"
-    parts = (_doubts(board), *_maps(board), _top(board), _settings(job, board))
+    parts = (listed(doubts(board)), *_maps(board), _top(board), _settings(job, board))
     body = join(_header(name, job, board), tag("main", *parts), tag("footer", f"appliance {__version__}."))
     return page(name, body, ())
 
@@ -44,32 +44,17 @@ def _header(name: str, job: Job, board: Board) -> Html:
 
 
 def _tiles(board: Board) -> Iterator[Html]:
-    yield _tile("Combinations", f"{len(board.rows):,}", f"{sum(row.fit for row in board.rows):,} fit")
+    yield tile("Combinations", f"{len(board.rows):,}", f"{sum(row.fit for row in board.rows):,} fit")
     if board.steady is not None and board.best is not None:
-        aim = board.aim.objective
-        yield _tile(f"Best plateau, {aim}", told(board, board.steady.plateau), _params(board.steady))
-        yield _tile(f"Best single, {aim}", told(board, board.best.objective), _params(board.best))
+        aim = LABELS.get(board.aim.objective, board.aim.objective)
+        yield tile(f"Best plateau, {aim}", told(board, board.steady.plateau), _params(board.steady))
+        yield tile(f"Best single, {aim}", told(board, board.best.objective), _params(board.best))
     sure = NONE if board.deflated is None else percent(board.deflated, 1)
-    yield _tile("Deflated Sharpe", sure, "that the best is not chance")
-
-
-def _tile(name: str, value: Piece, more: Piece) -> Html:
-    return tag("div", tag("div", name, class_="name"), tag("div", value, class_="value"),
-               tag("div", more, class_="more"), class_="tile")  # fmt: skip
+    yield tile("Deflated Sharpe", sure, "that the best is not chance")
 
 
 def _params(row: Ranked) -> str:
     return ", ".join(f"{name} {value}" for name, value in row.outcome.params.items())
-
-
-def _doubts(board: Board) -> Html:
-    found = doubts(board)
-    if not found:
-        return section("findings", "Findings", "Nothing was found that speaks against it. That is not a promise.")
-    rows = [tag("li", tag("span", one.level.capitalize(), class_="level"),
-                tag("div", tag("b", one.title), one.reason, " ", tag("span", one.advice, class_="advice")),
-                class_=f"finding {one.level}") for one in found]  # fmt: skip
-    return section("findings", "Findings", "What to doubt, the gravest first.", tag("ul", *rows, class_="findings"))
 
 
 def _maps(board: Board) -> Iterator[Html]:
@@ -77,9 +62,8 @@ def _maps(board: Board) -> Iterator[Html]:
     axes = [axis for axis in board.axes if 1 < len(axis.values) <= VALUES_MAX]
     for down, across in list(combinations(axes, 2))[:MAPS]:
         others = len(board.axes) > 2
-        lead = f"{board.aim.objective} of each combination" + (
-            ", the median over all other parameters." if others else "."
-        )
+        aim = LABELS.get(board.aim.objective, board.aim.objective)
+        lead = f"{aim} of each combination{', the median over all other parameters' if others else ''}."
         yield section(
             f"map-{down.name}-{across.name}", f"{down.name} and {across.name}", lead, heat_map(board, down, across)
         )
@@ -129,7 +113,8 @@ def _short(value: float) -> str:
 
 def _top(board: Board) -> Html:
     names = [axis.name for axis in board.axes]
-    head = ["", *names, f"plateau {board.aim.objective}", "worst neighbour", "own", "place", *SHOWN]
+    aim = LABELS.get(board.aim.objective, board.aim.objective)
+    head = ["", *names, f"{aim}, plateau", "worst neighbour", "own", "place", *(LABELS[name] for name in SHOWN)]
     rows = [_row(board, row, names) for row in board.top(TOP)]
     lead = (
         "Ranked by plateau: the mean of the objective over a combination and its neighbours, one step along each axis. "

@@ -23,18 +23,19 @@ Told = Callable[[int], None]
 """Hears how many combinations are done since it was last told."""
 
 
-def job_of(plan: Plan, varied: Varied, sessions: Sessions | None, first: int, last: int) -> Job:
-    """The job of sweeping ``plan`` over data from ``first`` to ``last`` (ns UTC), every value of every axis tried.
-
-    Raises UsageError or StrategyError for what cannot be run."""
+def job_of(
+    plan: Plan, varied: Varied, sessions: Sessions | None, span: tuple[int, int], vectorized: bool = False
+) -> Job:
+    """The job of sweeping ``plan`` over data from the first to the last time of ``span`` (ns UTC), every value of every
+    axis tried. Raises UsageError or StrategyError for what cannot be run."""
     check_combinations(plan, varied.combinations())
-    return Job(plan, varied, inputs(plan, source_of(plan.strategy), sessions, first, last))
+    return Job(plan, varied, inputs(plan, source_of(plan.strategy), sessions, *span), vectorized)
 
 
 def subject_of(job: Job, sessions: Sessions | None) -> Subject:
     """What its runs have in common; the strategy's text goes along, so that it stays what it is now."""
     plan = replace(job.plan, strategy=replace(job.plan.strategy, source=source_of(job.plan.strategy)))
-    return Subject(plan, tuple(sessions) if sessions is not None else None, digest(job))
+    return Subject(plan, tuple(sessions) if sessions is not None else None, digest(job), job.vectorized)
 
 
 def swept(
