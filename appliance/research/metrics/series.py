@@ -36,8 +36,9 @@ RUIN = 1e-50
 class Series(Struct, frozen=True):
     """``opened`` (ns UTC) is when measuring began with ``opening`` USD. Of each mark: ``times``, ``equity`` (USD),
     ``growth``, and the ``lowest`` growth since the mark before it. Of each day: ``days`` (since 1970), ``closed`` (ns
-    UTC), ``closes`` (growth). ``returns`` are the daily ones (fractions), until equity was not above 0 at a close:
-    then the account is ``ruined``."""
+    UTC), ``closes`` (growth). ``held`` is the part of the time (fractions) with something held, ``peaks`` the largest
+    leverage after a fill since the mark before, where a mark knows them; else as it was at the mark, and 0. ``returns``
+    are the daily ones (fractions), until equity was not above 0 at a close: then the account is ``ruined``."""
 
     opened: int
     opening: float
@@ -47,6 +48,8 @@ class Series(Struct, frozen=True):
     lowest: Floats
     long: Floats
     short: Floats
+    held: Floats
+    peaks: Floats
     days: Ints
     closed: Ints
     closes: Floats
@@ -83,8 +86,13 @@ def series(
     returns, ruined = _returns(closes)
     return Series(
         begun, start, times, equity, growth, lowest, np.array([mark.long for mark in kept]),
-        np.array([mark.short for mark in kept]), days[last], times[last], closes, returns, ruined,
+        np.array([mark.short for mark in kept]), np.array([_held(mark) for mark in kept]),
+        np.array([mark.leverage or 0.0 for mark in kept]), days[last], times[last], closes, returns, ruined,
     )  # fmt: skip
+
+
+def _held(mark: Mark) -> float:
+    return mark.held if mark.held is not None else float(mark.long - mark.short > 0)
 
 
 def _check_order(times: Ints) -> None:
