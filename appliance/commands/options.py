@@ -301,6 +301,8 @@ def _currency(text: str) -> str:
     return text
 
 
+CASH_MAX = 10**12
+"""USD: more than any account, and little enough that a float knows the cent."""
 _MONEY_OF = re.compile(r"([A-Z]{3}|[€£¥])\s*[0-9.,]+|[0-9.,]+\s*([A-Z]{3}|[€£¥])")
 """An amount with its currency."""
 
@@ -314,6 +316,8 @@ def _money(text: str | None) -> Decimal | None:
         value = Decimal(text)
     except InvalidOperation:
         value = Decimal(0)
-    if not (value.is_finite() and value > 0):
-        raise UsageError(f"--cash {text!r}", hint="an amount in USD above 0, for instance --cash 100000")
+    if not (value.is_finite() and 0 < value <= CASH_MAX):
+        raise UsageError(
+            f"--cash {text!r}", hint="an amount in USD above 0 and at most a trillion, for instance --cash 100000"
+        )
     return value

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from appliance.core.bands import Bands
-from appliance.core.base import Core
+from appliance.core.base import Core, Handler
 from appliance.core.bookkeeping import AUTO, Book
 from appliance.core.gateway import GatewayCore
 from appliance.core.guard import INFINITE, GuardCore
@@ -32,8 +32,9 @@ NEVER, FOREVER = -1, 1 << 62
 Stamp = tuple[int, list[Any]]
 """A time (ns UTC) and its events: market events, with corporate actions before them."""
 Note = Callable[[Any], None]
-Hearers = tuple[tuple[Note, ...], tuple[Callable[[Event, Now], list[Event]], ...]]
-"""Who notes the body of a message, and who handles it."""
+Takers = tuple[tuple[Core, Handler], ...]
+Hearers = tuple[tuple[Note, ...], Takers]
+"""Who notes the body of a message, and who handles it, with what."""
 
 
 class Backtest:
@@ -225,10 +226,12 @@ class Backtest:
         now, said = self._now, list[Event]()
         for core in cores:
             said += core.handle(event, now)
-        self._settle(said)
+        if said:
+            self._settle(said)
 
     def _settle(self, said: list[Event]) -> None:
-        """Let what was said be heard by whom it concerns, and all that follows from it."""
+        """Let what was said be heard by whom it concerns, and all that follows from it, as ``Core.handle`` does: what a
+        core says is put where it is read."""
         now, known = self._now, self._known
         for event in said:  # which grows meanwhile
             try:
@@ -237,13 +240,15 @@ class Backtest:
                 notes, hearers = self._look_up(event)
             for note in notes:
                 note(event.body)
-            for hear in hearers:
-                said += hear(event, now)
+            for core, handler in hearers:
+                core.out = said
+                handler(event, now)
 
     def _look_up(self, event: Event) -> Hearers:
         """Whom it goes to; looked up once for each place and kind of body, for this is asked a dozen times an order."""
         where, kind = event.stream or event.topic, type(event.body)
-        found = self._noting(kind), tuple(core.handle for core in self._to.get(where, ()) if core.heeds(event.type))
+        cores = [core for core in self._to.get(where, ()) if core.heeds(event.type)]
+        found = self._noting(kind), tuple((core, core.handler(event)) for core in cores)
         self._known.setdefault(where, {})[kind] = found
         return found
 

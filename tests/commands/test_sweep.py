@@ -6,13 +6,12 @@ import csv
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.commands.conftest import SMA, Appliance, bars, prices, strategy
-from tests.integration.running import APPLIANCE, environment
+from tests.integration.running import APPLIANCE, environment, until
 from tests.integration.sweeps import kept as outcomes
 
 WAY = ("--objective", "total_return", "--jobs", 1)
@@ -173,10 +172,7 @@ def test_ctrl_c_ends_it_with_130_and_the_same_command_goes_on(tmp_path: Path, jo
     process = subprocess.Popen(
         command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
-    store = tmp_path / "out" / "outcomes.db-wal"
-    deadline = time.monotonic() + 60
-    while not (store.exists() and store.stat().st_size > 60_000) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: len(outcomes(tmp_path / "out")) >= 20, 60, "some outcomes")
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does it: to every process
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

@@ -273,7 +273,7 @@ SHORT_SESSIONS = Sessions(
 @pytest.mark.parametrize("sessions", [None, SHORT_SESSIONS])
 @pytest.mark.parametrize("strategies", [(Rester,), (Rester, Timely)])
 @given(events=walks())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 def test_what_rests_is_touched_expires_and_trails_as_with_all_stages(
     strategies: tuple[type[Strategy], ...], sessions: Sessions | None, events: list[Any]
 ) -> None:
