@@ -37,15 +37,18 @@ def check_agreement(
     model: MarketModel = MarketModel(),  # noqa: B008 - frozen
     cash: Decimal = Decimal(100_000),
     sessions: Sessions | None = None,
-) -> None:
+) -> int:
     """Compare ``signals`` with itself where later bars are cut off, and its fills with the event-driven ones over the
-    first ``COMPARED`` bars. Arguments as for ``vectorized.run``. Raises StrategyError with the first difference."""
+    first ``COMPARED`` bars; how many fills that were: none prove nothing.
+
+    Arguments as for ``vectorized.run``. Raises StrategyError with the first difference.
+    """
     _check_past(strategy, params, bars, sessions)
-    some = _until(bars, sorted(int(one.end[min(COMPARED, len(one)) - 1]) for one in bars.values())[-1])
-    mine = vectorized.run(strategy, params, some, model, cash, sessions).fills(some)
-    for number, (fill, entry) in enumerate(
-        zip_longest(mine, _by_events(strategy, params, some, model, cash, sessions))
-    ):
+    last = max(int(one.end[min(COMPARED, len(one)) - 1]) for one in bars.values())
+    some = _until(bars, last)
+    mine = [*vectorized.run(strategy, params, some, model, cash, sessions).fills(some)]
+    booked = _by_events(strategy, params, some, model, cash, sessions)
+    for number, (fill, entry) in enumerate(zip_longest(mine, booked)):
         ours, theirs = _of_fill(fill), _of_entry(entry)
         if ours != theirs:
             raise StrategyError(
@@ -53,6 +56,7 @@ def check_agreement(
                 f"{_told(ours)} by signals, {_told(theirs)} by on_bar",
                 hint="let both say the same after each bar, or run it event by event",
             )
+    return len(mine)
 
 
 def _check_past(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from appliance.core.models.commission import Commission
+from appliance.core.models.commission import AnyCommission, Commission
 from appliance.core.models.impact import NoImpact
 from appliance.core.models.slippage import NoSlippage
 from appliance.domain.market import DAY, AlwaysOpen, Sessions
@@ -26,6 +26,8 @@ from appliance.strategy.signals import BarArrays
 Whole = npt.NDArray[np.int64]
 FITS = 2.0**62
 """Amounts below it fit 64 bits, with room for the rounding of their floats."""
+MARGIN = 100_000
+"""Units (a tenth of a cent) by which an entry must be paid for where fees are only known as floats."""
 EXACT = 1e7
 """Prices (USD) below it have at most 15 digits in units: a float then stands for exactly one of them."""
 
@@ -34,7 +36,7 @@ def at_once(bars: Mapping[str, BarArrays], targets: Mapping[str, Floats], rules:
     """The account after all bars of one symbol; None where the walk must decide."""
     model = rules.model
     plain = isinstance(model.slippage, NoSlippage) and isinstance(model.impact, NoImpact)
-    if len(targets) != 1 or not plain or not isinstance(model.commission, Commission):
+    if len(targets) != 1 or not plain:
         return None
     ((symbol, wanted),) = targets.items()
     one = bars[symbol]
@@ -90,7 +92,7 @@ def _quantities(before: Whole, after: Whole) -> tuple[Whole, Whole]:
 
 
 def _filled(
-    bars: BarArrays, moves: _Moves, filling: _Moves, commission: Commission, cash: Decimal
+    bars: BarArrays, moves: _Moves, filling: _Moves, commission: AnyCommission, cash: Decimal
 ) -> tuple[Decimal, Filled] | None:
     """Cash and fills; None when a number does not fit, or an entry may not be paid for."""
     count = len(filling.rows)
@@ -103,24 +105,25 @@ def _filled(
     if prices is None or closes is None or opening is None or not _fits(quantity, prices, entering, moves, closes):
         return None
     worth = quantity * prices[:, np.newaxis]
-    fees = _fees(commission, quantity, worth)
-    if fees is None:
-        return None
+    fees, exact_fees = _charged(commission, quantity, worth, sides)
     flows = (-sides * worth - fees).sum(axis=1)
     if not abs(np.cumsum(flows, dtype=np.float64)).max(initial=0.0) + opening < FITS:
         return None
-    money = opening + np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(flows)))
+    money = opening + np.concatenate((np.zeros(1, dtype=flows.dtype), np.cumsum(flows)))
+    margin = 0 if exact_fees is None else MARGIN
     short = np.maximum(-moves.before, 0)
     secured = np.where(leaving > 0, short, 2 * short) * closes  # an exit beside an entry buys all of it back
-    if np.any((entering > 0) & (entering * closes + secured > money[: len(entering)])):
+    if np.any((entering > 0) & (entering * closes + secured + margin > money[: len(entering)])):
         return None
     there = quantity > 0
     rows = np.stack((filling.rows, filling.rows), axis=1)[there]
     filled = Filled(
         (bars.symbol,), np.zeros(len(rows), dtype=np.int64), rows + 1, (sides * quantity)[there], bars.open[rows + 1],
-        fees[there] / SCALE, bars.close[rows],
+        fees[there] / SCALE, bars.close[rows], exact_fees,
     )  # fmt: skip
-    return Decimal(int(money[-1])) / UNITS, filled
+    if exact_fees is None:
+        return Decimal(int(money[-1])) / UNITS, filled
+    return Decimal(opening - int((sides * worth).sum())) / UNITS - sum(exact_fees, Decimal(0)), filled
 
 
 def _fits(quantity: Whole, prices: Whole, entering: Whole, moves: _Moves, closes: Whole) -> bool:
@@ -140,6 +143,24 @@ def _units(prices: Floats) -> Whole | None:
 def _money(amount: Decimal) -> int | None:
     units = amount * UNITS
     return int(units) if units == units.to_integral_value() and abs(units) < FITS else None
+
+
+def _charged(
+    commission: AnyCommission, quantity: Whole, worth: Whole, sides: Whole
+) -> tuple[Whole | Floats, tuple[Decimal, ...] | None]:
+    """What each fill is charged: in whole units, or about that and then exactly, fill by fill."""
+    whole = _fees(commission, quantity, worth) if isinstance(commission, Commission) else None
+    if whole is not None:
+        return whole, None
+    there = quantity > 0
+    fills = zip(quantity[there].tolist(), worth[there].tolist(), sides[there].tolist(), strict=True)
+    charged = tuple(
+        commission.charge(Decimal(size), Decimal(notional) / UNITS, Side.BUY if side > 0 else Side.SELL, False)
+        for size, notional, side in fills
+    )
+    fees = np.zeros(quantity.shape)
+    fees[there] = [float(fee) * SCALE for fee in charged]
+    return fees, charged
 
 
 def _fees(commission: Commission, quantity: Whole, worth: Whole) -> Whole | None:

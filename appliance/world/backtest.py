@@ -7,6 +7,7 @@ from decimal import ROUND_DOWN, Decimal
 from itertools import chain
 from typing import Any
 
+from appliance.core.bands import Bands
 from appliance.core.base import Core
 from appliance.core.bookkeeping import AUTO, Book
 from appliance.core.gateway import GatewayCore
@@ -81,6 +82,7 @@ class Backtest:
             Stage.TAKE: (self.guard,),
             Stage.WAKE: (self.guard, self.host),
         }
+        self._bands = Bands()
         self._unseen: dict[str, MarketEvent] = {}
         self._opening = [(stage, self._stages[stage]) for stage in _opening()]
         self._deliver(local(VenueLink(True)), (self.gateway,))
@@ -94,7 +96,7 @@ class Backtest:
         while stamp is not None:
             time, members = stamp
             until = NEVER if type(members[0]) in ACTIONS else self._calm_until()
-            if time <= until:
+            if time <= until and self._bands.have(members):
                 stamp = self._calm(until, chain((stamp,), stamps))
             else:
                 self._timestamp(time, *_apart(members))
@@ -110,11 +112,12 @@ class Backtest:
     # --- calm ------------------------------------------------------------------------------------------------------
 
     def _calm_until(self) -> int:
-        """Until when (ns UTC) it is calm: nothing rests in the market, no stop is watched, nobody waits for news, no
-        timer is due. VENUE would then change nothing, GUARD leave prices, and HOSTS bring the market's events."""
-        calm = self._n and self.host.stages.calm
-        if not calm or self._venue_acts() or self.guard.watches_stops:
+        """Until when (ns UTC) it is calm: nobody waits for news, no timer is due. Within the bands of what rests in the
+        market and of the stops the guard watches, VENUE would then change nothing, GUARD leave prices, and HOSTS bring
+        the market's events."""
+        if not (self._n and self.host.stages.calm) or self.paper.hears_all or self.paper.lending.watches:
             return NEVER
+        self._bands.heed(self.paper.resting.values(), self.guard.watched())
         due = self.host.deadline()
         return due if due is not None else FOREVER
 
@@ -122,8 +125,10 @@ class Backtest:
         """Let calm timestamps happen, numbered as their three stages would be, until something follows from one; the
         next one that is not calm, None at the end."""
         timed, book, hear = self.host.roster.runners.timed, self.book, self.host.stages.hear
+        bands = self._bands
+        some = bool(bands)
         for time, events in stamps:
-            if time > until or type(events[0]) in ACTIONS:
+            if time > until or type(events[0]) in ACTIONS or (some and not bands.have(events)):
                 return time, events
             self._now = now = Now(time, DATA_BOOT, time)
             if time > book.due:

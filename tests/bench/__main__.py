@@ -42,7 +42,7 @@ def arguments() -> argparse.ArgumentParser:
     benches = parser.add_subparsers(
         dest="bench",
         required=True,
-        metavar="latency|backtest|orders|memory|indicators|isolation|strategies|sweep|vectorized|streaming",
+        metavar="latency|backtest|orders|holding|memory|indicators|isolation|strategies|sweep|vectorized|streaming",
     )
     latency = benches.add_parser("latency", help="a tick in, an order at the paper broker: ours and bare paho")
     latency.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
@@ -54,6 +54,8 @@ def arguments() -> argparse.ArgumentParser:
     backtest.add_argument("--bars", type=int, default=1_000_000, help="default 1000000")
     orders = benches.add_parser("orders", help="what an order costs on its whole way, and its messages alone")
     orders.add_argument("--orders", type=int, default=20_000, help="default 20000")
+    holding = benches.add_parser("holding", help="what a bar costs while a position is held and its stop rests")
+    holding.add_argument("--bars", type=int, default=50_000, help="default 50000")
     memory = benches.add_parser("memory", help="an idle box: memory, processor time, bytes written")
     memory.add_argument("--seconds", type=float, default=60.0, help="how long, best in whole minutes (default 60)")
     memory.add_argument("--symbols", type=int, default=3, help="simulated symbols of one-minute bars (default 3)")
@@ -76,7 +78,7 @@ def arguments() -> argparse.ArgumentParser:
     strategies.add_argument("--minutes", type=int, default=200, help="one-minute bars of each symbol (default 200)")
     sweep = benches.add_parser("sweep", help="a sweep over ten years of five symbols: alone, beside, killed, clustered")
     sweep.add_argument("--lookbacks", type=int, default=50, help="ten combinations each (default 50)")
-    for bench in (latency, backtest, orders, memory, indicators, isolation, strategies, vectorized, streaming, sweep):
+    for bench in benches.choices.values():
         bench.add_argument("--json", action="store_true", help="nothing but the JSON object")
         bench.add_argument("--keep", action="store_true", help="add the figures to history.jsonl")
     return parser

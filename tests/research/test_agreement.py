@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from appliance.data.sources.random_walk import random_walk
 from appliance.errors import StrategyError
 from appliance.research.agreement import check_agreement
-from appliance.strategy import Strategy, param
+from appliance.strategy import Strategy, loader, param
 from appliance.strategy.signals import BarArrays
 from tests.research.test_vectorized import EXAMPLES
 
@@ -31,11 +32,18 @@ class Rising(Strategy):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_examples_agree_with_themselves(name: str) -> None:
-    check_agreement(EXAMPLES[name], {"symbol": "WALK"}, BARS)
+    assert check_agreement(EXAMPLES[name], {"symbol": "WALK"}, BARS) > 50
+
+
+def test_the_example_of_the_handbook_agrees() -> None:
+    handbook = (Path(__file__).parents[2] / "strategies" / "README.md").read_text()
+    source = next(block for block in handbook.split("```python\n")[1:] if "def signals" in block).split("```")[0]
+    above = loader.load_class(f"from appliance.strategy import Strategy, param\n{source}", "above.py")
+    assert check_agreement(above, {"symbol": "WALK", "window": 20}, BARS) > 50
 
 
 def test_a_rule_that_is_written_twice_the_same_way_agrees() -> None:
-    check_agreement(Rising, {}, BARS)
+    assert check_agreement(Rising, {}, BARS) > 500
 
 
 def test_signals_that_trade_otherwise_than_on_bar_are_told_with_the_first_fill() -> None:

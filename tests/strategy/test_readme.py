@@ -90,7 +90,7 @@ def test_every_strategy_shown_runs_and_survives_a_restart(source: str) -> None:
 
 
 def test_the_blocks_are_found() -> None:
-    assert len(SHOWN) == 5
+    assert len(SHOWN) == 6
     assert len(COMMANDS) >= 10
 
 
