@@ -110,6 +110,17 @@ def explained(name: str) -> str:
     return f"{NUMBERS[name][0]}; off for none"
 
 
+def words(name: str) -> tuple[str, ...]:
+    """What a text of an option can begin with."""
+    if name == "model":
+        return tuple(PRESETS)
+    if name in KINDS:
+        return tuple(KINDS[name].kinds)
+    if name in RULES:
+        return tuple(RULES[name][2])
+    return tuple(FEEDS) if name == "fill_on" else ("off",)
+
+
 def market_model(chosen: Mapping[str, str], dashes: bool = False) -> MarketModel:
     """The model of these texts by name; "" and what is absent is as the preset has it. Raises UsageError that names the
     choice (``dashes``: as an option of the command line), its value and what is allowed."""

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from appliance.commands.options import (
     RunOptions,
@@ -69,11 +70,17 @@ def backtest(
       appliance backtest --repeat result/result.json
     """
     if repeat is not None:
-        return _repeat(repeat, options, out, progress)
+        if replace(options, as_json=False) != RunOptions() or out is not None or benchmark or check:
+            raise UsageError(
+                "--repeat stands alone: the result says what was run", hint="leave all but --json and --progress away"
+            )
+        return _repeat(repeat, options.as_json, progress)
     if not options.strategies:
         raise UsageError(
             "missing argument 'STRATEGY'", hint="appliance backtest FILE --data bars.csv, or --repeat result.json"
         )
+    if check and out is None:
+        raise UsageError("--check without --out: it is for the report", hint="name a folder with --out")
     _backtest(options, out, benchmark, check, progress)
     return 0
 
@@ -126,12 +133,8 @@ def _checked(plan: Plan) -> str:
     return next(one.verdict for one in found.verdicts if one.check == lookahead.CHECK)
 
 
-def _repeat(file: Path, options: RunOptions, out: Path | None, progress: bool) -> int:
+def _repeat(file: Path, as_json: bool, progress: bool) -> int:
     """Run a result again; 0 when every byte is the same, 1 when not, saying what differs."""
-    if options.strategies or options.data or out is not None:
-        raise UsageError(
-            "--repeat stands alone: the result says what was run", hint="leave strategy, --data, --out away"
-        )
     before = saved(file)
     plan = before.plan
     sessions = sessions_for(sessions_cache()) if plan.files.session == "regular" else None
@@ -139,7 +142,7 @@ def _repeat(file: Path, options: RunOptions, out: Path | None, progress: bool) -
     differs = changed(before.inputs, result.inputs) + differences(
         file if file.is_dir() else file.parent, _files(result)
     )
-    if options.as_json:
+    if as_json:
         click.echo(json.dumps({"identical": not differs, "differs": differs}))
     elif differs:
         click.echo("\n".join(["not the same:", *(f"  {line}" for line in differs)]))

@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from appliance.choosing import NAMES as CHOICES
-from appliance.choosing import explained, market_model
+from appliance.choosing import explained, market_model, words
 from appliance.commands.progress import Progress
 from appliance.core.limits import LimitValues
 from appliance.core.models import MarketModel
@@ -203,16 +203,30 @@ def _with(command: Callable[..., Any], strategy: Callable[..., Any]) -> Callable
     return gathered
 
 
+def _completing(allowed: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """What a shell offers for a text that has been begun."""
+    return lambda context, param, begun: [word for word in allowed if word.startswith(begun)]
+
+
 _STRATEGIES = click.option(
-    "--strategy", "strategy", multiple=True, metavar="FILE[:CLASS]", help="a strategy file (repeatable)"
+    "--strategy",
+    "strategy",
+    multiple=True,
+    type=click.Path(),
+    metavar="FILE[:CLASS]",
+    help="a strategy file (repeatable)",
 )
-_STRATEGY = click.argument("strategy", metavar="STRATEGY", callback=lambda context, param, value: (value,))
+_STRATEGY = click.argument(
+    "strategy", type=click.Path(), metavar="STRATEGY", callback=lambda context, param, value: (value,)
+)
 _MAYBE_STRATEGY = click.argument(
-    "strategy", metavar="STRATEGY", required=False, callback=lambda context, param, value: (value,) if value else ()
-)
+    "strategy", type=click.Path(), metavar="STRATEGY", required=False,
+    callback=lambda context, param, value: (value,) if value else (),
+)  # fmt: skip
 
 _OPTIONS = (
-    click.option("--data", "data", multiple=True, metavar="FILE", help="recorded data, CSV or CSV.gz (repeatable)"),
+    click.option("--data", "data", multiple=True, type=click.Path(), metavar="FILE",
+                 help="recorded data, CSV or CSV.gz (repeatable)"),
     click.option("--bar-stamp", type=click.Choice(("start", "end")), default="end", show_default=True,
                  help="which end of a bar the file's ts is"),
     click.option("--timeframe", default="", metavar="LENGTH", help="of the file's bars, such as 1m  [default: told by "
@@ -224,7 +238,7 @@ _OPTIONS = (
     click.option("--end", default="", metavar="DATE", help="last New York date, inclusive"),
     click.option("--warm-up", type=click.IntRange(0, 1_000_000), default=None, metavar="N",
                  help="bars before --start to learn from without trading  [default: what the strategy asks for]"),
-    click.option("--factors", default="", metavar="FILE", help="split and dividend factors"),
+    click.option("--factors", type=click.Path(), default="", metavar="FILE", help="split and dividend factors"),
     click.option("--prices", type=click.Choice(("adjusted", "raw")), default="adjusted", show_default=True,
                  help="with --factors: prices adjusted by them, or raw, and splits and dividends happen"),
     click.option("--opens", is_flag=True, help="tell the open of each bar, as a trade, when the bar begins"),
@@ -233,7 +247,7 @@ _OPTIONS = (
     click.option("--param", "param", multiple=True, metavar="KEY=VALUE", help="a strategy parameter (repeatable)"),
     click.option("--cash", default=None, metavar="USD", help="opening cash  [default: 100000]"),
     *(click.option(f"--{name.replace('_', '-')}", name, default=None, metavar="NAME" if name == "model" else "CHOICE",
-                   help=explained(name)) for name in CHOICES),
+                   help=explained(name), shell_complete=_completing(words(name))) for name in CHOICES),
     click.option("--account", type=click.Choice([kind.value for kind in AccountKind]), default=None,
                  help="cash: no short sales; margin: Regulation T, with borrow fees and interest; secured: short sales "
                  "held to the cash  [default: secured]"),
@@ -301,6 +315,8 @@ def _currency(text: str) -> str:
     return text
 
 
+CASH_MAX = 10**12
+"""USD: more than any account, and little enough that a float knows the cent."""
 _MONEY_OF = re.compile(r"([A-Z]{3}|[€£¥])\s*[0-9.,]+|[0-9.,]+\s*([A-Z]{3}|[€£¥])")
 """An amount with its currency."""
 
@@ -314,6 +330,8 @@ def _money(text: str | None) -> Decimal | None:
         value = Decimal(text)
     except InvalidOperation:
         value = Decimal(0)
-    if not (value.is_finite() and value > 0):
-        raise UsageError(f"--cash {text!r}", hint="an amount in USD above 0, for instance --cash 100000")
+    if not (value.is_finite() and 0 < value <= CASH_MAX):
+        raise UsageError(
+            f"--cash {text!r}", hint="an amount in USD above 0 and at most a trillion, for instance --cash 100000"
+        )
     return value

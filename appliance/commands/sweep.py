@@ -104,6 +104,8 @@ def _readable(job: Job, ranked: Board, folder: Path) -> str:
             f"  {row.plateau_place:3d}  {values}  {told(ranked, row.plateau):>12}  {told(ranked, row.objective):>12}  "
             f"{row.place:5d}"
         )
+    if ranked.best is None:
+        lines.append(f"  none has a {aim.objective} and fulfils all conditions: see results.csv")
     if ranked.deflated is not None:
         lines.append(f"  that the best is not chance: {100 * ranked.deflated:.1f} % (deflated Sharpe)")
     return "\n".join([*lines, f"  result  {folder}"])

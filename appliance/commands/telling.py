@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from appliance.data.options import new_york_date
 from appliance.data.sources.files import FileReport
 from appliance.research.evidence import Finding
 from appliance.research.folder import Out
-from appliance.research.formats import figure
-from appliance.research.measuring import summary, timing
+from appliance.research.formats import figure, money
+from appliance.research.measuring import kinds, summary, timing
 from appliance.research.running import Plan, Ran
 
 MAIN = (
@@ -54,19 +55,22 @@ def _rows(
     def of(name: str) -> str:
         return figure(metrics.get(name), "ratio" if name in RATIOS else "fraction")
 
-    yield "equity", f"{figures['equity']} USD, {of('total_return')}; cash {figures['cash']} USD"
+    yield "equity", f"{_money(figures['equity'])}, {of('total_return')}; cash {_money(figures['cash'])}"
     yield "a year", f"{of('cagr')}, volatility {of('volatility')}"
     yield "drawdown", f"{of('max_drawdown')} at most"
     yield "sharpe", f"{of('sharpe')}, sortino {of('sortino')}"
     yield "trades", f"{figures['trades']:,}, {of('win_rate')} won, profit factor {of('profit_factor')}"
-    yield "fees", f"{figures['fees']} USD"
+    yield "fees", _money(figures["fees"])
     yield "position", held or "none"
     yield "bars", f"{figures['bars']:,} ({figures['bars_outside_session']:,} outside the sessions left out)"
+    if not figures["bars"] and not figures["signals"]:
+        yield "", f"on_bar hears trade bars, and there are only {', '.join(kinds(ran.data))}"
     yield (
         "orders",
         (
-            f"{figures['orders']:,} of {figures['intents']:,} intents ({figures['denied']:,} denied), "
-            f"{figures['fills']:,} fills, {figures['signals']:,} signals"
+            f"{figures['orders']:,} for {figures['intents']:,} intents"
+            f"{' and their brackets' if figures['orders'] > figures['intents'] else ''} "
+            f"({figures['denied']:,} denied), {figures['fills']:,} fills, {figures['signals']:,} signals"
         ),
     )
     yield from _left_out(ran.data)
@@ -74,6 +78,11 @@ def _rows(
         "took",
         (f"{times['seconds']} s, {times['bars_per_second']:,} bars/s, {times['realtime_factor']:,.0f} x real time"),
     )
+
+
+def _money(plain: str) -> str:
+    """To the cent: adjusted prices have more places, which the result keeps."""
+    return money(Decimal(plain))
 
 
 def _left_out(data: FileReport) -> Iterable[tuple[str, str]]:

@@ -40,9 +40,7 @@ class Activities:
             return
         parts = self._parts(activity)
         activity = replace(activity, parts=parts)
-        self.known[activity.key] = activity
-        if len(self.known) > REMEMBERED:
-            del self.known[next(iter(self.known))]
+        self.pass_over(activity)
         if activity.action is not None:
             self._adjust(activity.action, now)
         self._gateway.emit(ORDERS, activity, now)  # whoever hears of it finds his orders adjusted
@@ -53,9 +51,15 @@ class Activities:
         self._gateway.emit(ORDERS, self._ledger.account[""], now)
         self._gateway.send("view/account", self._ledger.account[""], now)
 
+    def pass_over(self, activity: Activity) -> None:
+        """Know an activity, so that it is never booked: again, or at all where it was before our time."""
+        self.known[activity.key] = activity
+        if len(self.known) > REMEMBERED:  # rows come back from a journal by key, not by age
+            del self.known[min(self.known, key=lambda key: self.known[key].time)]
+
     def _parts(self, activity: Activity) -> tuple[Part, ...]:
         """Whose it is: of the strategies that hold the symbol, and what nobody's fills explain is nobody's. Interest is
-        borne by what is held, at what it cost."""
+        borne by what is held, at what it cost; by short positions where that is all there is."""
         held = self._held(activity.symbol) if activity.symbol else self._costs()
         if activity.kind is ActivityKind.MARGIN_CALL:
             return ()
@@ -72,13 +76,15 @@ class Activities:
         return [(key, shares) for key, shares in self._ledger.holdings.items() if key.partition("/")[2] == symbol]
 
     def _costs(self) -> dict[str, Decimal]:
-        found: dict[str, Decimal] = {}
+        long: dict[str, Decimal] = {}
+        short: dict[str, Decimal] = {}
         for key, shares in self._ledger.holdings.items():
             name, _, symbol = key.partition("/")
-            if shares > 0:
+            if shares:
                 price = self._ledger.positions.get(symbol, Position(symbol)).average_price
+                found = long if shares > 0 else short
                 found[name] = found.get(name, ZERO) + shares * price
-        return found
+        return long or short
 
     def _hold(self, activity: Activity, now: Now) -> None:
         """Positions after it; their average price follows a split."""

@@ -15,6 +15,7 @@ from appliance.domain.operations import Peer, Progress
 from appliance.domain.topics import kind_of
 
 T = TypeVar("T")
+Handler = Callable[[Event, Now], None]
 
 
 class Unhandled(Exception):
@@ -85,8 +86,9 @@ class Core:
         self.process = process
         self.writers = writers
         self._tables: dict[str, Rows[object]] = {}
-        self._handlers: dict[type[Struct], Callable[[Event, Now], None]] = {}  # by body: an Enum hashes slowly
-        self._out: list[Event] = []
+        self._handlers: dict[type[Struct], Handler] = {}  # by body: an Enum hashes slowly
+        self.out: list[Event] = []
+        """Where handlers put what follows."""
         self.logged: list[str] = []
 
     def table(self, name: str, kind: type[T]) -> Rows[T]:
@@ -95,7 +97,7 @@ class Core:
         self._tables[name] = rows  # type: ignore[assignment]
         return rows
 
-    def on(self, kind: EventType, handler: Callable[[Event, Now], None]) -> None:
+    def on(self, kind: EventType, handler: Handler) -> None:
         """Register the handler of one event type."""
         self._handlers[BODIES[kind]] = handler
 
@@ -113,25 +115,29 @@ class Core:
 
     def handle(self, event: Event, now: Now) -> list[Event]:
         """Take one message, return what follows from it. Raises Unhandled for a type nobody registered."""
+        handler = self.handler(event)
+        out: list[Event] = []
+        self.out = out
+        handler(event, now)
+        return out
+
+    def handler(self, event: Event) -> Handler:
+        """What handles messages like ``event``. Raises Unhandled for a type nobody registered."""
         try:
-            handler = self._handlers[type(event.body)]
+            return self._handlers[type(event.body)]
         except KeyError:
             where = event.stream or event.topic
             raise Unhandled(f"{self.process} has no handler for {event.type.value!r} from {where}") from None
-        out: list[Event] = []
-        self._out = out
-        handler(event, now)
-        return out
 
     def emit(self, stream: str, body: Struct, now: Now, cause: str = "") -> Event:
         """Produce the next message of one of our streams."""
         event = self.writers[stream].event(body, now.time, cause)
-        self._out.append(event)
+        self.out.append(event)
         return event
 
     def send(self, topic: str, body: Struct, now: Now, cause: str = "") -> None:
         """Produce a message outside the streams (a view, a result, a request to the venue)."""
-        self._out.append(Event(TYPE_OF[type(body)], body, "", 0, 0, now.time, cause, None, topic))
+        self.out.append(Event(TYPE_OF[type(body)], body, "", 0, 0, now.time, cause, None, topic))
 
     def show(self, topic: str, body: Struct, now: Now) -> None:
         """Produce a view, for windows: where there are none, nothing."""

@@ -7,7 +7,7 @@ cash. Interest of a session's close is told after it, and so is part of the mark
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -78,6 +78,10 @@ class Book:
         self._lots: dict[tuple[str, str], Fifo] = {}
         self._under_way: dict[str, RoundTrips] = {}
         self._marks: list[Mark] = []
+        self._open = 0  # of the session under way, where marks are of sessions
+        self._since = -1  # when something began to be held; -1: nothing is
+        self._busy = 0  # ns of the session under way with something held, up to the last time there was nothing
+        self._leverage = 0.0
         self._money = self._equity = self._lowest = self._highest = float(cash)
 
     # --- what is heard --------------------------------------------------------------------------------------------
@@ -101,6 +105,7 @@ class Book:
         self.trades += self._fifo(fill.strategy, fill.symbol).fill(fill)
         self._close(fill.strategy, self._trips(fill.strategy).fill(fill))
         self._weigh(fill.symbol, float(fill.price))
+        self._hold(fill.time)
 
     def _activity(self, activity: Activity) -> None:
         kind = _CASH.get(activity.kind)
@@ -115,6 +120,7 @@ class Book:
             self._weigh(activity.symbol, last, anew=True)
         else:
             self._weigh("", 0.0)
+        self._hold(activity.time)
 
     def _part(self, activity: Activity, kind: EntryKind, part: Part) -> None:
         change = ZERO
@@ -162,6 +168,20 @@ class Book:
                 held.shares, held.lots = float(self.positions[symbol]), lots
         self._take(self._worth())
 
+    def _hold(self, time: int) -> None:
+        """How long something is held and how large it is, since marks of whole sessions may see neither."""
+        if bool(self.held) != (self._since >= 0):
+            if not self.held:
+                self._busy += self._held_until(time)
+            self._since = time if self.held else -1
+        if self._every == SESSION and self._equity > 0:
+            gross = sum(abs(held.shares * held.last) for held in self.held.values())
+            self._leverage = max(self._leverage, gross / self._equity)
+
+    def _held_until(self, time: int) -> int:
+        """Of the session under way (ns), since something began to be held."""
+        return max(0, time - max(self._since, self._open)) if self._since >= 0 else 0
+
     def _worth(self) -> float:
         return self._money + sum(held.shares * held.last for held in self.held.values())
 
@@ -201,16 +221,18 @@ class Book:
         if self.due >= 0:
             self._marks.append(self._mark(self.due))
             self._equity = self._lowest = self._highest = self._worth()
+            self._busy, self._leverage = 0, 0.0
             if self._thins and len(self._marks) >= MARKS_MAX:
                 self._thin(time)
         if self._every == EVENT:
             self.due = time if marked else -1
         else:
-            self.due = self._close_after(time)
+            self._open, self.due = self._session_of(time)
 
-    def _close_after(self, time: int) -> int:
-        session = self._sessions.coming(time - 1)  # what is known at the close belongs to the session
-        return session.close if session is not None else FOREVER
+    def _session_of(self, time: int) -> tuple[int, int]:
+        """Open and close (ns UTC) of the session that ``time`` belongs to: what is known at the close does."""
+        session = self._sessions.coming(time - 1)
+        return (session.open, session.close) if session is not None else (time, FOREVER)
 
     def _mark(self, time: int) -> Mark:
         equity = self._worth()
@@ -218,22 +240,28 @@ class Book:
         return Mark(
             time, equity, min(self._lowest, equity), max(self._highest, equity), self._money,
             sum((worth for worth in worths if worth > 0), 0.0), sum((worth for worth in worths if worth < 0), 0.0),
+            *(self._of_session(time) if self._every == SESSION else ()),
         )  # fmt: skip
+
+    def _of_session(self, time: int) -> tuple[float | None, float]:
+        """The part of the session up to ``time`` in which something was held, and the largest leverage after a fill."""
+        span = time - self._open
+        busy = self._busy + self._held_until(time)
+        return min(1.0, busy / span) if span > 0 else None, self._leverage
 
     def _thin(self, time: int) -> None:
         """From now on, and of all before, only the last mark of each session, with the extremes of all of them."""
         self._every, self._thins = SESSION, False
-        kept: dict[int, Mark] = {}
+        kept: dict[int, list[Mark]] = {}
         for mark in self._marks:
-            close = self._close_after(mark.time)
-            before = kept.get(close)
-            if before is not None:
-                mark = replace(mark, lowest=min(before.lowest, mark.lowest), highest=max(before.highest, mark.highest))
-            kept[close] = mark
-        under_way = kept.pop(self._close_after(time), None)
-        if under_way is not None:
-            self._lowest, self._highest = under_way.lowest, under_way.highest
-        self._marks = list(kept.values())
+            kept.setdefault(self._session_of(mark.time)[1], []).append(mark)
+        opened, close = self._session_of(time)
+        if under_way := kept.pop(close, None):
+            one = _joined(under_way)
+            self._lowest, self._highest, self._leverage = one.lowest, one.highest, one.leverage or 0.0
+            self._busy = round((one.held or 0.0) * max(0, one.time - opened))
+            self._since = one.time if self._since >= 0 else -1
+        self._marks = [_joined(marks) for marks in kept.values()]
 
     @property
     def marks(self) -> list[Mark]:
@@ -260,6 +288,20 @@ class Book:
     def dividends(self) -> Decimal:
         """Dividends received less those paid on short positions, USD."""
         return sum((entry.amount for entry in self.of(EntryKind.DIVIDEND)), ZERO)
+
+
+def _joined(marks: Sequence[Mark]) -> Mark:
+    """The marks of single times of one session as one."""
+    gross = [mark.long - mark.short for mark in marks]
+    return replace(
+        marks[-1],
+        lowest=min(mark.lowest for mark in marks),
+        highest=max(mark.highest for mark in marks),
+        held=sum(one > 0 for one in gross) / len(gross),
+        leverage=max(
+            (one / mark.equity for one, mark in zip(gross, marks, strict=True) if mark.equity > 0), default=0.0
+        ),
+    )
 
 
 def _extremes(happened: MarketEvent, last: float) -> tuple[float, float]:

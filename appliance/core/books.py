@@ -65,7 +65,9 @@ class Trade(Struct, frozen=True):
 class Mark(Struct, frozen=True):
     """What the account was worth at ``time``, and the ``lowest`` and ``highest`` equity since the mark before it.
 
-    ``long`` and ``short`` are exposures (short not above 0). Floats: a mark is measured at market prices.
+    ``long`` and ``short`` are exposures (short not above 0). Floats: a mark is measured at market prices. That of a
+    whole session also has the part of it (fraction) in which something was ``held``, and the largest ``leverage`` there
+    was after a fill: gross exposure over equity; None is as it was at the mark.
     """
 
     time: int
@@ -75,3 +77,5 @@ class Mark(Struct, frozen=True):
     cash: float
     long: float = 0.0
     short: float = 0.0
+    held: float | None = None
+    leverage: float | None = None

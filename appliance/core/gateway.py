@@ -97,18 +97,18 @@ class GatewayCore(Core):
 
     def started(self, now: Now) -> list[Event]:
         """After every start: ask the venue's adapter to connect; its VENUE_LINK begins the reconciliation."""
-        self._out = []
+        self.out = []
         self.send(REQUESTS, VenueLink(False, "connect"), now)
-        return self._out
+        return self.out
 
     def views(self, now: Now) -> list[Event]:
-        self._out = []
+        self.out = []
         self.show("view/latch", self.operator.told(), now)
         if self.ledger.account:
             self.show("view/account", self.ledger.account[""], now)
         for symbol, position in self.ledger.positions.items():
             self.show(f"view/position/{symbol}", position, now)
-        return self._out
+        return self.out
 
     # --- what the turn asks ---------------------------------------------------------------------------------------
 
@@ -369,10 +369,10 @@ class GatewayCore(Core):
 
     def poisoned(self, event: Event, now: Now) -> list[Event]:
         """A decision of ours was set aside: halt."""
-        self._out = []
+        self.out = []
         if event.stream:
             self.operator.lower(LatchState.HALTED, f"{event.position} was set aside", "gateway", now)
-        return self._out
+        return self.out
 
 
 def _order(approval: Approved) -> Order:

@@ -5,7 +5,7 @@ It also watches protective stops itself (core/stops.py), and lets every cancel p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from appliance.core.base import Core
 from appliance.core.gateway import expired
 from appliance.core.limits import Rule
 from appliance.core.limits.base import Case, Price, priced
-from appliance.core.stops import SecondNet
+from appliance.core.stops import SecondNet, Stop
 from appliance.core.streams import Writers
 from appliance.domain.market import MarketEvent, known_at, last_price
 from appliance.domain.messages import Event, EventType, Now, Stage
@@ -238,13 +238,12 @@ class GuardCore(Core):
                 dict.__setitem__(self._prices, quote.symbol, Price(price, quote.time))
             self._watch(quote, now, f"quote of {quote.time}")
 
-    @property
-    def watches_stops(self) -> bool:
-        """Whether market events can do more to it than leave a price."""
-        return bool(self._net)
+    def watched(self) -> Iterator[tuple[Stop, Decimal]]:
+        """The stops that market events can cross or move, and the shares behind them: else they leave a price."""
+        return self._net.watched(self._holdings)
 
     def saw(self, events: Iterable[MarketEvent]) -> None:
-        """The last event of each symbol in a time in which no stop was watched: of it all, only its price counts."""
+        """The last event of each symbol in a time in which no stop was touched: of it all, only its price counts."""
         for happened in events:
             if _good(price := last_price(happened)):
                 self._prices[happened.symbol] = Price(price, known_at(happened))
@@ -311,6 +310,7 @@ class GuardCore(Core):
         all positions."""
         activity: Activity = event.body
         if activity.kind is ActivityKind.MARGIN_CALL:
+            self._take_back("margin call", now, event.position)
             self._leave_all("", "margin call", now, event.position)
         action = activity.action
         if action is None:
@@ -348,6 +348,16 @@ class GuardCore(Core):
             return
         self._flattened[command.id] = Mark(now.time)
         self._leave_all(command.symbol, "flatten", now, command.id)
+
+    def _take_back(self, reason: str, now: Now, cause: str) -> None:
+        """No entry that works may still be filled."""
+        for order in [order for order in self._orders.values() if not (order.intent.exit or order.protects)]:
+            spot, intent = self.writers[DECISIONS].next(), order.intent
+            cancel = Cancel(
+                f"guard-{spot.epoch}-{spot.seq}", intent.strategy, intent.counter, order.symbol, order.id, now.moment,
+                self._validity, cause, reason,
+            )  # fmt: skip
+            self.emit(DECISIONS, cancel, now, cause)
 
     def _leave_all(self, wanted: str, reason: str, now: Now, cause: str) -> None:
         """Exits for everything held, or for one symbol."""

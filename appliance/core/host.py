@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from appliance.core.base import Core
+from appliance.core.base import Core, Handler
 from appliance.core.booking import Bookings, in_order, missed_key
 from appliance.core.director import Director
 from appliance.core.metrics.performance import Performance
@@ -105,11 +105,11 @@ class HostCore(Core):
 
     def started(self, now: Now) -> list[Event]:
         """Revive the strategies; in a replay that has not begun, time is not known yet and the first step does it."""
-        self._out = []
+        self.out = []
         self.timing.set(now)
         if now.time > 0:
             self.begin(now)
-        return self._out
+        return self.out
 
     def _died(self, event: Event, now: Now) -> None:
         """Our last life ended in a strategy's code; told before the start of this one."""
@@ -140,7 +140,7 @@ class HostCore(Core):
 
     def released(self, now: Now) -> list[Event]:
         """The gateway's stream is consumed to its head: what was wished meanwhile is netted against what is known."""
-        self._out = []
+        self.out = []
         self.catching_up = False
         self.timing.be_patient(now)
         for signal in in_order(self.bookings.missed.values()):
@@ -149,7 +149,7 @@ class HostCore(Core):
                 self.bookings.net(signal, now)
         if now.boot != DATA_BOOT:  # in lockstep, at its stage
             self.bookings.go_on_all(now)
-        return self._out
+        return self.out
 
     def snapshot(self) -> dict[str, bytes]:
         self.roster.save_all()
@@ -178,17 +178,21 @@ class HostCore(Core):
 
     # --- what happens ---------------------------------------------------------------------------------------------
 
-    def handle(self, event: Event, now: Now) -> list[Event]:
-        out = super().handle(event, now)
-        if self.roster.notices:
-            self._tell_notices(now)
-        return out
+    def on(self, kind: EventType, handler: Handler) -> None:
+        """Register the handler of one event type; notices that come of it are told after all else."""
+
+        def handled(event: Event, now: Now) -> None:
+            handler(event, now)
+            if self.roster.notices:
+                self._tell_notices(now)
+
+        super().on(kind, handled)
 
     def producing(self, so_far: Sequence[Event]) -> list[Event]:
         """Where what follows is put from now on, if nothing has followed ``so_far``."""
         if not so_far:
-            self._out = []
-        return self._out
+            self.out = []
+        return self.out
 
     def _tell_notices(self, now: Now) -> None:
         for notice in self.roster.notices:

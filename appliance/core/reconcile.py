@@ -158,9 +158,12 @@ class Reconciler:
         self._looked = None
         self._next_look = now.ticks + self._gateway.traits.look_every
         self._waiting.clear()  # what is still in doubt is asked about anew
+        first = not self._gateway.ledger.account
         all_told: list[VenueFill | VenueActivity] = [*told.fills, *told.activities]
         for happened in sorted(all_told, key=lambda one: one.at):
-            if isinstance(happened, VenueActivity):
+            if isinstance(happened, VenueActivity) and first:
+                self._gateway.activities.pass_over(happened.activity)  # cash and positions have it in them
+            elif isinstance(happened, VenueActivity):
                 self._gateway.activities.take(happened, now)
             else:
                 self._gateway.fill(happened, now)

@@ -53,8 +53,14 @@ class SecondNet:
         """A corporate action moves the stops of its symbol, as those that rest are moved."""
         for key, stop in list(self._rows.items()):
             if stop.symbol == action.symbol:
-                prices = adjusted(action, _leaves(holdings.get(key, ZERO)), Prices(None, stop.price, stop.trail))
+                prices = adjusted(action, leaves(holdings.get(key, ZERO)), Prices(None, stop.price, stop.trail))
                 self._rows[key] = replace(stop, price=prices.stop, trail=prices.trail)
+
+    def watched(self, holdings: Mapping[str, Decimal]) -> Iterator[tuple[Stop, Decimal]]:
+        """The stops with something behind them, and the shares held."""
+        for key, stop in self._rows.items():
+            if holding := holdings.get(key, ZERO):
+                yield stop, holding
 
     def crossed(
         self, happened: MarketEvent, holdings: Mapping[str, Decimal], leaving: Container[str]
@@ -73,7 +79,7 @@ class SecondNet:
                 self._follow(key, stands, stop.trail, holding, happened)
 
     def _follow(self, key: str, stop: Stop, trail: Trail, holding: Decimal, happened: MarketEvent) -> None:
-        side = _leaves(holding)
+        side = leaves(holding)
         way = path(happened, side, stop.active)
         if way is None:
             return
@@ -85,14 +91,15 @@ class SecondNet:
 
 
 def _begun(stop: Stop, trail: Trail, holding: Decimal, happened: MarketEvent) -> Stop:
-    side = _leaves(holding)
+    side = leaves(holding)
     way = path(happened, side, stop.active)
     if way is None:
         return stop
     return replace(stop, price=Decimal(repr(begun(side, float(stop.price or UNSET), trail, way))))
 
 
-def _leaves(holding: Decimal) -> Side:
+def leaves(holding: Decimal) -> Side:
+    """The side on which a position (shares, not 0) is left."""
     return Side.SELL if holding > 0 else Side.BUY
 
 

@@ -94,12 +94,20 @@ class Layout(Struct, frozen=True):
         return self.header.index(column) if column in self.header else -1
 
 
+_OTHERS = {";": "semicolons", "\t": "tabs", "|": "bars (|)"}
+
+
 def recognise(file: str, header: Sequence[str]) -> Layout:
     """The layout a header announces. Raises DataError naming the missing column and the nearest one there is."""
     names = tuple(name.strip().lstrip("\ufeff").lower() for name in header)
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if twice:
         raise DataError(f"{file}: the header has column {twice[0]!r} twice", hint="rename one of them")
+    if len(names) == 1 and (other := next((mark for mark in _OTHERS if mark in names[0]), "")):
+        raise DataError(
+            f"{file}: its columns are separated by {_OTHERS[other]}",
+            hint="separate them by commas, with decimal points",
+        )
     best = min(KINDS, key=lambda kind: (len(_missing(kind, names)), -len(kind.prices)))
     missing = _missing(best, names)
     if missing:

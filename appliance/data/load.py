@@ -127,6 +127,8 @@ def _opened(path: str) -> Iterator[tuple[Any, IO[bytes]]]:
             yield (gzip.GzipFile(fileobj=raw) if packed else raw), raw
     except FileNotFoundError:
         raise DataError(f"{path}: no such file", hint=_neighbour(path)) from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: a folder, not a file", hint="name each file in it: --data FILE --data FILE") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: the gzip data is damaged: {error}", hint="copy the file again") from None
     except (UnicodeDecodeError, csv.Error) as error:

@@ -35,6 +35,15 @@ class Setting(Struct, frozen=True):
     high: float | None = None
 
 
+class Leap(Struct, frozen=True):
+    """Two prices (USD) of a symbol, one after the other, of which the second was known at ``time`` (ns UTC)."""
+
+    symbol: str
+    time: int
+    before: float
+    after: float
+
+
 class Evidence(Struct, frozen=True):
     """What a run left to judge it by. Money USD, times ns.
 
@@ -42,6 +51,7 @@ class Evidence(Struct, frozen=True):
     for a price, ``held`` the positions at the end and ``unrealised`` their profit. ``missing`` of the ``bars`` that
     should be there are not, ``bad`` rows were left out. ``benchmark`` is its return and ``skill`` the probability that
     the Sharpe ratio is above zero, fractions. ``checked`` is what the look-ahead check said, "" when it was not run.
+    ``kinds`` of data there were, in words; ``leaps`` are prices far from the one before, the largest first.
     """
 
     cash: float
@@ -62,6 +72,8 @@ class Evidence(Struct, frozen=True):
     skill: float | None = None
     checked: str = ""
     bar_length: int = 0
+    kinds: Sequence[str] = ()
+    leaps: Sequence[Leap] = ()
 
     @property
     def profit(self) -> float:

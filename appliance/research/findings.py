@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from appliance.data.options import new_york_date
 from appliance.domain.market import DAY, HOUR
 from appliance.research.evidence import LEVELS, Evidence, Finding, Level, monthly_profit, totals
 from appliance.research.formats import money, percent
@@ -81,6 +82,15 @@ def few_trades(seen: Evidence) -> Finding | None:
         "few_trades", "serious" if count < TOO_FEW_TRADES else "warning", "Too few trades",
         f"{count} closed trades; below {FEW_TRADES} luck and skill look the same", "use more data, or more symbols",
     )  # fmt: skip
+
+
+def unheard(seen: Evidence) -> Finding | None:
+    """The data had nothing that the strategy listens to."""
+    if seen.bars or seen.intents or not seen.kinds:
+        return None
+    return Finding("unheard", "serious", "It heard no bar",
+                   f"on_bar hears trade bars, and there are only {', '.join(seen.kinds)}",
+                   "give it trade bars, or let it decide in on_quote_bar, on_quote or on_trade")  # fmt: skip
 
 
 def many_parameters(seen: Evidence) -> Finding | None:
@@ -236,7 +246,7 @@ def thin_volume(seen: Evidence) -> Finding | None:
     if not large and not empty:
         return None
     grave = empty or max(known) > TOO_THIN
-    told = [f"{large} of {len(seen.shares)} fills took more than {percent(THIN, 1)} of their bar's volume, "
+    told = [f"{large:,} of {len(seen.shares):,} fills took more than {percent(THIN, 1)} of their bar's volume, "
             f"at most {percent(max(known), 1)}"] if large else []  # fmt: skip
     told += [f"{empty} were on bars without volume"] if empty else []
     return Finding("thin_volume", "serious" if grave else "warning", "Fills on thin volume", "; ".join(told),
@@ -250,7 +260,7 @@ def stale_orders(seen: Evidence) -> Finding | None:
     if not late or seen.bar_length >= DAY:
         return None
     return Finding("stale_orders", "note", "Orders waited for the next session",
-                   f"{len(late)} of {len(seen.waits)} market orders waited longer than "
+                   f"{len(late):,} of {len(seen.waits):,} market orders waited longer than "
                    f"{patience / HOUR:g} h for a price, at most {max(late) / HOUR:.1f} h",
                    "a price can jump over night: decide before the close, or close positions there")  # fmt: skip
 
@@ -278,6 +288,18 @@ def gaps(seen: Evidence) -> Finding | None:
                    "nothing is decided or stopped in a gap: get them, or know why they are missing")  # fmt: skip
 
 
+def leaps(seen: Evidence) -> Finding | None:
+    """A price that is another from one moment to the next: an unadjusted split, or a wrong row."""
+    if not seen.leaps:
+        return None
+    first = seen.leaps[0]
+    more = f", and {len(seen.leaps) - 1} more" if len(seen.leaps) > 1 else ""
+    return Finding("leaps", "warning", "A price leaped",
+                   f"{first.symbol} went from {first.before:.2f} to {first.after:.2f} by "
+                   f"{new_york_date(first.time)}{more}: a split, a wrong row, or a gap in the data",
+                   "look at them; --factors adjusts for splits and dividends")  # fmt: skip
+
+
 def bad_rows(seen: Evidence) -> Finding | None:
     """Rows that could not be right were left out."""
     if not seen.bad:
@@ -287,7 +309,8 @@ def bad_rows(seen: Evidence) -> Finding | None:
 
 
 JUDGES: tuple[Judge, ...] = (
-    look_ahead, costs_double, one_trade, few_trades, thin_volume, no_costs, parameter_edge, many_parameters, unproven,
-    short_history, one_symbol, one_month, unrecovered, still_open, denied, gaps, stale_orders, beaten, bad_rows,
+    unheard, look_ahead, leaps, costs_double, one_trade, few_trades, thin_volume, no_costs, parameter_edge,
+    many_parameters, unproven, short_history, one_symbol, one_month, unrecovered, still_open, denied, gaps,
+    stale_orders, beaten, bad_rows,
 )  # fmt: skip
 """In the order they are told where they matter equally."""

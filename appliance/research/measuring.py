@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
 from appliance.core.books import Entry, EntryKind, Mark, Trade
 from appliance.core.record import plain
+from appliance.data.sources.files import FileReport
 from appliance.domain.market import DAY, TIMEFRAMES
 from appliance.domain.trading import ZERO
 from appliance.making import runner_factory
 from appliance.research.analysis import PerformanceAnalyzer
-from appliance.research.evidence import Evidence, Setting
+from appliance.research.evidence import Evidence, Leap, Setting
 from appliance.research.findings import judge
 from appliance.research.inputs import Inputs
 from appliance.research.metrics.series import Closes
@@ -24,6 +28,8 @@ from appliance.strategy.runner import StrategyRunner
 
 THURSDAY = 3
 """The weekday of the first day of 1970, Monday being 0."""
+LEAP = 1.9
+"""Times the price before: a split of 2 for 1 on a day that moves a little."""
 WEEKEND = (5, 6)
 WEEKENDS_MIN = 0.15
 """Of the days of a market that never closes some 2 in 7 lie on weekends; a stamp past midnight puts a few there."""
@@ -91,7 +97,7 @@ def figures_of(plan: Plan, ran: Ran) -> dict[str, Any]:
 
 def _never_closes(marks: Sequence[Mark]) -> bool:
     """Whether the market trades on weekends: then a year has 365 days."""
-    days = {mark.time // DAY for mark in marks}
+    days = set((np.array([mark.time for mark in marks], dtype=np.int64) // DAY).tolist())
     weekend = sum((day + THURSDAY) % 7 in WEEKEND for day in days)
     return len(days) > 1 and weekend > WEEKENDS_MIN * len(days)
 
@@ -163,7 +169,27 @@ def _evidence(result: BacktestResult, ran: Ran) -> Evidence:
         skill=result.metrics.get("probabilistic_sharpe"),
         checked=result.checked,
         bar_length=min((TIMEFRAMES.get(one.timeframe, 0) for one in ran.data.files), default=0),
+        kinds=kinds(ran.data),
+        leaps=() if plan.files.factors else leaps(result.tape.paths),
     )
+
+
+def kinds(data: FileReport) -> tuple[str, ...]:
+    """What kinds of rows the files hold, in words, in their order."""
+    return tuple(dict.fromkeys(one.kind for one in data.files))
+
+
+def leaps(paths: Mapping[str, Path]) -> tuple[Leap, ...]:
+    """Where a price was ``LEAP`` times that before it, or the other way round; the largest first."""
+    found = [(size, leap) for symbol, path in paths.items() for size, leap in _leaps(symbol, path)]
+    return tuple(leap for _, leap in sorted(found, key=lambda one: -one[0]))
+
+
+def _leaps(symbol: str, path: Path) -> Iterator[tuple[float, Leap]]:
+    prices = np.asarray(path.prices)
+    sizes = np.abs(np.diff(np.log(prices)))
+    for at in np.flatnonzero(sizes >= math.log(LEAP)).tolist():
+        yield float(sizes[at]), Leap(symbol, path.times[at + 1], path.prices[at], path.prices[at + 1])
 
 
 def _waits(rows: Sequence[dict[str, Any]]) -> tuple[int, ...]:

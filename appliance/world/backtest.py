@@ -7,7 +7,8 @@ from decimal import ROUND_DOWN, Decimal
 from itertools import chain
 from typing import Any
 
-from appliance.core.base import Core
+from appliance.core.bands import Bands
+from appliance.core.base import Core, Handler
 from appliance.core.bookkeeping import AUTO, Book
 from appliance.core.gateway import GatewayCore
 from appliance.core.guard import INFINITE, GuardCore
@@ -31,8 +32,9 @@ NEVER, FOREVER = -1, 1 << 62
 Stamp = tuple[int, list[Any]]
 """A time (ns UTC) and its events: market events, with corporate actions before them."""
 Note = Callable[[Any], None]
-Hearers = tuple[tuple[Note, ...], tuple[Callable[[Event, Now], list[Event]], ...]]
-"""Who notes the body of a message, and who handles it."""
+Takers = tuple[tuple[Core, Handler], ...]
+Hearers = tuple[tuple[Note, ...], Takers]
+"""Who notes the body of a message, and who handles it, with what."""
 
 
 class Backtest:
@@ -81,6 +83,7 @@ class Backtest:
             Stage.TAKE: (self.guard,),
             Stage.WAKE: (self.guard, self.host),
         }
+        self._bands = Bands()
         self._unseen: dict[str, MarketEvent] = {}
         self._opening = [(stage, self._stages[stage]) for stage in _opening()]
         self._deliver(local(VenueLink(True)), (self.gateway,))
@@ -94,7 +97,7 @@ class Backtest:
         while stamp is not None:
             time, members = stamp
             until = NEVER if type(members[0]) in ACTIONS else self._calm_until()
-            if time <= until:
+            if time <= until and self._bands.have(members):
                 stamp = self._calm(until, chain((stamp,), stamps))
             else:
                 self._timestamp(time, *_apart(members))
@@ -110,11 +113,12 @@ class Backtest:
     # --- calm ------------------------------------------------------------------------------------------------------
 
     def _calm_until(self) -> int:
-        """Until when (ns UTC) it is calm: nothing rests in the market, no stop is watched, nobody waits for news, no
-        timer is due. VENUE would then change nothing, GUARD leave prices, and HOSTS bring the market's events."""
-        calm = self._n and self.host.stages.calm
-        if not calm or self._venue_acts() or self.guard.watches_stops:
+        """Until when (ns UTC) it is calm: nobody waits for news, no timer is due. Within the bands of what rests in the
+        market and of the stops the guard watches, VENUE would then change nothing, GUARD leave prices, and HOSTS bring
+        the market's events."""
+        if not (self._n and self.host.stages.calm) or self.paper.hears_all or self.paper.lending.watches:
             return NEVER
+        self._bands.heed(self.paper.resting.values(), self.guard.watched())
         due = self.host.deadline()
         return due if due is not None else FOREVER
 
@@ -122,8 +126,10 @@ class Backtest:
         """Let calm timestamps happen, numbered as their three stages would be, until something follows from one; the
         next one that is not calm, None at the end."""
         timed, book, hear = self.host.roster.runners.timed, self.book, self.host.stages.hear
+        bands = self._bands
+        some = bool(bands)
         for time, events in stamps:
-            if time > until or type(events[0]) in ACTIONS:
+            if time > until or type(events[0]) in ACTIONS or (some and not bands.have(events)):
                 return time, events
             self._now = now = Now(time, DATA_BOOT, time)
             if time > book.due:
@@ -220,10 +226,12 @@ class Backtest:
         now, said = self._now, list[Event]()
         for core in cores:
             said += core.handle(event, now)
-        self._settle(said)
+        if said:
+            self._settle(said)
 
     def _settle(self, said: list[Event]) -> None:
-        """Let what was said be heard by whom it concerns, and all that follows from it."""
+        """Let what was said be heard by whom it concerns, and all that follows from it, as ``Core.handle`` does: what a
+        core says is put where it is read."""
         now, known = self._now, self._known
         for event in said:  # which grows meanwhile
             try:
@@ -232,13 +240,15 @@ class Backtest:
                 notes, hearers = self._look_up(event)
             for note in notes:
                 note(event.body)
-            for hear in hearers:
-                said += hear(event, now)
+            for core, handler in hearers:
+                core.out = said
+                handler(event, now)
 
     def _look_up(self, event: Event) -> Hearers:
         """Whom it goes to; looked up once for each place and kind of body, for this is asked a dozen times an order."""
         where, kind = event.stream or event.topic, type(event.body)
-        found = self._noting(kind), tuple(core.handle for core in self._to.get(where, ()) if core.heeds(event.type))
+        cores = [core for core in self._to.get(where, ()) if core.heeds(event.type)]
+        found = self._noting(kind), tuple((core, core.handler(event)) for core in cores)
         self._known.setdefault(where, {})[kind] = found
         return found
 

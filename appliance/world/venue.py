@@ -136,10 +136,10 @@ class SimulatedVenue:
     def trade(self, events: tuple[MarketEvent, ...]) -> None:
         """Let resting orders meet the market; the gateway hears of it if the hint gets through."""
         for happened in events:
-            self.market._out = []
+            self.market.out = []
             self.market.market((happened,), self._now())
             self.watch()
-            for hint in self.market._out:
+            for hint in self.market.out:
                 self._hint(hint)
 
     def _hint(self, hint: Event) -> None:

@@ -21,6 +21,49 @@ HISTORY = Path(__file__).with_name("history.jsonl")
 Bench = Callable[[argparse.Namespace], dict[str, Any]]
 
 
+Options = dict[str, tuple[int | float | bool, str]]
+"""A bench's options: the default, whose type is the option's, and what it means."""
+
+BENCHES: dict[str, tuple[str, Options]] = {
+    "latency": ("a tick in, an order at the paper broker: ours and bare paho", {
+        "--rate": (20.0, "decisions a second"),
+        "--seconds": (60.0, "measured time of each of the two"),
+        "--warm-up": (5.0, "seconds dropped before"),
+    }),
+    "backtest": ("SMA 10/30 on a random walk: ours, backtesting.py, and others that are installed", {
+        "--bars": (1_000_000, "one-minute bars"),
+    }),
+    "orders": ("what an order costs on its whole way, and its messages alone", {"--orders": (20_000, "how many")}),
+    "holding": ("what a bar costs while a position is held and its stop rests", {"--bars": (50_000, "how many")}),
+    "memory": ("an idle box: memory, processor time, bytes written", {
+        "--seconds": (60.0, "how long, best in whole minutes"),
+        "--symbols": (3, "simulated symbols of one-minute bars"),
+    }),
+    "indicators": ("each indicator, stream and array, and a bare deque and sum", {"--bars": (100_000, "how many")}),
+    "isolation": ("a tick in, an intent out, beside a strategy that loops for ever", {
+        "--rate": (20.0, "decisions a second"),
+        "--seconds": (30.0, "measured time of each of the two"),
+    }),
+    "strategies": ("a hundred strategies on fifty symbols, and twelve apart", {
+        "--strategies": (100, "in shared hosts"),
+        "--hosts": (4, "hosts they share"),
+        "--separate": (12, "strategies in hosts of their own"),
+        "--symbols": (50, "how many"),
+        "--minutes": (200, "one-minute bars of each symbol"),
+    }),
+    "vectorized": ("a sweep of SMA pairs by whole arrays: ours, and others", {"--bars": (1_000_000, "how many")}),
+    "streaming": ("a backtest over more rows than memory should hold", {
+        "--symbols": (20, "how many"),
+        "--years": (10.0, "of one-minute bars"),
+        "--by-time": (False, "rows in order of time, not symbol after symbol"),
+    }),
+    "sweep": ("a sweep over ten years of five symbols: alone, beside, killed, clustered", {
+        "--lookbacks": (50, "ten combinations each"),
+    }),
+}  # fmt: skip
+"""Every bench: what it measures, and its options."""
+
+
 def main() -> None:
     """Run one bench, print its figures, and with ``--keep`` add them to the history."""
     options = arguments().parse_args()
@@ -39,44 +82,14 @@ def main() -> None:
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    benches = parser.add_subparsers(
-        dest="bench",
-        required=True,
-        metavar="latency|backtest|orders|memory|indicators|isolation|strategies|sweep|vectorized|streaming",
-    )
-    latency = benches.add_parser("latency", help="a tick in, an order at the paper broker: ours and bare paho")
-    latency.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
-    latency.add_argument("--seconds", type=float, default=60.0, help="measured time of each of the two (default 60)")
-    latency.add_argument("--warm-up", type=float, default=5.0, help="seconds dropped before (default 5)")
-    backtest = benches.add_parser(
-        "backtest", help="SMA 10/30 on a random walk: ours, backtesting.py, and others that are installed"
-    )
-    backtest.add_argument("--bars", type=int, default=1_000_000, help="default 1000000")
-    orders = benches.add_parser("orders", help="what an order costs on its whole way, and its messages alone")
-    orders.add_argument("--orders", type=int, default=20_000, help="default 20000")
-    memory = benches.add_parser("memory", help="an idle box: memory, processor time, bytes written")
-    memory.add_argument("--seconds", type=float, default=60.0, help="how long, best in whole minutes (default 60)")
-    memory.add_argument("--symbols", type=int, default=3, help="simulated symbols of one-minute bars (default 3)")
-    indicators = benches.add_parser("indicators", help="each indicator, stream and array, and a bare deque and sum")
-    indicators.add_argument("--bars", type=int, default=100_000, help="default 100000")
-    isolation = benches.add_parser("isolation", help="a tick in, an intent out, beside a strategy that loops for ever")
-    isolation.add_argument("--rate", type=float, default=20.0, help="decisions a second (default 20)")
-    isolation.add_argument("--seconds", type=float, default=30.0, help="measured time of each of the two (default 30)")
-    vectorized = benches.add_parser("vectorized", help="a sweep of SMA pairs by whole arrays: ours, and others")
-    vectorized.add_argument("--bars", type=int, default=1_000_000, help="default 1000000")
-    streaming = benches.add_parser("streaming", help="a backtest over more rows than memory should hold")
-    streaming.add_argument("--symbols", type=int, default=20, help="default 20")
-    streaming.add_argument("--years", type=float, default=10.0, help="of one-minute bars (default 10)")
-    streaming.add_argument("--by-time", action="store_true", help="rows in order of time, not symbol after symbol")
-    strategies = benches.add_parser("strategies", help="a hundred strategies on fifty symbols, and twelve apart")
-    strategies.add_argument("--strategies", type=int, default=100, help="in shared hosts (default 100)")
-    strategies.add_argument("--hosts", type=int, default=4, help="hosts they share (default 4)")
-    strategies.add_argument("--separate", type=int, default=12, help="strategies in hosts of their own (default 12)")
-    strategies.add_argument("--symbols", type=int, default=50, help="default 50")
-    strategies.add_argument("--minutes", type=int, default=200, help="one-minute bars of each symbol (default 200)")
-    sweep = benches.add_parser("sweep", help="a sweep over ten years of five symbols: alone, beside, killed, clustered")
-    sweep.add_argument("--lookbacks", type=int, default=50, help="ten combinations each (default 50)")
-    for bench in (latency, backtest, orders, memory, indicators, isolation, strategies, vectorized, streaming, sweep):
+    benches = parser.add_subparsers(dest="bench", required=True, metavar="|".join(BENCHES))
+    for name, (help, options) in BENCHES.items():
+        bench = benches.add_parser(name, help=help)
+        for option, (default, meaning) in options.items():
+            if isinstance(default, bool):
+                bench.add_argument(option, action="store_true", help=meaning)
+            else:
+                bench.add_argument(option, type=type(default), default=default, help=f"{meaning} (default {default})")
         bench.add_argument("--json", action="store_true", help="nothing but the JSON object")
         bench.add_argument("--keep", action="store_true", help="add the figures to history.jsonl")
     return parser

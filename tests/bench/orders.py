@@ -17,7 +17,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from appliance.core.base import Core
 from appliance.core.limits import LimitValues, rules
 from appliance.data.sources.random_walk import random_walk
 from appliance.domain.market import Bar
@@ -84,20 +83,19 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _messages(bars: list[Bar]) -> list[Event]:
-    """All that the cores say in a run: through ``emit`` and ``send`` goes every message."""
+    """All that the cores say in a run: every message is settled."""
     made: list[Event] = []
-    handle = Core.handle
+    settle = Backtest._settle
 
-    def heard(self: Core, *given: Any) -> list[Event]:
-        out = handle(self, *given)
-        made.extend(out)
-        return out
+    def settled(self: Backtest, said: list[Event]) -> None:
+        settle(self, said)
+        made.extend(said)
 
-    Core.handle = heard  # type: ignore[method-assign]
+    Backtest._settle = settled  # type: ignore[method-assign]
     try:
         _run(bars, SHARES)
     finally:
-        Core.handle = handle  # type: ignore[method-assign]
+        Backtest._settle = settle  # type: ignore[method-assign]
     return made
 
 

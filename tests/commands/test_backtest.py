@@ -246,6 +246,8 @@ def test_a_parameter_that_cannot_be_ends_it_with_code_4_and_what_may_be(
         (("--data", "x.csv", "--param", "fast"), "KEY=VALUE"),
         (("--data", "x.csv", "--cash", "-5"), "--cash '-5'"),
         (("--data", "x.csv", "--cash", "nan"), "--cash 'nan'"),
+        (("--data", "x.csv", "--cash", "1e400"), "at most a trillion"),
+        (("--data", "x.csv", "--check"), "--check without --out"),
         (("--data", "x.csv", "--cash", "5000 EUR"), "'EUR': accounts are in USD only"),
         (("--data", "x.csv", "--currency", "EUR"), "--currency 'EUR': accounts are in USD only"),
         (("--data", "x.csv", "--account", "futures"), "'secured', 'cash', 'margin'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,42 @@ def test_without_a_strategy_it_says_what_to_give(appliance: Appliance) -> None:
     assert said.code == 2
     assert "missing argument 'STRATEGY'" in said.err
     assert "--repeat" in said.err
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_a_file_without_commas_is_told_what_separates_it(appliance: Appliance, tmp_path: Path, mark: str) -> None:
+    file = bars(tmp_path / "bars.csv", *GOOD)
+    file.write_text(file.read_text().replace(",", mark))
+    said = appliance("backtest", SMA, "--data", file)
+    assert said.code == 3
+    assert "its columns are separated by" in said.err
+    assert "by commas" in said.err
+
+
+def test_a_folder_is_told_as_one(appliance: Appliance, tmp_path: Path) -> None:
+    said = appliance("backtest", SMA, "--data", tmp_path)
+    assert said.code == 3
+    assert "a folder, not a file" in said.err
+
+
+def test_a_bar_that_two_files_have_is_told_and_files_that_follow_each_other_are_one(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    first, second = bars(tmp_path / "first.csv", *GOOD[:30]), bars(tmp_path / "second.csv", *GOOD[29:])
+    said = appliance("backtest", SMA, "--data", first, "--data", second, "--bar-stamp", "start")
+    assert said.code == 3
+    assert f"second.csv: the bar of SPY that ends at {START + 30 * MINUTE} is in another file too" in said.err
+    second = bars(tmp_path / "second.csv", *GOOD[30:])
+    said = appliance("backtest", SMA, "--data", first, "--data", second, "--bar-stamp", "start", "--json")
+    assert said.json["bars"] == 60
+
+
+def test_data_without_trade_bars_say_why_nothing_happened(appliance: Appliance, tmp_path: Path) -> None:
+    rows = (f"{START + minute * MINUTE},SPY,10.00,5" for minute in range(60))
+    file = tmp_path / "ticks.csv"
+    file.write_text("\n".join(("ts,symbol,price,size", *rows)) + "\n")
+    out = tmp_path / "out"
+    said = appliance("backtest", SMA, "--data", file, "--out", out)
+    assert said.code == 0
+    assert "on_bar hears trade bars, and there are only tick trades" in said.out
+    assert json.loads((out / "result.json").read_text())["findings"][0]["code"] == "unheard"

@@ -220,8 +220,13 @@ def test_data_that_are_gone_are_told_when_it_is_repeated(appliance: Appliance, o
     assert "no such file" in said.err
 
 
-def test_a_repeat_takes_nothing_that_the_result_says_already(appliance: Appliance, out: Path) -> None:
-    said = appliance("backtest", SMA, "--repeat", out / "result.json")
+@pytest.mark.parametrize(
+    "more", [(SMA,), ("--cash", "5"), ("--commission", "none"), ("--out", "x"), ("--check",), ("--benchmark", "SPY")]
+)
+def test_a_repeat_takes_nothing_that_the_result_says_already(
+    appliance: Appliance, out: Path, more: tuple[str, ...]
+) -> None:
+    said = appliance("backtest", *more, "--repeat", out / "result.json")
     assert said.code == 2
     assert "--repeat stands alone" in said.err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from decimal import Decimal
@@ -70,3 +71,22 @@ def test_a_warm_up_is_a_number_of_bars_before_a_first_date(
     said = appliance("backtest", SMA, "--data", data, *given)
     assert said.code == 2
     assert says in said.err
+
+
+@pytest.mark.parametrize(
+    ("begun", "offered"),
+    [
+        ("--model ", ["plain,pessimistic", "plain,lean", "plain,backtesting.py"]),
+        ("--commission p", ["plain,per-share", "plain,percent"]),
+        ("--limit-fill ", ["plain,through", "plain,touch"]),
+        ("--data equ", ["file,equ"]),
+        ("stra", ["file,stra"]),
+    ],
+)
+def test_a_shell_completes_files_and_choices(begun: str, offered: list[str]) -> None:
+    words = f"appliance backtest {begun}"
+    asked = {"_APPLIANCE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    said = subprocess.run(
+        [sys.executable, "-m", "appliance"], env={**os.environ, **asked}, capture_output=True, text=True, check=False
+    )
+    assert said.stdout.split() == offered

@@ -72,7 +72,7 @@ def test_the_newest_rows_are_kept_and_the_oldest_forgotten_an_eighth_at_a_time(s
 def test_a_view_is_made_where_somebody_may_look(stored: bool) -> None:
     one = Core("guard", Writers((), stored=stored))
     one.show("view/position/A", Position("A"), Now(1, "boot", 1))
-    assert [event.topic for event in one._out] == (["view/position/A"] if stored else [])
+    assert [event.topic for event in one.out] == (["view/position/A"] if stored else [])
 
 
 def test_what_is_ignored_is_understood_and_nothing_follows() -> None:

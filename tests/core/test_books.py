@@ -196,7 +196,7 @@ def test_a_session_is_marked_at_its_close_with_the_extremes_of_its_bars() -> Non
     first, second = marked(
         book, minute(0, 1, 101, low=90, high=105), minute(0, 2, 102), minute(1, 0, 99), minute(1, 1, 98)
     )
-    assert first == Mark(BEGIN + 3600 * SECOND, 100_020.0, 99_900.0, 100_050.0, 99_000.0, 1020.0, 0.0)
+    assert first == Mark(BEGIN + 3600 * SECOND, 100_020.0, 99_900.0, 100_050.0, 99_000.0, 1020.0, 0.0, 1.0, 0.01)
     assert (second.time, second.equity, second.lowest, second.highest) == (
         BEGIN + DAY + 120 * SECOND, 99_980.0, 99_980.0, 100_020.0,
     )  # fmt: skip
@@ -222,6 +222,29 @@ def test_every_bar_is_marked_while_there_are_few_and_only_sessions_once_there_ar
         BEGIN + 30 * 60 * SECOND, BEGIN + DAY + 3600 * SECOND, BEGIN + 2 * DAY + 120 * SECOND,
     ]  # fmt: skip
     assert (marks[0].lowest, marks[0].highest) == (0.5, 100_000.0)
+
+
+def test_a_mark_of_a_session_knows_how_long_something_was_held_in_it_and_how_much() -> None:
+    book = Book(OPENING, DAYS, SESSION)
+    book.turn(BEGIN + 1)
+    for minutes, shares in ((6, 10), (15, -10), (30, -20), (33, 20), (57, 5)):
+        book.note(filled(shares, "100", time=BEGIN + minutes * 60 * SECOND, fee="0"))
+    first, second = marked(book, minute(1, 5, 100))
+    assert first.held == pytest.approx((9 + 3 + 3) / 60)
+    assert first.leverage == pytest.approx(0.02)
+    assert (second.held, second.leverage) == (1.0, 0.0)
+
+
+def test_what_was_marked_time_by_time_is_held_as_long_once_only_sessions_are_marked() -> None:
+    held = [10.0 if 10 <= number < 25 else 0.0 for number in range(60)]
+    book = Book(OPENING, DAYS)
+    book._marks = [
+        Mark(BEGIN + (1 + n) * 60 * SECOND, 100.0, 100.0, 100.0, 100.0, long) for n, long in enumerate(held)
+    ] + [Mark(BEGIN + DAY + n * 60 * SECOND, 100.0, 100.0, 100.0, 100.0, 50.0) for n in range(1, 31)]
+    book._thin(BEGIN + DAY + 31 * 60 * SECOND)
+    marks = marked(book, minute(1, 31, 100), minute(2, 0, 100))
+    assert [mark.held for mark in marks[:2]] == [0.25, 0.5]
+    assert [mark.leverage for mark in marks[:2]] == [0.1, 0.5]
 
 
 def test_a_quote_bar_is_worth_its_middle() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.core import adjusting
 from appliance.core.activities import Prices, activity_of, adjusted, divided
 from appliance.core.books import EntryKind
 from appliance.core.limits import LimitValues, rules
@@ -18,13 +19,14 @@ from appliance.core.models.commission import FREE
 from appliance.core.streams import Writers
 from appliance.core.wishes import Made, Silent, Wish, Wishes
 from appliance.domain.market import Bar, CorporateAction, Dividend, Split
-from appliance.domain.messages import Stage, Step, VenueActivity, VenueFill, VenueReport, VenueSubmit
+from appliance.domain.messages import Stage, Step, VenueActivity, VenueFill, VenueLink, VenueReport, VenueSubmit
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import (
     Account,
     Activity,
     ActivityKind,
     Approved,
+    Cancel,
     Order,
     OrderType,
     Part,
@@ -34,7 +36,7 @@ from appliance.domain.trading import (
 )
 from appliance.world.backtest import Backtest
 from tests.core.make import approved, bar, fill, intent, order, report, snapshot, told
-from tests.core.test_gateway import core_of, entered, linked
+from tests.core.test_gateway import core_of, entered, gateway, linked
 from tests.core.test_guard import ready
 from tests.playbook import BEGIN, SECOND, Playbook
 
@@ -370,4 +372,59 @@ def test_an_action_of_a_symbol_nobody_holds_is_told_and_stops_nothing() -> None:
         play << ...
         play >> approved(intent()) >> report("trend-1-1", "accept")
         assert [order.status.value for order in said(play, Order)] == ["sending", "accepted"]
+        play << ...
+
+
+# --- what must not happen twice, or at all ----------------------------------------------------------------------------
+
+
+def test_a_margin_call_takes_back_what_might_still_be_bought() -> None:
+    with ready(LimitValues()) as play:
+        resting = order(intent(id="trend-1-7", type=OrderType.LIMIT, limit_price=D(90), time_in_force=TimeInForce.GTC))
+        play >> resting >> Activity("margin_call:1", ActivityKind.MARGIN_CALL, "", BEGIN)
+        (gone,) = said(play, Cancel)
+        assert (gone.order_id, gone.strategy, gone.reason) == ("trend-1-7", "trend", "margin call")
+        play << ...
+
+
+def test_a_gateway_that_meets_a_broker_for_the_first_time_books_nothing_of_its_past() -> None:
+    past = (
+        VenueActivity(activity_of(CASH, D(100)), BEGIN),
+        VenueActivity(Activity("margin_call:1", ActivityKind.MARGIN_CALL, "", BEGIN), BEGIN),
+    )
+    with Playbook(gateway()) as play:
+        play >> VenueLink(True) >> snapshot(1, positions={"SPY": D(100)}, cash=D("90054"), activities=past)
+        assert said(play, Activity) == []
+        assert [account.cash for account in said(play, Account)] == [D("90054")] * 2  # on the stream and as a view
+        assert core_of(play).ledger.blocked == {}
+        play << ...
+        play >> past[0]
+        assert said(play, Activity) == []
+
+
+def test_what_a_gateway_forgets_of_activities_after_a_restart_is_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adjusting, "REMEMBERED", 5)
+    with linked() as play:
+        fees = [
+            VenueActivity(Activity(f"{symbol}:borrow:{day}", ActivityKind.BORROW, symbol, BEGIN + day, D(-1)), BEGIN)
+            for day, symbol in enumerate("EDCBA")
+        ]
+        for fee in fees:
+            play >> fee << ...
+        fresh = gateway()
+        fresh.restore(dict(sorted(core_of(play).snapshot().items())))
+    after = Playbook(fresh)
+    after >> VenueLink(True) << ...
+    after >> VenueActivity(Activity("F:borrow:9", ActivityKind.BORROW, "F", BEGIN + 9, D(-1)), BEGIN) << ...
+    after >> fees[4]
+    assert said(after, Activity) == []
+
+
+def test_interest_of_who_is_only_short_is_borne_by_who_is_short() -> None:
+    with linked() as play:
+        short = approved(intent(side=SELL, quantity=D(10)))
+        play >> short >> report("trend-1-1", "accept") >> told("trend-1-1", 10, SELL) << ...
+        play >> VenueActivity(Activity("interest:1", ActivityKind.INTEREST, "", BEGIN, D("-2.50")), BEGIN)
+        (interest,) = said(play, Activity)
+        assert [(part.strategy, part.cash) for part in interest.parts] == [("trend", D("-2.50"))]
         play << ...

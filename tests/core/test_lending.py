@@ -89,10 +89,12 @@ def test_a_secured_account_is_charged_nothing() -> None:
 # --- what the guard allows --------------------------------------------------------------------------------------------
 
 
-def case(side: Side, quantity: int, held: int = 0, cash: str = "1000", selling: int = 0, **given: Any) -> Case:
+def case(
+    side: Side, quantity: int, held: int = 0, cash: str = "1000", selling: int = 0, leaves: bool = True, **given: Any
+) -> Case:  # fmt: skip
     positions = {"SPY": D(held), **{symbol: D(shares) for symbol, shares in given.items()}}
     prices = {symbol: Price(10.0, 0) for symbol in positions if symbol != "NONE"}
-    wanted = intent(side=side, quantity=D(quantity))
+    wanted = intent(side=side, quantity=D(quantity), exit=leaves and side is Side.SELL)
     now = Now(0, "b", 0)
     return Case(
         wanted, now, prices["SPY"], D(held), D(0), D(selling), D(cash), D(0), False, positions, prices
@@ -106,6 +108,7 @@ def case(side: Side, quantity: int, held: int = 0, cash: str = "1000", selling: 
         (case(Side.SELL, 11, held=10), False),
         (case(Side.SELL, 5, held=10, selling=6), False),
         (case(Side.SELL, 1), False),
+        (case(Side.SELL, 1, held=10, leaves=False), False),  # another strategy holds them
         (case(Side.BUY, 10, held=-5), True),
     ],
 )

@@ -152,7 +152,7 @@ def test_a_file_that_cannot_be_read_is_a_data_error(tmp_path: Path, what: str) -
 
 
 def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="a folder, not a file"):
         check([str(tmp_path)], ALL)
 
 

@@ -10,7 +10,7 @@ import pytest
 from appliance.core.books import EntryKind
 from appliance.domain.market import DAY, HOUR, MINUTE
 from appliance.research import findings
-from appliance.research.evidence import LEVELS, Evidence, Setting, monthly_profit
+from appliance.research.evidence import LEVELS, Evidence, Leap, Setting, monthly_profit
 from appliance.research.findings import JUDGES, judge
 from tests.research.accounts import booked, fill, marks, trade
 
@@ -33,6 +33,11 @@ CASES: list[tuple[str, dict[str, Any], str | None]] = [
     ("few_trades", {"trades": MANY[:10]}, "warning"),
     ("few_trades", {"trades": MANY[:9]}, "serious"),
     ("few_trades", {}, "serious"),
+    ("unheard", {"kinds": ["quote bars"]}, "serious"),
+    ("unheard", {"kinds": ["trade bars"], "bars": 1}, None),
+    ("unheard", {"kinds": ["quote bars"], "intents": 1}, None),
+    ("leaps", {"leaps": [Leap("SPY", DAY, 1.16, 23.2)]}, "warning"),
+    ("leaps", {}, None),
     ("many_parameters", {"settings": [Setting("a", 1)]}, None),
     ("many_parameters", {"settings": [Setting("a", 1), Setting("b", 1), Setting("c", 1)], "trades": MANY}, None),
     ("many_parameters", {"settings": [Setting("a", 1), Setting("b", 1)], "trades": MANY[:19]}, "warning"),

@@ -429,7 +429,7 @@ def test_a_journal_that_fails_ends_the_process_with_code_5_and_a_will(box, tmp_p
 
     def twice(event, now):
         handler(event, now)
-        turn.core._out.append(turn.core._out[0])  # the same position twice: no journal takes that
+        turn.core.out.append(turn.core.out[0])  # the same position twice: no journal takes that
 
     turn.core.on(EventType.DENIED, twice)
     engine.start = lambda: None  # it has started already

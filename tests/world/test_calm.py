@@ -13,7 +13,19 @@ from hypothesis import strategies as st
 from appliance.core.limits import LimitValues, rules
 from appliance.core.models import MarketModel
 from appliance.core.wishes import Made
-from appliance.domain.market import MINUTE, SECOND, Bar, Dividend, Quote, QuoteBar, Split, Trade, known_at
+from appliance.domain.market import (
+    MINUTE,
+    SECOND,
+    Bar,
+    Dividend,
+    Quote,
+    QuoteBar,
+    Session,
+    Sessions,
+    Split,
+    Trade,
+    known_at,
+)
 from appliance.domain.messages import Event
 from appliance.domain.operations import Command, Verb
 from appliance.strategy import Strategy
@@ -97,6 +109,48 @@ class Follower(Whim):
             self.target(signal.symbol, quantity=-int(signal.quantity), reason="against it")
 
 
+class Rester(Whim):
+    """Leaves orders and stops of every kind in the market, near and far."""
+
+    def on_bar(self, bar: Bar) -> None:
+        self.hear("bar", bar.symbol, bar.close, self.position(bar.symbol), self.cash)
+        if not 1 < bar.close < 1_000:
+            return
+        cents = round(bar.close * 100)
+        near = round(0.07 + cents % 5 * 0.2, 2)
+        self.rest(bar.symbol, cents, round(bar.close - near, 2), round(bar.close + near, 2), near)
+
+    def rest(self, symbol: str, cents: int, below: float, above: float, near: float) -> None:
+        force = ("day", "gtc")[cents % 2]
+        match cents % 23:
+            case 0 | 1:
+                self.target(symbol, quantity=10, stop_loss=below)
+            case 2:
+                self.target(symbol, quantity=-10, stop_loss=above, take_profit=below)
+            case 3 | 4:
+                self.target(symbol, quantity=10, trailing=near)
+            case 5:
+                self.target(symbol, quantity=-10, trailing=f"{near}%", take_profit=below)
+            case 6:
+                self.buy(symbol, 3, limit=below, time_in_force=force)
+            case 7:
+                self.sell(symbol, 3, limit=above, time_in_force=force)
+            case 8:
+                self.buy(symbol, 3, stop=above, time_in_force=force)
+            case 9:
+                self.sell(symbol, 3, stop=below, limit=round(below - 0.02, 2), time_in_force=force)
+            case 10:
+                self.buy(symbol, 3, trail=f"{near}%", time_in_force=force)
+            case 11:
+                self.sell(symbol, 3, trail=near, time_in_force=force)
+            case 12:
+                self.buy(symbol, 3, limit=above, time_in_force=("ioc", "fok", "opg", "cls")[cents % 4])
+            case 13:
+                self.target(symbol, quantity=0)
+            case 14:
+                self.cancel(symbol=symbol)
+
+
 class Staged(Backtest):
     """Never calm: each timestamp goes through all its stages."""
 
@@ -121,10 +175,10 @@ def said_by(run: Backtest, events: list[Any], break_at: int, command: Command | 
     return said
 
 
-def made(kind: type[Backtest], *strategies: type[Strategy]) -> Backtest:
+def made(kind: type[Backtest], *strategies: type[Strategy], sessions: Sessions | None = None) -> Backtest:
     makers = [Made(one.__name__.lower(), lambda one=one: _runner(one)) for one in strategies]  # type: ignore[misc]
     limits = LimitValues(stale_price=5 * MINUTE, price_collar_percent=D(5))
-    return kind("box", makers, rules(limits), D(100_000), MarketModel())
+    return kind("box", makers, rules(limits), D(100_000), MarketModel(), sessions)
 
 
 def _runner(strategy: type[Strategy]) -> StrategyRunner:
@@ -166,6 +220,9 @@ def markets(draw: st.DrawFn) -> list[Any]:
 def _event(kind: str, symbol: str, start: int, price: float) -> Any:
     if kind == "q":
         return Quote(symbol, start + 30 * SECOND, price - 0.01, price + 0.01)
+    if kind == "h":
+        low, high = (price - 0.3, start + 40 * SECOND), (price + 0.3, start + 20 * SECOND)
+        return Quote(symbol, start + 45 * SECOND, price - 0.01, price + 0.01, 0.0, 0.0, *low, *high)
     if kind == "t":
         return Trade(symbol, start + MINUTE, price, 100.0)
     if kind == "x":
@@ -195,8 +252,39 @@ def test_a_run_with_calm_timestamps_is_the_run_with_all_stages(
     assert facts(calm) == facts(staged)
 
 
-def test_most_of_a_quiet_run_is_calm() -> None:
-    run, busy = made(Backtest, Whim), [0]
+@st.composite
+def walks(draw: st.DrawFn) -> list[Any]:
+    """A random walk of bars, quotes and quote bars of two symbols, with a split, a dividend or a jump now and then."""
+    events: list[Any] = []
+    prices = {"QQQ": 10_000, "SPY": 10_000}
+    for minute in range(draw(st.integers(20, 80))):
+        for symbol in draw(st.sampled_from([("QQQ",), ("SPY",), ("QQQ", "SPY")])):
+            prices[symbol] += draw(st.sampled_from([-3, -2, -1, 0, 1, 2, 3, 5, 40, -40]))
+            kind = draw(st.sampled_from("b" * 30 + "qxhtsd"))
+            events.append(_event(kind, symbol, BEGIN + minute * MINUTE, prices[symbol] / 100))
+    return sorted(events, key=lambda event: (known_at(event), not isinstance(event, Split | Dividend), event.symbol))
+
+
+SHORT_SESSIONS = Sessions(
+    [Session(str(n), BEGIN + n * 30 * MINUTE, BEGIN + (n * 30 + 25) * MINUTE) for n in range(10)]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("sessions", [None, SHORT_SESSIONS])
+@pytest.mark.parametrize("strategies", [(Rester,), (Rester, Timely)])
+@given(events=walks())
+@settings(deadline=None, max_examples=40)
+def test_what_rests_is_touched_expires_and_trails_as_with_all_stages(
+    strategies: tuple[type[Strategy], ...], sessions: Sessions | None, events: list[Any]
+) -> None:
+    calm, staged = (made(kind, *strategies, sessions=sessions) for kind in (Backtest, Staged))
+    assert said_by(calm, events, len(events), None) == said_by(staged, events, len(events), None)
+    assert facts(calm) == facts(staged)
+
+
+def busy_in(run: Backtest, events: list[Any]) -> int:
+    """How many timestamps of a run take all the stages."""
+    busy = [0]
     timestamp = run._timestamp
 
     def counted(*given: Any) -> None:
@@ -204,9 +292,37 @@ def test_most_of_a_quiet_run_is_calm() -> None:
         timestamp(*given)
 
     run._timestamp = counted  # type: ignore[method-assign]
-    run.run([_event("b", "SPY", BEGIN + number * MINUTE, 100.05 + number % 2 / 100) for number in range(200)])
+    run.run(events)
+    return busy[0]
+
+
+def test_most_of_a_quiet_run_is_calm() -> None:
+    run = made(Backtest, Whim)
+    closes = [100.05 + number % 2 / 100 for number in range(200)]
+    assert busy_in(run, _bars(closes)) == 1, "the first one, which begins the run"
     assert run.bars == 200
-    assert busy == [1], "the first one, which begins the run"
+
+
+@pytest.mark.parametrize("wish", [{"stop_loss": 99.0}, {"trailing": 1.5}, {"trailing": "2%"}, {"take_profit": 102.0}])
+def test_a_run_is_calm_while_what_rests_is_far_away(wish: dict[str, Any]) -> None:
+    class Holder(Strategy):
+        symbols = ("SPY",)
+
+        def on_bar(self, bar: Bar) -> None:
+            if bar.close == 100.0:
+                self.target("SPY", quantity=10, **wish)
+
+    closes = [100.0, 100.5] + [100.1 + number % 3 / 100 for number in range(200)]
+    run = made(Backtest, Holder)
+    assert busy_in(run, _bars(closes)) <= 5, "the first one, the entry, and three higher highs"
+    assert len(run.paper.resting) == 1
+    run.run(_bars([98.0] if "take_profit" not in wish else [103.0], BEGIN + 500 * MINUTE))
+    assert not run.paper.resting
+    assert not run.record.positions.get("SPY")
+
+
+def _bars(closes: list[float], begin: int = BEGIN) -> list[Any]:
+    return [_event("b", "SPY", begin + number * MINUTE, close) for number, close in enumerate(closes)]
 
 
 def test_what_a_strategy_raises_comes_at_its_time_and_what_was_before_it_is_known() -> None:

@@ -60,13 +60,16 @@ class Case(Struct, frozen=True, gc=False):
 
 
 def priced(intent: Intent | Order, last: Price | None) -> Decimal | None:
-    """What a share may cost (USD): the limit; else the last price, or the stop price where that is higher."""
+    """What a share may cost (USD): the limit; else the last price, or the stop price where that is higher, or where a
+    trailing stop to buy begins."""
     if intent.limit_price is not None:
         return intent.limit_price
     if last is None:
         return None
     price = Decimal(repr(last.value))
-    stop = intent.stop_price
+    trail, stop = intent.trail, intent.stop_price
+    if trail is not None and intent.side.sign > 0:
+        price += price * trail.distance / 100 if trail.percent else trail.distance
     return max(price, stop) if stop is not None and stop.is_finite() else price
 
 

@@ -12,7 +12,10 @@ INITIAL = Decimal("0.5")
 
 
 class NoShortSales:
-    """A sale may not lead to fewer than 0 shares, with all working sales of the symbol; a cash account borrows none."""
+    """A sale may not lead to fewer than 0 shares, with all working sales of the symbol; a cash account borrows none.
+
+    A strategy sells what it holds itself: what others hold is theirs to leave, and their stops may be first.
+    """
 
     code = "SHORT_SALE"
     binds_reductions = False
@@ -21,6 +24,8 @@ class NoShortSales:
         left = case.position - case.selling - case.intent.quantity
         if case.intent.side is Side.SELL and not left >= 0:
             return Refusal(self.code, f"{left} shares would be left: a cash account does not sell short")
+        if case.intent.side is Side.SELL and not case.intent.exit:
+            return Refusal(self.code, "its strategy does not hold what it sells: a cash account does not sell short")
         return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import numpy as np
 from msgspec import Struct
 
 from appliance.data.actions import Actions
@@ -16,7 +17,7 @@ from appliance.data.options import FileOptions
 from appliance.data.placing import Placing
 from appliance.data.rows import BUDGET, Scratch
 from appliance.data.rules import KEPT, SHOWN, Findings, Verdict
-from appliance.data.tracks import GAPS_SHOWN, Gap, Opens, Track
+from appliance.data.tracks import BLOCK, GAPS_SHOWN, Gap, Opens, Track
 from appliance.domain.market import CorporateAction
 from appliance.domain.messages import Offer
 from appliance.errors import DataError, UsageError
@@ -84,6 +85,7 @@ class FileSource:
         for file in files:
             mine = _tracks(file, placing, {} if options.prices == "raw" else factors)
             counts.append(_facts(file, mine))
+            _alone(file.name, mine, tracks)
             tracks += mine
         actions = _actions(tracks, factors, options) if options.prices == "raw" else []
         if options.opens:
@@ -131,6 +133,34 @@ class FileSource:
     def _outside(self, time: int, done: bool) -> int:
         """Rows outside the sessions up to ``time``; all of them once nothing follows."""
         return sum(track.outside if done else track.outside_through(time) for track in self._tracks)
+
+
+def _alone(name: str, mine: Sequence[Track], others: Sequence[Track]) -> None:
+    """Two files may share a symbol, but not a bar of it. Raises DataError."""
+    for track in mine:
+        same = [one for one in others if (one.symbol, one.kind, one.timeframe) == _key(track)]
+        if track.kind.is_bar and (twice := [time for one in same if (time := _common(track, one))]):
+            raise DataError(
+                f"{name}: the bar of {track.symbol} that ends at {min(twice)} is in another file too",
+                hint="its events would come double: leave the rows out of one of them, or name one file alone",
+            )
+
+
+def _key(track: Track) -> tuple[object, ...]:
+    return track.symbol, track.kind, track.timeframe
+
+
+def _common(one: Track, other: Track) -> int:
+    """The first time (ns UTC) both have, 0 without one; looked for in blocks, as long as the files may be."""
+    if not (len(one) and len(other)):
+        return 0
+    begin, end = one.before(other.first), one.through(other.last)
+    for row in range(begin, end, BLOCK):
+        times = one.known(row, min(row + BLOCK, end))
+        first, after = other.before(int(times[0])), other.through(int(times[-1]))
+        if first < after and len(common := np.intersect1d(times, other.known(first, after), assume_unique=True)):
+            return int(common[0])
+    return 0
 
 
 def _tracks(file: Loaded, placing: Placing, factors: Factors) -> list[Track]:

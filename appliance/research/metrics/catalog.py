@@ -213,7 +213,7 @@ _TRADES: tuple[Row, ...] = (
 
 _EXPOSURE: tuple[Row, ...] = (
     ("exposure", "Exposure", "fraction", "", "",
-     "Share of the marks with something held."),
+     "Share of the marks with something held; of the time, where a mark is of a whole session."),
     ("gross", "Gross exposure now", "USD", "", "",
      "Value of what is held at the last mark, long and short added."),
     ("leverage", "Leverage now", "ratio", "", "equity is not above 0",
@@ -221,7 +221,7 @@ _EXPOSURE: tuple[Row, ...] = (
     ("average_leverage", "Average leverage", "ratio", "", "equity is never above 0",
      "Mean over the marks."),
     ("max_leverage", "Largest leverage", "ratio", "", "equity is never above 0",
-     "Largest gross exposure over equity at a mark."),
+     "Largest gross exposure over equity at a mark, or after a fill where a mark is of a whole session."),
     ("max_net_leverage", "Largest net leverage", "ratio", "", "equity is never above 0",
      "Largest of long less short over equity, by size."),
 )  # fmt: skip

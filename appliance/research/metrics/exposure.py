@@ -11,14 +11,16 @@ from appliance.research.metrics.series import Floats, Series
 
 
 def exposure_figures(series: Series) -> Figures:
-    """Of every mark; leverage of those with equity above 0."""
+    """Of every mark; leverage of those with equity above 0. A mark of a whole session knows how long something was held
+    in it, and the leverage after each fill."""
     gross, net = series.long - series.short, series.long + series.short
+    largest = leverage(gross, series.equity)
     return {
-        "exposure": float(np.mean(gross > 0)),
+        "exposure": float(np.mean(series.held)),
         "gross": float(gross[-1]),
         "leverage": leverage(gross[-1:], series.equity[-1:]),
         "average_leverage": leverage(gross, series.equity, np.mean),
-        "max_leverage": leverage(gross, series.equity),
+        "max_leverage": largest if largest is None else max(largest, float(np.max(series.peaks))),
         "max_net_leverage": leverage(np.abs(net), series.equity),
     }
 

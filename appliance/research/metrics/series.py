@@ -36,8 +36,9 @@ RUIN = 1e-50
 class Series(Struct, frozen=True):
     """``opened`` (ns UTC) is when measuring began with ``opening`` USD. Of each mark: ``times``, ``equity`` (USD),
     ``growth``, and the ``lowest`` growth since the mark before it. Of each day: ``days`` (since 1970), ``closed`` (ns
-    UTC), ``closes`` (growth). ``returns`` are the daily ones (fractions), until equity was not above 0 at a close:
-    then the account is ``ruined``."""
+    UTC), ``closes`` (growth). ``held`` is the part of the time (fractions) with something held, ``peaks`` the largest
+    leverage after a fill since the mark before, where a mark knows them; else as it was at the mark, and 0. ``returns``
+    are the daily ones (fractions), until equity was not above 0 at a close: then the account is ``ruined``."""
 
     opened: int
     opening: float
@@ -47,6 +48,8 @@ class Series(Struct, frozen=True):
     lowest: Floats
     long: Floats
     short: Floats
+    held: Floats
+    peaks: Floats
     days: Ints
     closed: Ints
     closes: Floats
@@ -83,8 +86,13 @@ def series(
     returns, ruined = _returns(closes)
     return Series(
         begun, start, times, equity, growth, lowest, np.array([mark.long for mark in kept]),
-        np.array([mark.short for mark in kept]), days[last], times[last], closes, returns, ruined,
+        np.array([mark.short for mark in kept]), np.array([_held(mark) for mark in kept]),
+        np.array([mark.leverage or 0.0 for mark in kept]), days[last], times[last], closes, returns, ruined,
     )  # fmt: skip
+
+
+def _held(mark: Mark) -> float:
+    return mark.held if mark.held is not None else float(mark.long - mark.short > 0)
 
 
 def _check_order(times: Ints) -> None:
@@ -147,16 +155,24 @@ def _new_york_offset(hour: int) -> int:
 
 def months_of(days: Ints) -> list[tuple[int, int]]:
     """Year and month of each day."""
-    return [(one.year, one.month) for one in map(_date, days)]
+    return [_month(day) for day in days.tolist()]
 
 
 def weeks_of(days: Ints) -> list[tuple[int, int]]:
     """ISO year and week of each day."""
-    return [(week.year, week.week) for week in (_date(one).isocalendar() for one in days)]
+    return [_week(day) for day in days.tolist()]
 
 
-def _date(day: np.int64 | int) -> date:
-    return date.fromordinal(int(day) + EPOCH)
+@lru_cache(maxsize=1 << 16)
+def _month(day: int) -> tuple[int, int]:
+    one = date.fromordinal(day + EPOCH)
+    return one.year, one.month
+
+
+@lru_cache(maxsize=1 << 16)
+def _week(day: int) -> tuple[int, int]:
+    week = date.fromordinal(day + EPOCH).isocalendar()
+    return week.year, week.week
 
 
 def compounded(returns: Floats, groups: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], float]:

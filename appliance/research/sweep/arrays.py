@@ -33,8 +33,8 @@ from appliance.strategy.signals import BarArrays, has_signals
 Columns = dict[str, BarArrays]
 NAMES = ("open", "high", "low", "close", "volume", "start", "end")
 BATCH = 8_192
-PASTS = 16
-"""Lengths of warm-up whose arrays are remembered: combinations of one length share their indicators."""
+PASTS, PASTS_BYTES = 64, 256_000_000
+"""Lengths of warm-up whose arrays are remembered, at most: combinations of one length share their indicators."""
 
 
 def strategy_class(plan: Plan) -> type[Strategy]:
@@ -86,6 +86,8 @@ class Arrays:
         self.strategy = strategy_class(plan)
         self.sessions = sessions
         self._bars, self._past = columns(source), past
+        size = sum(len(NAMES) * one.end.nbytes for one in self._bars.values())
+        self._room = max(1, min(PASTS, PASTS_BYTES // size))
         self._first = min(int(one.end[0]) for one in self._bars.values())
         self._known: dict[tuple[tuple[str, int], ...], Columns] = {}
 
@@ -114,7 +116,7 @@ class Arrays:
         before = self._past(runner_factory(plan.strategy, self.sessions)())
         key = tuple((symbol, sum(bar.symbol == symbol for bar in before)) for symbol in self._bars)
         if key not in self._known:
-            if len(self._known) >= PASTS:
+            if len(self._known) >= self._room:
                 self._known.pop(next(iter(self._known)))
             self._known[key] = {symbol: _joined(before, bars) for symbol, bars in self._bars.items()}
         return self._known[key]

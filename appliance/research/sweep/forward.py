@@ -115,7 +115,7 @@ class Walk:
             steps.append(step)
             equity = Decimal(repr(step.end)).quantize(CENT, ROUND_HALF_EVEN)
         figures = dict(of_books(self.plan.cash, marks, trades, entries).figures())
-        gained = sum(step.end > step.begin for step in steps) / len(steps)
+        gained = sum(step.end > step.begin for step in steps) / max(1, len(steps))
         return Forward(self.aim, tuple(steps), tuple(marks), figures, _efficiency(steps), gained)
 
     def _job(self, window: Window) -> Job:

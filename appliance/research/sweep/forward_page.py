@@ -35,7 +35,7 @@ def report(name: str, varied: str, found: Forward) -> bytes:
 def doubts(found: Forward) -> Iterator[Finding]:
     """What speaks against it, the gravest first."""
     if found.efficiency is None or found.efficiency < EFFICIENT:
-        told = "Training did not gain." if found.efficiency is None else f"It is {found.efficiency:.2f}."
+        told = "Training did not gain." if found.efficiency is None else f"Efficiency is {found.efficiency:.2f}."
         yield Finding("inefficient", "serious", "What training finds does not last.", told,
                       "Do not trade it so: fewer parameters, or another idea.")  # fmt: skip
     if found.gained < EFFICIENT:

@@ -10,6 +10,7 @@ from appliance import __version__
 from appliance.research.formats import NONE, figure, number, percent
 from appliance.research.report.html import Html, Piece, join, page, section, table, tag
 from appliance.research.report.metrics import UNITS
+from appliance.research.report.settings import flat
 from appliance.research.sweep.axes import Axis
 from appliance.research.sweep.board import Board, Ranked, ordered
 from appliance.research.sweep.doubts import doubts
@@ -62,9 +63,8 @@ def _maps(board: Board) -> Iterator[Html]:
     axes = [axis for axis in board.axes if 1 < len(axis.values) <= VALUES_MAX]
     for down, across in list(combinations(axes, 2))[:MAPS]:
         others = len(board.axes) > 2
-        lead = f"{board.aim.objective} of each combination" + (
-            ", the median over all other parameters." if others else "."
-        )
+        aim = LABELS.get(board.aim.objective, board.aim.objective)
+        lead = f"{aim} of each combination{', the median over all other parameters' if others else ''}."
         yield section(
             f"map-{down.name}-{across.name}", f"{down.name} and {across.name}", lead, heat_map(board, down, across)
         )
@@ -143,6 +143,7 @@ def _settings(job: Job, board: Board) -> Html:
         ("symbols", ", ".join(plan.files.symbols)),
         ("dates", f"{plan.files.start or 'first'} to {plan.files.end or 'last'}"),
         ("cash", f"{plan.cash} USD"),
+        *((f"model: {name.replace('_', ' ')}", text) for name, text in flat(plan.model).items()),
         ("objective", f"{aim.objective}, {'smallest' if aim.minimize else 'largest'}"),
         ("conditions", ", ".join((*job.varied.conditions, *aim.where)) or NONE),
         ("values", "; ".join(f"{axis.name}: {'ordered' if ordered(axis) else 'no order'}" for axis in board.axes)),

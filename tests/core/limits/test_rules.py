@@ -17,7 +17,7 @@ from appliance.core.limits.solvency import SufficientCash
 from appliance.core.limits.staleness import StalePrice
 from appliance.core.limits.wellformed import WellFormed
 from appliance.domain.messages import Now
-from appliance.domain.trading import ID_LENGTH_MAX, OrderType, Side
+from appliance.domain.trading import ID_LENGTH_MAX, OrderType, Side, Trail
 from tests.core.make import intent
 from tests.playbook import BEGIN, SECOND
 
@@ -35,6 +35,14 @@ def case(
     now = Now(BEGIN + later, "boot-1", BEGIN + later)
     money = None if cash is None else D(cash)
     return Case(intent(**wanted), now, price, D(position), D(buying), D(selling), money, D(reserved), False)
+
+
+@pytest.mark.parametrize(
+    ("trail", "cash", "refused"),
+    [(Trail(D(50), True), 14_999, True), (Trail(D(50), True), 15_000, False), (Trail(D(5)), 10_499, True)],
+)
+def test_a_stop_that_trails_to_buy_may_cost_what_it_begins_at(trail: Trail, cash: int, refused: bool) -> None:
+    assert no(SufficientCash(), cash=cash, type=OrderType.TRAILING_STOP, trail=trail) is refused
 
 
 def no(rule: Rule, **given: Any) -> bool:

@@ -9,7 +9,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from appliance.core.books import Entry, EntryKind
+from appliance.core.books import Entry, EntryKind, Mark
 from appliance.domain.trading import Side
 from appliance.errors import DataError, UsageError
 from appliance.research.analysis import METRICS, PerformanceAnalyzer
@@ -160,6 +160,12 @@ def test_exposure_and_leverage_of_the_marks() -> None:
         "average_leverage": (0 + 1.2 + 1.5 + 0.5) / 4,
     }  # fmt: skip
     assert {name: found[name] for name in expected} == pytest.approx(expected)
+
+
+def test_marks_of_sessions_that_end_flat_still_tell_what_was_held_in_them() -> None:
+    made = [Mark(1, 100.0, 90.0, 100.0, 100.0, held=0.5, leverage=1.5), Mark(2, 100.0, 100.0, 100.0, 100.0, held=0.0)]
+    found = figures(made)
+    assert (found["exposure"], found["max_leverage"], found["leverage"]) == (0.25, 1.5, 0.0)
 
 
 FILLS = [
