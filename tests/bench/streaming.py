@@ -6,8 +6,8 @@ included; ``read_rows_per_s`` is what reading and checking alone make, ``bars_pe
 holds all symbols and looks at them once a month, so that what is measured are the bars.
 
 Where reading goes (1.3 us a row of processor time): unpacking 0.25 us, finding fields 0.25 us, digits into numbers
-0.6 us, symbols 0.1 us, placing in sessions 0.05 us. Playing costs 0.5 us an event, most of it for making it. Row by row,
-with Python's CSV reader, reading cost 2.7 us and playing 1.3 us, and all rows lay in memory.
+0.6 us, symbols 0.1 us, placing in sessions 0.05 us. Playing costs 0.5 us an event, most of it for making it. Row by
+row, with Python's CSV reader, reading cost 2.7 us and playing 1.3 us, and all rows lay in memory.
 """
 
 from __future__ import annotations
