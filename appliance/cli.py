@@ -121,7 +121,8 @@ def _known(error: Exception) -> ApplianceError:
 def _usage(error: click.ClickException) -> UsageError:
     hints = []
     if isinstance(error, click.NoSuchOption) and error.possibilities:
-        hints.append(f"did you mean {' or '.join(sorted(error.possibilities))}?")
+        near = get_close_matches(error.option_name, error.possibilities, n=1, cutoff=0.0)
+        hints.append(f"did you mean {near[0]}?")
         text = f"no option {error.option_name!r}"
     else:
         text = error.format_message()

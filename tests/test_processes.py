@@ -19,6 +19,7 @@ from appliance.runs import RunSpec, StrategySpec
 from appliance.shell.deaths import LAST_DEATH
 from appliance.shell.marker import Marker
 from appliance.shell.paths import StatePaths
+from appliance.strategy import loader
 
 GOOD = """
 from appliance.strategy import Strategy, param
@@ -83,12 +84,13 @@ def test_a_strategy_is_marked_while_it_is_loaded_and_not_after_it(tmp_path: Path
 def test_what_loaded_once_and_then_finds_no_memory_is_not_called_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*args: object) -> None:
+    def full(*args: object, **named: object) -> None:
         raise MemoryError
 
     make = StrategyMaker(_spec(tmp_path, "a").strategies[0])
     make()
-    monkeypatch.setattr("appliance.strategy.loader.ast.parse", full)
+    monkeypatch.setattr("appliance.strategy.loader._compiled", loader._compiled.__wrapped__)  # nothing is remembered
+    monkeypatch.setattr("appliance.strategy.loader.compile", full, raising=False)
     with pytest.raises(MemoryError, match="to load it again"):
         make()
     with pytest.raises(StrategyError, match="does not compile"):

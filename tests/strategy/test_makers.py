@@ -30,7 +30,7 @@ class Kept(Indicators):
 def given(name: str) -> tuple[Any, ...]:
     """What a maker must be given."""
     needed = inspect.signature(MAKERS[name]).parameters.values()
-    chosen = {"symbol": "SPY", "other": "QQQ", "period": 7}
+    chosen = {"symbol": "SPY", "other": "QQQ", "period": 7, "size": 0.5}
     return tuple(chosen[one.name] for one in needed if one.name in chosen and one.default is one.empty)
 
 
