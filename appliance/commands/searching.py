@@ -19,7 +19,7 @@ from appliance.research.running import Plan
 from appliance.research.sweep.arrays import Arrays
 from appliance.research.sweep.axes import axes
 from appliance.research.sweep.board import Aim
-from appliance.research.sweep.job import Varied
+from appliance.research.sweep.job import Varied, plan_of
 from appliance.research.sweep.workers import Cluster
 from appliance.settings import build_hash
 
@@ -48,9 +48,11 @@ class Search(Struct, frozen=True):
                 found.close()
 
     def check(self, plan: Plan, source: FileSource, sessions: Sessions | None) -> None:
-        """Raise UsageError or StrategyError for what cannot be done by whole arrays, when it is to be."""
+        """Raise UsageError or StrategyError for what cannot be done by whole arrays, when it is to be, and for signals
+        that say otherwise than on_bar, or look ahead, with the first combination."""
         if self.vectorized:
-            Arrays(plan, source, sessions, plan.past(sessions))
+            arrays = Arrays(plan, source, sessions, plan.past(sessions))
+            arrays.agree(plan_of(plan, self.varied.combinations()[0]))
 
 
 _OPTIONS = (

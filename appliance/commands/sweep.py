@@ -34,7 +34,9 @@ def sweep(options: RunOptions, search: Search, out: Path | None) -> int:
     they only rank what is there. At the end DIR has results.csv (a row each), sweep.json and report.html with heat
     maps. Ranked is by plateau: the mean of the objective over a combination and its neighbours.
 
-    --vectorized is for strategies with signals(bars), and many times as fast; its fills are the same.
+    --vectorized is for strategies with signals(bars), and many times as fast; its fills are the same. That is looked at
+    before: the first combination's signals are compared with its on_bar, and with themselves where later bars are cut
+    off.
 
     \b
       appliance sweep strategies/sma_cross.py --data daily.csv --grid fast=5:50:5 --grid slow=20:200:10
@@ -43,8 +45,8 @@ def sweep(options: RunOptions, search: Search, out: Path | None) -> int:
       appliance sweep mine.py --data bars.csv --grid n=5:50:5 --cluster tcp://10.0.0.5:8786
     """
     plan, source, sessions = planned(options, "")
-    search.check(plan, source, sessions)
     job = job_of(plan, search.varied, sessions, (source.report.first, source.report.last), search.vectorized)
+    search.check(plan, source, sessions)
     folder = folder_of(out if out is not None else Path(f"sweep-{plan.strategy.name}"), STORE, "sweep")
     with search.workers() as workers, Progress("sweep", len(job.numbered()), search.progress) as bar:
         outcomes = swept(job, sessions, folder, search.jobs, workers, bar.advance)

@@ -162,6 +162,23 @@ def test_by_whole_arrays_the_table_is_the_same(sweep: Appliance, tmp_path: Path)
         assert float(one["total_return"]) == pytest.approx(float(other["total_return"]), rel=1e-9, abs=1e-15)
 
 
+def test_signals_that_say_otherwise_than_on_bar_are_told_before_anything_is_swept(
+    appliance: Appliance, data: Path, tmp_path: Path
+) -> None:
+    mine = strategy(tmp_path / "mine.py", "self.target('SPY', quantity=self.pace if bar.close > bar.open else 0)")
+    text = mine.read_text().replace('param("SPY")\n', 'param("SPY")\n    pace: int = param(1)\n')
+    mine.write_text(
+        text + "\n    def signals(self, bars):\n        return (bars.close < bars.open) * float(self.pace)\n"
+    )
+    out = tmp_path / "out"
+    said = appliance(
+        "sweep", mine, "--data", data, "--bar-stamp", "start", "--grid", "pace=1:4:1", "--vectorized", "--out", out
+    )
+    assert said.code == 4
+    assert "signals" in said.err
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_ends_it_with_130_and_the_same_command_goes_on(tmp_path: Path, jobs: int) -> None:
     data = bars(tmp_path / "bars.csv", *prices(200))

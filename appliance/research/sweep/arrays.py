@@ -21,6 +21,7 @@ from appliance.domain.trading import Fill
 from appliance.errors import ApplianceError, StrategyError, UsageError
 from appliance.making import Past, runner_factory, source_of
 from appliance.research import vectorized
+from appliance.research.agreement import check_agreement
 from appliance.research.measuring import of_books
 from appliance.research.running import Plan
 from appliance.research.sweep.figures import PERIODS
@@ -108,6 +109,12 @@ class Arrays:
         analysis = of_books(plan.cash, marks, found.book.trades, found.book.entries)
         counts = {"orders": ran.orders, "fills": len(ran.filled), "denied": ran.denied, PERIODS: analysis.year.periods}
         return counts | analysis.figures()
+
+    def agree(self, plan: Plan) -> int:
+        """How many fills of a combination were compared with those event by event. Raises StrategyError where
+        ``signals`` say otherwise than ``on_bar``, or look ahead."""
+        params = plan.strategy.params
+        return check_agreement(self.strategy, params, self._bars, plan.model, plan.cash, self.sessions)
 
     def _of(self, plan: Plan) -> Columns:
         """The columns a combination sees: those of its warm-up first."""
