@@ -15,7 +15,7 @@ from appliance.core.guard import GuardCore
 from appliance.core.host import HostCore, unmarked
 from appliance.core.limits import rules
 from appliance.core.lockstep import Barrier
-from appliance.core.market import MarketSimulator
+from appliance.core.market.simulator import MarketSimulator
 from appliance.core.monitor import MonitorCore
 from appliance.core.ports import Clock
 from appliance.core.streams import Writers

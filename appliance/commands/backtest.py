@@ -22,14 +22,14 @@ from appliance.data.sources.files import FileSource
 from appliance.domain.market import Sessions
 from appliance.errors import UsageError
 from appliance.making import source_of
-from appliance.research.evidence import Finding
-from appliance.research.folder import Out
-from appliance.research.inputs import changed, inputs
-from appliance.research.measuring import figures_of, measured, timing
-from appliance.research.repeating import differences
-from appliance.research.result import NAMES, REPEATED, TIMING, BacktestResult, saved
-from appliance.research.running import Plan, Ran, run
-from appliance.research.tape import Tape
+from appliance.research.results.evidence import Finding
+from appliance.research.results.folder import Out
+from appliance.research.results.inputs import changed, inputs
+from appliance.research.results.measuring import figures_of, measured, timing
+from appliance.research.results.repeating import differences
+from appliance.research.results.result import NAMES, REPEATED, TIMING, BacktestResult, saved
+from appliance.research.results.running import Plan, Ran, run
+from appliance.research.results.tape import Tape
 
 OUT = click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="write the result and its report there"

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from appliance.commands.searching import folder_of
-from appliance.research.folder import replaced
 from appliance.research.monte_carlo import BLOCKS, METHODS, as_json, readable, report, simulated
-from appliance.research.resampling import RUNS_MAX
+from appliance.research.results.folder import replaced
+from appliance.research.statistics.resampling import RUNS_MAX
 
 RESULT, REPORT = "monte-carlo.json", "report.html"
 

@@ -11,7 +11,7 @@ from appliance.core.limits import LimitValues
 from appliance.data.sources.files import FileSource
 from appliance.domain.market import Sessions
 from appliance.errors import UsageError
-from appliance.research.running import Plan
+from appliance.research.results.running import Plan
 from appliance.settings import load_limits, load_settings
 
 

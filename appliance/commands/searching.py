@@ -15,7 +15,7 @@ from appliance.commands.options import RunOptions
 from appliance.data.sources.files import FileSource
 from appliance.domain.market import Sessions
 from appliance.errors import EnvironmentFault, UsageError
-from appliance.research.running import Plan
+from appliance.research.results.running import Plan
 from appliance.research.sweep.arrays import Arrays
 from appliance.research.sweep.axes import axes
 from appliance.research.sweep.board import Aim

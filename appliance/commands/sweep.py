@@ -12,7 +12,7 @@ from appliance.commands.options import RunOptions, backtest_options
 from appliance.commands.planning import planned
 from appliance.commands.progress import Progress
 from appliance.commands.searching import Search, folder_of, search_options
-from appliance.research.folder import replaced
+from appliance.research.results.folder import replaced
 from appliance.research.sweep.board import Board, Ranked, board
 from appliance.research.sweep.job import Job
 from appliance.research.sweep.page import report, told

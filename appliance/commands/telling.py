@@ -8,11 +8,11 @@ from typing import Any
 
 from appliance.data.options import new_york_date
 from appliance.data.sources.files import FileReport
-from appliance.research.evidence import Finding
-from appliance.research.folder import Out
 from appliance.research.formats import figure, money
-from appliance.research.measuring import kinds, summary, timing
-from appliance.research.running import Plan, Ran
+from appliance.research.results.evidence import Finding
+from appliance.research.results.folder import Out
+from appliance.research.results.measuring import kinds, summary, timing
+from appliance.research.results.running import Plan, Ran
 
 MAIN = (
     "total_return",

@@ -15,13 +15,13 @@ from appliance.commands.planning import planned
 from appliance.commands.progress import Progress
 from appliance.commands.searching import Search, folder_of, search_options
 from appliance.data.options import new_york_date
-from appliance.research.folder import replaced
 from appliance.research.formats import NONE, number, percent
+from appliance.research.results.folder import replaced
+from appliance.research.results.tables import equity_csv
 from appliance.research.sweep.forward import BEST, PLATEAU, Forward, Step, Walk
 from appliance.research.sweep.forward_page import report, told
 from appliance.research.sweep.job import describe
 from appliance.research.sweep.windows import span, windows
-from appliance.research.tables import equity_csv
 
 FIRST = "window-01"
 FIGURES = ("total_return", "cagr", "sharpe", "max_drawdown", "trades", "win_rate", "profit_factor", "fees")

@@ -12,8 +12,8 @@ from math import nextafter
 
 from msgspec import Struct
 
-from appliance.core.matching import UNSET, begins, behind
-from appliance.core.resting import Resting
+from appliance.core.market.matching import UNSET, begins, behind
+from appliance.core.market.resting import Resting
 from appliance.core.stops import Stop, leaves
 from appliance.domain.market import Bar, MarketEvent, Quote, QuoteBar, last_price
 from appliance.domain.trading import OrderType, Side, TimeInForce, Trail

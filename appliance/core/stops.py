@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from appliance.core.activities import Prices, adjusted
 from appliance.core.base import Core
-from appliance.core.matching import UNSET, begun, path, trailed
+from appliance.core.market.matching import UNSET, begun, path, trailed
 from appliance.domain.market import CorporateAction, MarketEvent, Quote, QuoteBar, Trade, last_price
 from appliance.domain.trading import ZERO, Intent, Side, Trail
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from appliance.core.books import Entry, Mark, Trade
+from appliance.core.books.entries import Entry, Mark, Trade
 from appliance.core.metrics.returns import TRADING_DAYS
 from appliance.errors import UsageError
-from appliance.research.conventions import backtesting_py
+from appliance.research.metrics.backtesting_py import backtesting_py
 from appliance.research.metrics.benchmark import Pairs, benchmark_figures, pairs
 from appliance.research.metrics.catalog import METRICS, Metric
 from appliance.research.metrics.costs import capacity, cost_figures, parity

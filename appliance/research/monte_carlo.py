@@ -11,14 +11,20 @@ import msgspec
 from msgspec import Struct
 
 from appliance import __version__
-from appliance.core.books import Mark
+from appliance.core.books.entries import Mark
 from appliance.errors import DataError, UsageError
-from appliance.research.evidence import Finding
 from appliance.research.formats import NONE, figure, money, percent
-from appliance.research.measuring import of_books
 from appliance.research.report.html import Html, join, page, section, table, tag
-from appliance.research.resampling import PERCENTILES, Distribution, Simulated, resampled_returns, shuffled_trades
-from appliance.research.result import EQUITY, TRADES, saved
+from appliance.research.results.evidence import Finding
+from appliance.research.results.measuring import of_books
+from appliance.research.results.result import EQUITY, TRADES, saved
+from appliance.research.statistics.resampling import (
+    PERCENTILES,
+    Distribution,
+    Simulated,
+    resampled_returns,
+    shuffled_trades,
+)
 from appliance.research.sweep.pieces import listed, tile
 
 SHUFFLED, DRAWN, BLOCKS, MOVING = "trades", "drawn", "blocks", "moving"

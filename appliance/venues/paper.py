@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from appliance.core.market import MarketSimulator
+from appliance.core.market.simulator import MarketSimulator
 from appliance.core.ports import Clock, Store
 from appliance.core.streams import Writers
 from appliance.core.turn import Turn

@@ -9,13 +9,13 @@ from typing import Any
 
 from appliance.core.bands import Bands
 from appliance.core.base import Core, Handler
-from appliance.core.bookkeeping import AUTO, Book
+from appliance.core.books.book import AUTO, Book
 from appliance.core.gateway import GatewayCore
 from appliance.core.guard import INFINITE, GuardCore
 from appliance.core.host import HostCore
 from appliance.core.limits import Rule
 from appliance.core.lockstep import Staging, wake, within
-from appliance.core.market import MarketSimulator
+from appliance.core.market.simulator import MarketSimulator
 from appliance.core.models import MarketModel
 from appliance.core.record import OrderRecord
 from appliance.core.streams import Writers

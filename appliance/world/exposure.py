@@ -8,8 +8,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from appliance.core.gateway import GatewayCore
-from appliance.core.matching import UNSET
-from appliance.core.resting import Resting
+from appliance.core.market.matching import UNSET
+from appliance.core.market.resting import Resting
 from appliance.domain.messages import Event, EventType
 from appliance.domain.orders import OrderStatus, is_terminal
 from appliance.domain.trading import ZERO, Order, OrderType, Side

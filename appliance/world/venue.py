@@ -13,10 +13,10 @@ from random import Random
 from msgspec import Struct
 from msgspec.structs import replace
 
-from appliance.core.market import MarketSimulator
+from appliance.core.market.resting import Resting
+from appliance.core.market.simulator import MarketSimulator
 from appliance.core.models import MarketModel
 from appliance.core.models.commission import FREE
-from appliance.core.resting import Resting
 from appliance.core.streams import Writers
 from appliance.domain.market import MarketEvent
 from appliance.domain.messages import Event, EventType, Now, VenueLink, VenueReport, local

@@ -25,7 +25,7 @@ from appliance.core.models import MarketModel
 from appliance.data.sources.random_walk import random_walk
 from appliance.domain.market import Bar
 from appliance.making import runner_factory
-from appliance.research import vectorized
+from appliance.research.vectorized import running as vectorized
 from appliance.runs import StrategySpec
 from appliance.strategy import Strategy, loader
 from appliance.strategy.signals import BarArrays

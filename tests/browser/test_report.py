@@ -11,7 +11,7 @@ import pytest
 from appliance.domain.market import DAY, MINUTE, Bar
 from appliance.research.analysis import Curves
 from appliance.research.report.page import report
-from appliance.research.tape import Tape
+from appliance.research.results.tape import Tape
 from tests.research.accounts import NOON, fill, marks, result, trade
 
 CHROMIUM = Path("/usr/bin/chromium")

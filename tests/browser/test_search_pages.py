@@ -12,9 +12,9 @@ import pytest
 
 from appliance.data.options import FileOptions
 from appliance.research import monte_carlo
-from appliance.research.inputs import Inputs
-from appliance.research.resampling import resampled_returns
-from appliance.research.running import Plan
+from appliance.research.results.inputs import Inputs
+from appliance.research.results.running import Plan
+from appliance.research.statistics.resampling import resampled_returns
 from appliance.research.sweep import forward_page, page
 from appliance.research.sweep.axes import axes
 from appliance.research.sweep.board import Aim

@@ -20,7 +20,7 @@ import pytest
 from appliance.core.record import plain
 from appliance.research.analysis import METRICS
 from appliance.research.formats import figure, money, number
-from appliance.research.result import NAMES, REPEATED
+from appliance.research.results.result import NAMES, REPEATED
 from tests.commands.conftest import ROOT, SMA, Appliance, bars, prices, strategy
 
 QUICK = ("--param", "fast=2", "--param", "slow=6", "--bar-stamp", "start")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.research.monte_carlo import BLOCKS, METHODS, Chance, as_json, doubts, simulated
-from appliance.research.resampling import Distribution, Simulated
+from appliance.research.statistics.resampling import Distribution, Simulated
 from tests.commands.conftest import SMA, Appliance
 from tests.integration.running import random_walk
 

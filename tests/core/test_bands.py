@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from appliance.core.bands import Bands, of_order, of_stop
 from appliance.core.base import Core
-from appliance.core.crossing import Crossing
-from appliance.core.matching import UNSET, behind
+from appliance.core.market.crossing import Crossing
+from appliance.core.market.matching import UNSET, behind
+from appliance.core.market.resting import NOTHING, Resting
 from appliance.core.models import MarketModel
 from appliance.core.models.fills import Fills
-from appliance.core.resting import NOTHING, Resting
 from appliance.core.stops import SecondNet, Stop
 from appliance.core.streams import Writers
 from appliance.domain import wire

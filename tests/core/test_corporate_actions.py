@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from appliance.core import adjusting
 from appliance.core.activities import Prices, activity_of, adjusted, divided
-from appliance.core.books import EntryKind
+from appliance.core.books.entries import EntryKind
 from appliance.core.limits import LimitValues, rules
-from appliance.core.market import MarketSimulator
+from appliance.core.market.simulator import MarketSimulator
 from appliance.core.models import MarketModel
 from appliance.core.models.commission import FREE
 from appliance.core.streams import Writers

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.core.market import MarketSimulator
-from appliance.core.matching import Path, begun, meet, trailed
+from appliance.core.market.matching import Path, begun, meet, trailed
+from appliance.core.market.simulator import MarketSimulator
 from appliance.core.streams import Writers
 from appliance.domain.market import Bar, MarketEvent, Quote, QuoteBar
 from appliance.domain.messages import Stage, Step, Ticks, VenueAsk, VenueCancel, VenueFill, VenueReport, VenueSubmit

@@ -13,8 +13,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from appliance.core.books import Entry as Booked
-from appliance.core.books import EntryKind
+from appliance.core.books.entries import Entry as Booked
+from appliance.core.books.entries import EntryKind
 from appliance.core.limits import LimitValues, rules
 from appliance.core.models import PRESETS, MarketModel
 from appliance.core.models.commission import FREE
@@ -22,7 +22,7 @@ from appliance.data.options import NEW_YORK
 from appliance.data.sources.files import FileSource
 from appliance.domain.market import SECOND, TIMEFRAMES, Bar, Sessions
 from appliance.making import runner_factory
-from appliance.research.conventions import backtesting_py
+from appliance.research.metrics.backtesting_py import backtesting_py
 from appliance.runs import StrategySpec
 from appliance.world.backtest import Backtest
 from tests.known_answers.entries import DATA, GOOG, Entry, Golden, figures, golden_fills

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from appliance.core.books import Mark, Trade
+from appliance.core.books.entries import Mark, Trade
 from appliance.domain.market import DAY, Sessions
 from appliance.domain.trading import Side
-from appliance.research.conventions import backtesting_py
+from appliance.research.metrics.backtesting_py import backtesting_py
 from tests.known_answers import running
 from tests.known_answers.entries import ANSWERS, DATA, ENTRIES, LEAN_REPOSITORY, Entry
 from tests.known_answers.running import compared

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from appliance.core.books import EntryKind
+from appliance.core.books.entries import EntryKind
 from appliance.core.models import PRESETS
 from appliance.core.wishes import Made
 from appliance.data.options import FileOptions

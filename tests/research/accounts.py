@@ -5,17 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from appliance.core.books import Entry, EntryKind, Mark, Trade
+from appliance.core.books.entries import Entry, EntryKind, Mark, Trade
 from appliance.data.options import FileOptions
 from appliance.domain.market import DAY, Bar
 from appliance.domain.trading import Side
 from appliance.research.analysis import Curves, Drawdown
-from appliance.research.evidence import Finding
-from appliance.research.inputs import Inputs
 from appliance.research.metrics.slices import by_symbol
-from appliance.research.result import BacktestResult, Parameter
-from appliance.research.running import Plan
-from appliance.research.tape import Tape
+from appliance.research.results.evidence import Finding
+from appliance.research.results.inputs import Inputs
+from appliance.research.results.result import BacktestResult, Parameter
+from appliance.research.results.running import Plan
+from appliance.research.results.tape import Tape
 from appliance.runs import StrategySpec
 
 NOON = 1_380_902_400_000_000_000

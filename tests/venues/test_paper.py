@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from appliance.core.market import MarketSimulator
+from appliance.core.market.simulator import MarketSimulator
 from appliance.core.models import MarketModel
 from appliance.core.models.commission import FREE
 from appliance.core.turn import Turn

@@ -145,7 +145,7 @@ BUGS = (
     ),
     Bug(
         "what one of a group fills the other keeps",
-        "core/market.py",
+        "core/market/simulator.py",
         "            self._lessen(order, quantity, now)\n",
         "            pass\n",
     ),
@@ -170,7 +170,7 @@ BUGS = (
     ),
     Bug(
         "trailing stop loosened",
-        "core/matching.py",
+        "core/market/matching.py",
         "    return min(stop, new) if side is Side.BUY else max(stop, new)\n",
         "    return new\n",
     ),

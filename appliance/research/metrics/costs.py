@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from appliance.core.books import Entry, EntryKind
+from appliance.core.books.entries import Entry, EntryKind
 from appliance.domain.trading import ZERO
 from appliance.research.metrics.returns import Figures
 from appliance.research.metrics.series import Series, ratio

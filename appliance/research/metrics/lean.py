@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from appliance.core.books import Trade
-from appliance.research.deflated import probabilistic_sharpe
+from appliance.core.books.entries import Trade
 from appliance.research.metrics.benchmark import Pairs
+from appliance.research.metrics.deflated import probabilistic_sharpe
 from appliance.research.metrics.returns import Figures, annual
 from appliance.research.metrics.risk import Year, daily_sharpe, deviation, kurtosis, skew
 from appliance.research.metrics.series import Floats, Series, ratio

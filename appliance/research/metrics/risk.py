@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 
 from appliance.core.metrics.returns import NOISE
-from appliance.research.deflated import deflated_sharpe, minimum_track_record, probabilistic_sharpe
+from appliance.research.metrics.deflated import deflated_sharpe, minimum_track_record, probabilistic_sharpe
 from appliance.research.metrics.returns import Figures, correlation
 from appliance.research.metrics.series import Floats, ratio
 

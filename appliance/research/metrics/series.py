@@ -16,7 +16,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from appliance.core.books import Entry, Mark
+from appliance.core.books.entries import Entry, Mark
 from appliance.domain.market import DAY, HOUR, SECOND
 from appliance.errors import DataError
 

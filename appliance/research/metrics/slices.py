@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from appliance.core.books import Entry, EntryKind, Trade
+from appliance.core.books.entries import Entry, EntryKind, Trade
 from appliance.domain.trading import ZERO
 from appliance.research.metrics.costs import notional
 from appliance.research.metrics.trades import trade_figures

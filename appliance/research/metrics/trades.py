@@ -12,7 +12,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from appliance.core.books import Trade
+from appliance.core.books.entries import Trade
 from appliance.core.metrics.returns import NOISE
 from appliance.domain.trading import Side
 from appliance.research.metrics.returns import Figures

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
-from appliance.core.books import EntryKind, Trade
+from appliance.core.books.entries import EntryKind, Trade
 from appliance.core.record import plain
 from appliance.domain.trading import ZERO, Side
 from appliance.research.analysis import Slice
 from appliance.research.formats import NONE, figure, money, number, signed, span
 from appliance.research.report.html import Html, Piece, join, section, table, tag
 from appliance.research.report.pictures import flow
-from appliance.research.result import BacktestResult
-from appliance.research.tables import trade_return, utc
+from appliance.research.results.result import BacktestResult
+from appliance.research.results.tables import trade_return, utc
 
 ROWS_MAX, SLICES_MAX = 10, 50
 """Trades shown at either end; symbols or strategies shown."""

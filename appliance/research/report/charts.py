@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from appliance.core.books import Entry, EntryKind, Mark
+from appliance.core.books.entries import Entry, EntryKind, Mark
 from appliance.domain.trading import ZERO
 from appliance.research.report.series import place, seconds, thinned
-from appliance.research.result import BacktestResult
-from appliance.research.tables import depths
-from appliance.research.tape import Path
+from appliance.research.results.result import BacktestResult
+from appliance.research.results.tables import depths
+from appliance.research.results.tape import Path
 
 Chart = dict[str, Any]
 MARKS_MAX = 600

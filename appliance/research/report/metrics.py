@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from appliance.research.analysis import METRICS
 from appliance.research.formats import figure, signed
 from appliance.research.report.html import Html, heading, section, tag
-from appliance.research.result import BacktestResult
+from appliance.research.results.result import BacktestResult
 
 UNITS = {row.name: row.unit for row in METRICS}
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from appliance.data.options import new_york_date
-from appliance.research.evidence import Finding
 from appliance.research.formats import figure, number
 from appliance.research.report.html import Html, Piece, join, section, tag
 from appliance.research.report.metrics import shown
-from appliance.research.result import BacktestResult
+from appliance.research.results.evidence import Finding
+from appliance.research.results.result import BacktestResult
 
 LEVELS = {"serious": "Serious", "warning": "Warning", "note": "Note"}
 

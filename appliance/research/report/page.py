@@ -7,7 +7,7 @@ from appliance.research.report import books, charts, overview, performance
 from appliance.research.report.html import Html, join, page, tag
 from appliance.research.report.metrics import metrics
 from appliance.research.report.settings import settings
-from appliance.research.result import BacktestResult
+from appliance.research.results.result import BacktestResult
 
 PARTS = (
     ("findings", "Findings"), ("equity", "Equity"), ("returns", "Returns"), ("prices", "Trades on prices"),

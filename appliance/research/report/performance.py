@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from appliance.core.books import EntryKind
+from appliance.core.books.entries import EntryKind
 from appliance.data.options import new_york_date
 from appliance.research.analysis import Drawdown
 from appliance.research.formats import number, percent, span
 from appliance.research.report.charts import Chart, most_traded
 from appliance.research.report.html import Html, Piece, join, section, table, tag
 from appliance.research.report.pictures import heat_map, histogram
-from appliance.research.result import BacktestResult
+from appliance.research.results.result import BacktestResult
 
 DRAWDOWNS_MAX = 5
 

@@ -9,7 +9,7 @@ import msgspec
 
 from appliance.research.formats import NONE
 from appliance.research.report.html import Html, Piece, heading, join, section, table, tag
-from appliance.research.result import BacktestResult
+from appliance.research.results.result import BacktestResult
 
 
 def settings(result: BacktestResult) -> Html:

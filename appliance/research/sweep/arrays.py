@@ -13,19 +13,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from appliance.core.bookkeeping import MARKS_MAX, Book
-from appliance.core.books import Mark
+from appliance.core.books.book import MARKS_MAX, Book
+from appliance.core.books.entries import Mark
 from appliance.data.sources.files import FileSource
 from appliance.domain.market import DAY, Bar, Sessions
 from appliance.domain.trading import Fill
 from appliance.errors import ApplianceError, StrategyError, UsageError
 from appliance.making import Past, runner_factory, source_of
-from appliance.research import vectorized
-from appliance.research.agreement import check_agreement
-from appliance.research.measuring import of_books
-from appliance.research.running import Plan
+from appliance.research.results.measuring import of_books
+from appliance.research.results.running import Plan
 from appliance.research.sweep.figures import PERIODS
-from appliance.research.vectorized import EVENTS, VectorRun
+from appliance.research.vectorized import running as vectorized
+from appliance.research.vectorized.agreement import check_agreement
+from appliance.research.vectorized.running import EVENTS, VectorRun
 from appliance.strategy import loader
 from appliance.strategy.base import Strategy
 from appliance.strategy.indicators.arrays import Floats, Ints

@@ -11,8 +11,8 @@ from difflib import get_close_matches
 from msgspec import Struct
 
 from appliance.errors import UsageError
-from appliance.research.deflated import deflated_sharpe
-from appliance.research.plateau import plateau
+from appliance.research.metrics.deflated import deflated_sharpe
+from appliance.research.statistics.plateau import plateau
 from appliance.research.sweep.axes import Axis, Combination
 from appliance.research.sweep.conditions import Condition
 from appliance.research.sweep.figures import FIGURES, PERIODS

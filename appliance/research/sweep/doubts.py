@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from appliance.research.evidence import Finding
+from appliance.research.results.evidence import Finding
 from appliance.research.sweep.axes import Axis
 from appliance.research.sweep.board import Board, Ranked, ordered
 

@@ -18,11 +18,11 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from appliance.core.books import Entry, Mark, Trade
+from appliance.core.books.entries import Entry, Mark, Trade
 from appliance.data.options import FileOptions, midnight
 from appliance.domain.market import Sessions
-from appliance.research.measuring import of_books
-from appliance.research.running import Plan, run
+from appliance.research.results.measuring import of_books
+from appliance.research.results.running import Plan, run
 from appliance.research.sweep.board import Aim, Ranked, board
 from appliance.research.sweep.job import Job, Varied, plan_of
 from appliance.research.sweep.sweeping import job_of, swept

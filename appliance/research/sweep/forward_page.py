@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from appliance import __version__
-from appliance.research.evidence import Finding
 from appliance.research.formats import NONE, figure, number, percent
 from appliance.research.report.charts import Chart, line
 from appliance.research.report.html import Html, Piece, join, page, section, table, tag
 from appliance.research.report.metrics import UNITS
 from appliance.research.report.performance import figure as drawing
 from appliance.research.report.series import seconds, thinned
+from appliance.research.results.evidence import Finding
 from appliance.research.sweep.forward import Forward, Step
 from appliance.research.sweep.pieces import LABELS, SHOWN, listed, tile
 

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from appliance.errors import RefusedError, StrategyError, UsageError
 from appliance.making import runner_factory
-from appliance.research.inputs import Inputs, changed
-from appliance.research.running import Plan
+from appliance.research.results.inputs import Inputs, changed
+from appliance.research.results.running import Plan
 from appliance.research.sweep.axes import Axis, Combination, drawn, grid
 from appliance.research.sweep.conditions import Condition, number_or_text
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from appliance.research.analysis import METRICS
-from appliance.research.evidence import Finding
 from appliance.research.report.html import Html, Piece, section, tag
+from appliance.research.results.evidence import Finding
 
 LABELS = {row.name: row.label for row in METRICS}
 """What figures are called."""

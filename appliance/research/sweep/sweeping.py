@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from appliance.domain.market import Sessions
 from appliance.making import source_of
-from appliance.research.inputs import inputs
-from appliance.research.running import Plan
+from appliance.research.results.inputs import inputs
+from appliance.research.results.running import Plan
 from appliance.research.sweep.job import Job, Varied, check_combinations, digest
 from appliance.research.sweep.parcel import packed, trial_of
 from appliance.research.sweep.store import Outcome, Store

@@ -13,8 +13,8 @@ from appliance.domain.market import Session, Sessions
 from appliance.domain.messages import Offer
 from appliance.errors import StrategyError
 from appliance.making import Past
-from appliance.research.measuring import analysed, summary
-from appliance.research.running import Plan, run
+from appliance.research.results.measuring import analysed, summary
+from appliance.research.results.running import Plan, run
 from appliance.research.sweep.arrays import Arrays
 from appliance.research.sweep.axes import Combination
 from appliance.research.sweep.figures import COUNTED, PERIODS

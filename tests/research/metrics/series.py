@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.core.books import Entry, EntryKind, Mark, Trade
+from appliance.core.books.entries import Entry, EntryKind, Mark, Trade
 from appliance.domain.trading import Side
 
 NEW_YORK = ZoneInfo("America/New_York")

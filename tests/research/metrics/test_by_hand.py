@@ -9,7 +9,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from appliance.core.books import Entry, EntryKind, Mark
+from appliance.core.books.entries import Entry, EntryKind, Mark
 from appliance.domain.trading import Side
 from appliance.errors import DataError, UsageError
 from appliance.research.analysis import METRICS, PerformanceAnalyzer

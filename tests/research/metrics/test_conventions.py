@@ -12,7 +12,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from appliance.core.books import Mark, Trade
+from appliance.core.books.entries import Mark, Trade
 from appliance.domain.trading import Side
 from appliance.research.analysis import PerformanceAnalyzer
 from tests.data.real import needs_real_data, real

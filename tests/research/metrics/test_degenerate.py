@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from appliance.core.books import Mark, Trade
+from appliance.core.books.entries import Mark, Trade
 from appliance.research.analysis import CONVENTIONS, METRICS, PerformanceAnalyzer
 from tests.research.metrics.series import CASH, DAY, SERIES, fill, mark, marks, trade
 

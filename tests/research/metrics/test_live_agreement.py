@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import asdict
 
-from appliance.core.books import Entry, EntryKind, Mark, Trade
+from appliance.core.books.entries import Entry, EntryKind, Mark, Trade
 from appliance.core.metrics.performance import Performance
 from appliance.core.metrics.trips import RoundTrip
 from appliance.domain.trading import Fill, Moment, Side

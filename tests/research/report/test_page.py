@@ -9,14 +9,14 @@ from html import unescape
 
 from msgspec.structs import replace
 
-from appliance.core.books import EntryKind
+from appliance.core.books.entries import EntryKind
 from appliance.domain.market import DAY, MINUTE
 from appliance.research.analysis import METRICS, Drawdown, PerformanceAnalyzer
 from appliance.research.formats import figure
 from appliance.research.report.books import cost_steps
 from appliance.research.report.charts import MARKS_MAX, PATHS_MAX, equity, moves, prices
 from appliance.research.report.page import report
-from appliance.research.tape import Tape
+from appliance.research.results.tape import Tape
 from tests.research.accounts import NOON, bar, booked, fill, marks, result, trade
 
 EVIL = "<b>A&B</b>"

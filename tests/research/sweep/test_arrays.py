@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from appliance.core import bookkeeping
+from appliance.core.books import book as bookkeeping
 from appliance.core.models import MarketModel
 from appliance.core.models.commission import Commission
 from appliance.data.options import FileOptions
 from appliance.errors import StrategyError, UsageError
-from appliance.research.running import Plan
+from appliance.research.results.running import Plan
 from appliance.research.sweep import arrays
 from appliance.research.sweep.axes import axes
 from appliance.research.sweep.job import Varied

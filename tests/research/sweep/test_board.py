@@ -10,7 +10,7 @@ from statistics import variance
 import pytest
 
 from appliance.errors import UsageError
-from appliance.research.deflated import deflated_sharpe
+from appliance.research.metrics.deflated import deflated_sharpe
 from appliance.research.sweep.board import FIGURES, Aim
 from tests.research.sweep.boards import of_draws, ranked
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from appliance.data.options import FileOptions, midnight, new_york_date
 from appliance.errors import RefusedError
-from appliance.research.running import Plan
+from appliance.research.results.running import Plan
 from appliance.research.sweep.axes import axes
 from appliance.research.sweep.board import Aim
 from appliance.research.sweep.forward import BEST, PLATEAU, Forward, Walk

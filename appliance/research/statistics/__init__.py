@@ -1,0 +1,1 @@
+"""How much of a result is luck: resampling, overfitting, plateaus."""
