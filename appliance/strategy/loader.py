@@ -130,16 +130,16 @@ def _guarded(call: Callable[[], None], source: str, path: str, what: str) -> Non
     try:
         call()
     except StrategyError as error:
-        line = _line_in(error.__traceback__, path)
+        line = line_in(error.__traceback__, path)
         if line is None:
             raise StrategyError(f"{path}: {error.text}", hint=error.hint) from error
         raise StrategyError(f"{_place(source, path, line)}\n    {error.text}", hint=error.hint) from error
     except (Exception, SystemExit) as error:
-        line = _line_in(error.__traceback__, path) or 1
+        line = line_in(error.__traceback__, path) or 1
         raise _error(source, path, line, f"{what}: {type(error).__name__}: {error}") from error
 
 
-def _line_in(traceback: TracebackType | None, path: str) -> int | None:
+def line_in(traceback: TracebackType | None, path: str) -> int | None:
     """The line of ``path`` nearest to where it was raised."""
     line = None
     while traceback is not None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import TracebackType
 from typing import Protocol
 
 from msgspec import Struct
@@ -22,6 +21,7 @@ from appliance.errors import ApplianceError, StrategyError
 from appliance.making import Past, past_in, runner_factory, source_of
 from appliance.research.results.tape import Tape
 from appliance.runs import StrategySpec
+from appliance.strategy.loader import line_in
 from appliance.world.backtest import Backtest
 
 BATCH_MIN, BATCH_MAX = 64, 8_192
@@ -128,7 +128,7 @@ def _play(test: Backtest, source: Source, spec: StrategySpec, tape: Tape | None,
 
 def _blamed(error: Exception | SystemExit, spec: StrategySpec, at: int) -> BaseException:
     """What the strategy raised, with its file, line and the data's time; an error of our own as it is."""
-    line = _line_in(error.__traceback__, spec.file)
+    line = line_in(error.__traceback__, spec.file)
     if line is None:
         return error
     text = error.text if isinstance(error, ApplianceError) else f"{type(error).__name__}: {error}"
@@ -137,13 +137,3 @@ def _blamed(error: Exception | SystemExit, spec: StrategySpec, at: int) -> BaseE
     when = datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     hint = error.hint if isinstance(error, ApplianceError) else ""
     return StrategyError(f"{spec.file}:{line}: {shown}\n    {text} (at the bar that ends {when})", hint=hint)
-
-
-def _line_in(trace: TracebackType | None, file: str) -> int | None:
-    """The line of ``file`` nearest to where it was raised."""
-    line = None
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == file:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
