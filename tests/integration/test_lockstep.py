@@ -50,46 +50,16 @@ def test_a_recorded_day_gives_the_orders_of_the_backtest(box: Box, real_data: Pa
     assert box.orders.read_bytes() == wanted.read_bytes()
 
 
-EVERY_WAY = """
-from appliance.strategy import Strategy
-
-class EveryWay(Strategy):
-    symbols = ("SPY",)
-
-    def on_start(self):
-        self.state["n"] = 0
-
-    def on_bar(self, bar):
-        self.state["n"] += 1
-        n, price = self.state["n"], bar.close
-        way = n % 24
-        if way == 1:
-            self.target("SPY", quantity=100, stop_loss=price * 0.998, take_profit=price * 1.002)
-        elif way == 6:
-            self.target("SPY", quantity=150, trailing="0.2%", take_profit=price * 1.003)
-        elif way == 9:
-            self.target("SPY", quantity=60, limit=price * 1.001)
-        elif way == 13:
-            self.target("SPY", quantity=0)
-        elif way == 15:
-            self.sell("SPY", 50, stop=price * 0.9995, time_in_force="gtc", stop_loss=price * 1.002)
-        elif way == 18:
-            self.cancel(symbol="SPY")
-            self.buy("SPY", 20, trail=0.05)
-        elif way == 21:
-            self.target("SPY", quantity=-40, limit=price, trailing=0.2)
-"""
+EVERY_WAY = Path(__file__).with_name("every_way.py")
 
 
 def test_brackets_trailing_stops_resting_orders_and_cancels_give_the_orders_of_the_backtest(
     box: Box, walk: tuple[str, ...]
 ) -> None:
-    strategy = box.folder / "every_way.py"
-    strategy.write_text(EVERY_WAY)
-    done = box.finish(*walk, "--strategy", strategy, *MAX)
+    done = box.finish(*walk, "--strategy", EVERY_WAY, *MAX)
     assert done.code == 0, done
     wanted = box.folder / "backtest.jsonl"
-    there = appliance("backtest", strategy, *walk, "--orders-out", wanted)
+    there = appliance("backtest", EVERY_WAY, *walk, "--orders-out", wanted)
     assert there.code == 0, there
     rows = orders_of(box.orders)
     assert box.orders.read_bytes() == wanted.read_bytes()
