@@ -53,9 +53,9 @@ def whole_after(quantity: Decimal, split: Split) -> Decimal:
     return _down(Fraction(quantity) * split.new / split.old, _grain(quantity))
 
 
-def remaining_after(remaining: Decimal, split: Split) -> Decimal:
-    """Shares an order may still trade after a split."""
-    return abs(whole_after(abs(remaining), split))
+def remaining_after(remaining: Decimal, action: CorporateAction) -> Decimal:
+    """Shares (not below 0) an order may still trade after an action; a dividend leaves them."""
+    return whole_after(remaining, action) if isinstance(action, Split) else remaining
 
 
 def adjusted(action: CorporateAction, side: Side, prices: Prices) -> Prices:

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from appliance.core.activities import Prices, adjusted, divided, remaining_after
 from appliance.core.ledger import Protection, protection
-from appliance.domain.market import CorporateAction, Split
+from appliance.core.stops import leaves
+from appliance.domain.market import CorporateAction
 from appliance.domain.messages import Event, Now, VenueActivity
-from appliance.domain.trading import ZERO, Account, Activity, ActivityKind, Order, Part, Position, Side
+from appliance.domain.trading import ZERO, Activity, ActivityKind, Order, Part, Position
 
 if TYPE_CHECKING:
     from appliance.core.gateway import GatewayCore
@@ -46,10 +47,8 @@ class Activities:
         self._gateway.emit(ORDERS, activity, now)  # whoever hears of it finds his orders adjusted
         if activity.kind is ActivityKind.SPLIT:
             self._hold(activity, now)
-        account = self._ledger.account.get("", Account(ZERO))
-        self._ledger.account[""] = replace(account, cash=account.cash + activity.cash, time=activity.time)
-        self._gateway.emit(ORDERS, self._ledger.account[""], now)
-        self._gateway.send("view/account", self._ledger.account[""], now)
+        self._ledger.pay(activity.cash, activity.time)
+        self._gateway.tell_account(now)
 
     def pass_over(self, activity: Activity) -> None:
         """Know an activity, so that it is never booked: again, or at all where it was before our time."""
@@ -99,7 +98,7 @@ class Activities:
             return
         average = before.average_price * activity.old / activity.new if held else ZERO
         ledger.positions[symbol] = Position(symbol, held, average)
-        self._gateway.send(f"view/position/{symbol}", ledger.positions[symbol], now)
+        self._gateway.show(f"view/position/{symbol}", ledger.positions[symbol], now)
 
     def _adjust(self, action: CorporateAction, now: Now) -> None:
         """Live orders and wished protections, as the venue adjusted what rests there."""
@@ -116,7 +115,7 @@ class Activities:
 def _adjusted(order: Order, action: CorporateAction) -> Order:
     """An order after an action, and its intent, by which what it buys is protected; the approval stays as it was."""
     prices = adjusted(action, order.side, Prices(order.limit_price, order.stop_price, order.trail))
-    left = remaining_after(order.remaining, action) if isinstance(action, Split) else order.remaining
+    left = remaining_after(order.remaining, action)
     changes = {
         "quantity": order.filled + left, "limit_price": prices.limit, "stop_price": prices.stop, "trail": prices.trail,
     }  # fmt: skip
@@ -131,7 +130,7 @@ def _adjusted(order: Order, action: CorporateAction) -> Order:
 
 def protection_after(wanted: Protection, holding: Decimal, action: CorporateAction) -> Protection:
     """What shall rest behind a position of ``holding`` shares once an action has happened."""
-    side = Side.SELL if holding > 0 else Side.BUY
+    side = leaves(holding)
     stop = adjusted(action, side, Prices(None, wanted.stop, wanted.trailing))
     profit = adjusted(action, side, Prices(wanted.take_profit))
     return Protection(stop.stop, profit.limit, stop.trail)

@@ -12,7 +12,7 @@ from appliance.core.booked import Booked, Protecting, Refused, Target
 from appliance.core.netting import Leg, legs
 from appliance.core.wishes import CancelWish
 from appliance.domain.messages import DATA_BOOT, Now
-from appliance.domain.orders import OrderStatus, is_terminal
+from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import (
     ZERO,
     Cancel,
@@ -192,7 +192,7 @@ class Bookings:
 
     def rests_behind(self, order: Order) -> None:
         """A protective order stands differently."""
-        if is_terminal(order.status):
+        if order.status.terminal:
             self.protecting.drop(order.id)
         elif order.id not in self.protecting:
             self.protecting[order.id] = Protecting(order.intent.strategy, order.symbol)
@@ -202,7 +202,7 @@ class Bookings:
         intent = order.intent
         terms = Terms(intent.type, intent.limit_price, intent.stop_price, intent.trail, intent.time_in_force)
         booked = Booked(
-            intent.strategy, intent.symbol, intent.side, order.remaining, is_terminal(order.status), intent.exit,
+            intent.strategy, intent.symbol, intent.side, order.remaining, order.status.terminal, intent.exit,
             target=self._led_to(order), terms=terms, ticket=intent.ticket, sent=True,
             counter=intent.counter,
         )  # fmt: skip

@@ -18,6 +18,7 @@ from appliance.core.ledger import Ledger, Protection
 from appliance.core.operator import Operator
 from appliance.core.plans import Plans
 from appliance.core.reconcile import Reconciler
+from appliance.core.stops import leaves
 from appliance.core.streams import Writers
 from appliance.domain.messages import (
     Event,
@@ -30,8 +31,8 @@ from appliance.domain.messages import (
     VenueSubmit,
 )
 from appliance.domain.operations import LatchState, Peer
-from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus, is_terminal
-from appliance.domain.trading import ZERO, Approved, Cancel, Intent, Order, OrderType, Side, TimeInForce
+from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus
+from appliance.domain.trading import ZERO, Approved, Cancel, Intent, Order, OrderType, TimeInForce, ordered
 
 ORDERS = "gateway/orders"
 REQUESTS = "venue/requests"
@@ -157,7 +158,7 @@ class GatewayCore(Core):
         """A strategy wants an order of its own gone: it is cancelled until it has ended; what waits is denied."""
         wanted: Cancel = event.body
         order = self.ledger.orders.get(wanted.order_id)
-        if order is None or is_terminal(order.status) or order.intent.strategy != wanted.strategy:
+        if order is None or order.status.terminal or order.intent.strategy != wanted.strategy:
             return
         if order.status is OrderStatus.WAITING:
             self.plans.withdraw(order, now)
@@ -224,6 +225,12 @@ class GatewayCore(Core):
         """Tell everyone how an order stands."""
         self.emit(ORDERS, order, now, cause or order.intent.cause)
 
+    def tell_account(self, now: Now) -> None:
+        """Tell everyone what the account has."""
+        account = self.ledger.account[""]
+        self.emit(ORDERS, account, now)
+        self.show("view/account", account, now)
+
     def block(self, symbol: str, why: str, now: Now) -> None:
         """No new risk on a symbol until the owner has looked; everyone hears of it through the latch."""
         if self.ledger.block(symbol, why, now.time):
@@ -278,7 +285,7 @@ class GatewayCore(Core):
         self.block(order.symbol, f"{order.id} appeared after the venue said it never had it", now)
         if order.protects:
             self.plans.trim(order, now)
-        elif not is_terminal(order.status):
+        elif not order.status.terminal:
             self.reconciler.unwant(order, now)
 
     def _told_fill(self, event: Event, now: Now) -> None:
@@ -298,9 +305,8 @@ class GatewayCore(Core):
         self.emit(ORDERS, fill, now, order.id)
         self.tell(moved, now)
         self.emit(ORDERS, self.ledger.account[""], now)
-        if self.writers.stored:
-            self.send(f"view/position/{fill.symbol}", self.ledger.positions[fill.symbol], now)
-            self.send("view/account", self.ledger.account[""], now)
+        self.show(f"view/position/{fill.symbol}", self.ledger.positions[fill.symbol], now)
+        self.show("view/account", self.ledger.account[""], now)
         if wrong:
             self.block(fill.symbol, f"{order.id}: {wrong}", now)
         if order.status is NOT_PLACED:
@@ -314,7 +320,7 @@ class GatewayCore(Core):
         of the order they come from."""
         stop_id, profit_id = (self._unused(f"{behind.id}-{leg}{behind.filled}") for leg in "st")
         both = wanted.stops and wanted.take_profit is not None
-        side = Side.SELL if self.ledger.holding(behind.intent.strategy, behind.symbol) > 0 else Side.BUY
+        side = leaves(self.ledger.holding(behind.intent.strategy, behind.symbol))
         order = Order(
             id=stop_id, intent=behind.intent, approval=behind.approval, status=OrderStatus.SENDING,
             symbol=behind.symbol, side=side, quantity=quantity, type=OrderType.STOP, time_in_force=TimeInForce.GTC,
@@ -376,12 +382,7 @@ class GatewayCore(Core):
 
 
 def _order(approval: Approved) -> Order:
-    intent = approval.intent
-    return Order(
-        id=intent.id, intent=intent, approval=approval, status=OrderStatus.SENDING, symbol=intent.symbol,
-        side=intent.side, quantity=intent.quantity, type=intent.type, limit_price=intent.limit_price,
-        stop_price=intent.stop_price, time_in_force=intent.time_in_force, trail=intent.trail,
-    )  # fmt: skip
+    return ordered(approval.intent, OrderStatus.SENDING, approval)
 
 
 def expired(intent: Intent, approval: Approved | None, now: Now) -> bool:

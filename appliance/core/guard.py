@@ -15,7 +15,7 @@ from appliance.core.base import Core
 from appliance.core.gateway import expired
 from appliance.core.limits import Rule
 from appliance.core.limits.base import Case, Price, priced
-from appliance.core.stops import SecondNet, Stop
+from appliance.core.stops import SecondNet, Stop, leaves
 from appliance.core.streams import Writers
 from appliance.domain.market import MarketEvent, known_at, last_price
 from appliance.domain.messages import Event, EventType, Now, Stage
@@ -267,7 +267,7 @@ class GuardCore(Core):
     def _exit(self, strategy: str, symbol: str, holding: Decimal, reason: str, now: Now, cause: str) -> None:
         """Write an exit of our own, whatever the strategy thinks: the gateway replaces the resting stop by it."""
         spot = self.writers[DECISIONS].next()
-        side = Side.SELL if holding > 0 else Side.BUY
+        side = leaves(holding)
         intent = Intent(
             id=f"guard-{spot.epoch}-{spot.seq}", strategy=strategy, counter=0, symbol=symbol, side=side,
             quantity=abs(holding), decided=now.moment, valid=self._validity, cause=cause, reason=reason,
@@ -297,12 +297,10 @@ class GuardCore(Core):
         fill: Fill = event.body
         key, signed = f"{fill.strategy}/{fill.symbol}", fill.signed
         self._positions[fill.symbol] = self._positions.get(fill.symbol, ZERO) + signed
-        self._holdings[key] = holding = self._holdings.get(key, ZERO) + signed
+        holding = self._holdings.get(key, ZERO) + signed
+        self._hold(key, holding)
         order = self._orders.get(fill.order_id)
-        if not holding:
-            self._net.fold(key)
-            self._holdings.drop(key)
-        elif order is not None and not order.intent.exit and not order.protects:
+        if holding and order is not None and not order.intent.exit and not order.protects:
             self._net.spread(order.intent, now.time)
 
     def _activity(self, event: Event, now: Now) -> None:

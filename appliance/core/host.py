@@ -26,7 +26,7 @@ from appliance.domain.market import AlwaysOpen, MarketEvent, Sessions, known_at,
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, local
 from appliance.domain.operations import Spot, StrategyState
 from appliance.domain.orders import OrderStatus
-from appliance.domain.trading import ZERO, Denied, Fill, Order, Signal
+from appliance.domain.trading import ZERO, Denied, Fill, Order, Signal, ordered
 
 VALID = 5_000_000_000
 PAST = ("feed/", "timer:")
@@ -231,9 +231,7 @@ class HostCore(Core):
 
     def market(self, happened: MarketEvent, now: Now, cause: str, spot: Spot) -> None:
         self._note_price(happened)
-        hook = HOOKS.get(type(happened))
-        if hook is None:
-            return
+        hook = HOOKS[type(happened)]
         for name in self.roster.runners.hearing(happened.symbol, hook):
             self.call(name, hook, happened, now, cause, spot)
 
@@ -333,12 +331,8 @@ class HostCore(Core):
         intent = denied.intent
         if intent.id not in self.bookings.booked:
             return
-        order = Order(
-            id=intent.id, intent=intent, approval=None, status=OrderStatus.DENIED, symbol=intent.symbol,
-            side=intent.side, quantity=intent.quantity, type=intent.type, limit_price=intent.limit_price,
-            stop_price=intent.stop_price, time_in_force=intent.time_in_force, code=denied.code, text=denied.text,
-        )  # fmt: skip
-        self._tell_order(order, event, now)
+        order = ordered(intent, OrderStatus.DENIED)
+        self._tell_order(replace(order, code=denied.code, text=denied.text), event, now)
 
     def _order(self, event: Event, now: Now) -> None:
         order: Order = event.body

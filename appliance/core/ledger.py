@@ -182,11 +182,14 @@ class Ledger:
         self.positions[fill.symbol] = position.after(fill)
         key, signed = f"{fill.strategy}/{fill.symbol}", fill.signed
         self.holdings[key] = self.holdings.get(key, ZERO) + signed
-        account = self.account.get("") or Account(ZERO)
-        cash = account.cash - signed * fill.price - fill.commission
-        self.account[""] = replace(account, cash=cash, time=fill.time)
+        self.pay(-signed * fill.price - fill.commission, fill.time)
         moved, wrong = self._filled(order, fill)
         return fill, moved, wrong
+
+    def pay(self, change: Decimal, time: int) -> None:
+        """Cash has changed by so many USD (signed) at ``time`` (ns UTC)."""
+        account = self.account.get("") or Account(ZERO)
+        self.account[""] = replace(account, cash=account.cash + change, time=time)
 
     def _filled(self, order: Order, fill: Fill) -> tuple[Order, str]:
         filled = order.filled + fill.quantity

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from appliance.core.ledger import protection
 from appliance.domain.messages import Now
 from appliance.domain.operations import LatchState
-from appliance.domain.orders import OrderEvent, OrderStatus, is_terminal
+from appliance.domain.orders import OrderEvent, OrderStatus
 from appliance.domain.trading import ZERO, Fill, Intent, Order, OrderType, Side
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Plans:
 
     def canceling(self, order: Order) -> bool:
         """Whether a waiting exit, or a position that has shrunk, wants this order gone."""
-        if is_terminal(order.status):
+        if order.status.terminal:
             return False
         waiting = [exit for exit in self._waiting(order) if exit.id != order.id]
         if order.protects:
@@ -190,7 +190,7 @@ class Plans:
         for other in self._ledger.group(order):
             lessened = self._ledger.lessen(other, fill.quantity)
             self._gateway.tell(lessened, now)
-            if is_terminal(lessened.status):
+            if lessened.status.terminal:
                 self.ended(lessened, now)
             elif not lessened.remaining:
                 self._gateway.reconciler.unwant(lessened, now)

@@ -21,7 +21,7 @@ from appliance.domain.messages import (
     VenueSnapshot,
 )
 from appliance.domain.operations import LatchState
-from appliance.domain.orders import OrderEvent, OrderStatus, is_terminal
+from appliance.domain.orders import OrderEvent, OrderStatus
 from appliance.domain.trading import ZERO, Account, Order
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Reconciler:
 
     def _ask_again(self, order_id: str, now: Now) -> None:
         order = self._gateway.ledger.orders.get(order_id)
-        if order is None or is_terminal(order.status):
+        if order is None or order.status.terminal:
             del self._asked[order_id]
         elif self._going(order):
             self._asked[order_id] = now.ticks
@@ -222,8 +222,7 @@ class Reconciler:
                 self._gateway.block(symbol, why, now)
         if first or ledger.account[""].cash != told.cash:
             ledger.account[""] = replace(ledger.account.get("", Account(ZERO)), cash=told.cash, time=now.time)
-            self._gateway.emit(ORDERS, ledger.account[""], now)
-            self._gateway.show("view/account", ledger.account[""], now)
+            self._gateway.tell_account(now)
 
     def _finish(self) -> None:
         if not self._waiting and self._looked is None:
@@ -257,7 +256,7 @@ class Reconciler:
         if order.status is OrderStatus.SENDING:
             order = self._gateway.ledger.move(order, OrderEvent.LOSE)
             self._gateway.tell(order, now)
-        if is_terminal(order.status):
+        if order.status.terminal:
             return
         if not self._certain(order, now):
             self._asked[order.id] = now.ticks

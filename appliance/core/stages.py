@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from appliance.core.runners import Taking
+from appliance.core.lockstep import STEPS
 from appliance.domain.market import Bar, MarketEvent, last_price
 from appliance.domain.messages import DATA_BOOT, Event, Now, Stage
 from appliance.domain.operations import Spot
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from appliance.core.host import HostCore
 
 NOTHING: Sequence[Event] = ()
-NOBODY: Taking = ()
-STEPS = "feed/steps"
 
 
 class Stages:
@@ -77,7 +75,7 @@ class Stages:
         for happened in events:
             kind, symbol = type(happened), happened.symbol
             prices[symbol] = happened.close if kind is Bar else last_price(happened)  # type: ignore[union-attr]
-            taking = known[kind].get(symbol) if kind in known else NOBODY
+            taking = known[kind].get(symbol)
             for name, take in runners.taking(kind, symbol) if taking is None else taking:
                 wishes = take(happened, time)
                 if wishes:

@@ -112,11 +112,6 @@ def next_status(status: OrderStatus | None, event: OrderEvent) -> OrderStatus:
         raise ImpossibleTransition(f"order event {event.value!r} in state {at!r}; allowed: {allowed}") from None
 
 
-def is_terminal(status: OrderStatus) -> bool:
-    """Whether nothing more is expected of an order in ``status``."""
-    return status.terminal
-
-
 def diagram() -> str:
     """The life cycle as a Graphviz text, drawn from the table so that it cannot go stale."""
     rows = [f'  "{s.value if s else "new"}" -> "{to.value}" [label="{e.value}"];' for (s, e), to in TRANSITIONS.items()]

@@ -219,6 +219,15 @@ class Order(Struct, frozen=True, gc=False):
         return self.quantity - self.filled
 
 
+def ordered(intent: Intent, status: OrderStatus, approval: Approved | None = None) -> Order:
+    """The order an intent asks for, as it stands."""
+    return Order(
+        id=intent.id, intent=intent, approval=approval, status=status, symbol=intent.symbol, side=intent.side,
+        quantity=intent.quantity, type=intent.type, limit_price=intent.limit_price, stop_price=intent.stop_price,
+        time_in_force=intent.time_in_force, trail=intent.trail,
+    )  # fmt: skip
+
+
 class Fill(Struct, frozen=True, gc=False):
     """One execution, identified by the venue's ``fill_key`` wherever it is told from."""
 

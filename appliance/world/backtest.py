@@ -14,7 +14,7 @@ from appliance.core.gateway import GatewayCore
 from appliance.core.guard import INFINITE, GuardCore
 from appliance.core.host import HostCore
 from appliance.core.limits import Rule
-from appliance.core.lockstep import Staging, wake, within
+from appliance.core.lockstep import STEPS, Staging, wake, within
 from appliance.core.market.simulator import MarketSimulator
 from appliance.core.models import MarketModel
 from appliance.core.record import OrderRecord
@@ -26,7 +26,6 @@ from appliance.domain.messages import DATA_BOOT, Event, EventType, Now, Stage, S
 from appliance.domain.operations import Command
 from appliance.domain.trading import ZERO, Signal
 
-STEPS = "feed/steps"
 CENT = Decimal("0.01")
 NEVER, FOREVER = -1, 1 << 62
 Stamp = tuple[int, list[Any]]

@@ -12,7 +12,7 @@ from appliance.core.host import HostCore
 from appliance.domain import topics, wire
 from appliance.domain.messages import Event, EventType
 from appliance.domain.operations import CommandResult, Latch, LatchState
-from appliance.domain.orders import OrderStatus, is_terminal
+from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import ZERO, Order
 from appliance.world.exposure import Exposure
 
@@ -199,7 +199,7 @@ class Checkers:
                 continue
             for intent_id, booked in core.bookings.booked.items():
                 order_ = gateway.ledger.orders.get(intent_id)
-                if not booked.ended and (order_ is None or is_terminal(order_.status)):
+                if not booked.ended and (order_ is None or order_.status.terminal):
                     self._found(f"{name} still waits for {intent_id}")
 
     def _behind_resting_exit(self, gateway: GatewayCore, order: Order) -> bool:

@@ -11,7 +11,7 @@ from appliance.core.gateway import GatewayCore
 from appliance.core.market.matching import UNSET
 from appliance.core.market.resting import Resting
 from appliance.domain.messages import Event, EventType
-from appliance.domain.orders import OrderStatus, is_terminal
+from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import ZERO, Order, OrderType, Side
 from appliance.world.venue import SimulatedVenue
 
@@ -145,7 +145,7 @@ class Exposure:
         for event in decisions:
             if event.type is EventType.CANCEL:
                 order = gateway.ledger.orders.get(event.body.order_id)
-                if order is not None and not is_terminal(order.status):
+                if order is not None and not order.status.terminal:
                     self._found(f"{order.id} is {order.status.value} though its strategy cancelled it")
 
 

@@ -9,7 +9,7 @@ import pytest
 from appliance.core.telling import TOLD_MAX
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Stage, Step
 from appliance.domain.orders import OrderStatus
-from appliance.domain.trading import Denied, Intent, Signal
+from appliance.domain.trading import Denied, Intent, Order, OrderType, Signal, Trail
 from tests.core.hosting import D, Scripted, begin, begun, by_close, closes, host, puppet, target
 from tests.core.make import bar, fill, intent, order
 from tests.playbook import SECOND, Playbook
@@ -104,6 +104,17 @@ def test_orders_and_fills_come_before_denials_and_those_before_signals_whoever_w
     assert told([*events, denial], restart=False) == expected
     assert told([denial, *events], restart=False) == expected
     assert told([denial, *events], restart=True) == expected
+
+
+def test_what_a_strategy_hears_of_a_denial_is_the_order_it_asked_for_its_trail_too() -> None:
+    play = Playbook(host(lambda: Scripted("trend")))
+    begin(play)
+    asked = intent(id="trend-1-1", type=OrderType.TRAILING_STOP, trail=Trail(D(2), percent=True))
+    play >> Denied(asked, "TOO_LARGE", "more than allowed")
+    told = [one for one in puppet(play).told if isinstance(one, Order)]  # type: ignore[attr-defined]
+    assert [(one.type, one.trail, one.status, one.code) for one in told] == [
+        (OrderType.TRAILING_STOP, Trail(D(2), percent=True), OrderStatus.DENIED, "TOO_LARGE")
+    ]
 
 
 def test_strategies_that_follow_each_other_in_a_circle_do_not_go_round_for_ever() -> None:

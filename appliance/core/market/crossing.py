@@ -19,6 +19,7 @@ from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import AUCTIONS, Order, OrderType, Side, TimeInForce
 
 MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
+AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 DIGITS = 6
 """Decimal places of a price with slippage."""
 
@@ -30,16 +31,11 @@ class Met(Struct, frozen=True, gc=False):
     time: int
 
 
-class Over(Struct, frozen=True, gc=False):
-    """The order ends."""
-
-    event: OrderEvent
-    text: str = ""
-
-
-Outcome = Met | Over | Resting | None
-CANCELLED = Over(OrderEvent.CANCEL)
-EXPIRED = Over(OrderEvent.EXPIRE)
+ENDS = dict.fromkeys(AT_ONCE, OrderEvent.CANCEL) | dict.fromkeys(AUCTIONS, OrderEvent.EXPIRE)
+"""Orders that are met only once, and how what is left of one ends."""
+Outcome = Met | OrderEvent | Resting | None
+"""An OrderEvent: the order ends by it."""
+EXPIRE = OrderEvent.EXPIRE
 
 
 class Crossing:
@@ -103,7 +99,7 @@ class Crossing:
         if way is None or not matching.sound(way):
             return None
         if order.expires and begins(happened) >= order.expires:
-            return EXPIRED
+            return EXPIRE
         if force in _ONCE:
             way = Path(way.start, way.start, way.open, way.open, way.open, way.open)
         if order.type is OrderType.STOP_LIMIT and (
@@ -134,7 +130,7 @@ class Crossing:
         if met is not None:
             return Met(met[0], met[1])
         if order.time_in_force in _ONCE:
-            return EXPIRED if order.time_in_force is TimeInForce.OPG else CANCELLED
+            return ENDS[order.time_in_force]
         if order.trail is None:
             return None
         moved = matching.trailed(order.side, stop, order.trail, way)
@@ -154,7 +150,7 @@ class Crossing:
     def _closed(self, order: Resting, price: float) -> Outcome:
         way = Path(order.expires, order.expires, price, price, price, price)
         met = matching.meet(order.type, order.side, order.limit, 0.0, way, self._touch) if price != UNSET else None
-        return Met(met[0], met[1]) if met is not None else EXPIRED
+        return Met(met[0], met[1]) if met is not None else EXPIRE
 
     def _is_met_by(self, order: Resting, happened: MarketEvent, heard: Heard) -> bool:
         """Whether an event is of the feed that orders of this type are filled from."""

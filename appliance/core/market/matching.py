@@ -88,9 +88,9 @@ def meet(
     if kind is OrderType.MARKET:
         return path.open, path.start
     if kind is OrderType.LIMIT:
-        return _meet_touched(side, limit, path) if touch else _meet_limit(side, limit, path)
+        return _meet_touched(side.opposite, limit, path) if touch else _meet_limit(side, limit, path)
     if kind in (OrderType.STOP, OrderType.TRAILING_STOP):
-        return _meet_stop(side, stop, path)
+        return _meet_touched(side, stop, path)
     return None
 
 
@@ -145,17 +145,8 @@ def _meet_limit(side: Side, limit: float, path: Path) -> tuple[float, int] | Non
     return (limit, path.end) if path.high > limit else None
 
 
-def _meet_touched(side: Side, limit: float, path: Path) -> tuple[float, int] | None:
-    if side is Side.BUY:
-        if path.open <= limit:
-            return path.open, path.start
-        return (limit, path.end) if path.low <= limit else None
-    if path.open >= limit:
-        return path.open, path.start
-    return (limit, path.end) if path.high >= limit else None
-
-
-def _meet_stop(side: Side, stop: float, path: Path) -> tuple[float, int] | None:
+def _meet_touched(side: Side, stop: float, path: Path) -> tuple[float, int] | None:
+    """Of a stop; a limit that need only be touched is met where a stop of the other side would be."""
     if side is Side.BUY:
         if path.open >= stop:
             return path.open, path.start

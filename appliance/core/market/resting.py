@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from appliance.core.activities import Prices, adjusted, remaining_after
 from appliance.core.market.matching import UNSET
 from appliance.core.models.fills import Feed
-from appliance.domain.market import Bar, CorporateAction, MarketEvent, Quote, QuoteBar, Split, Trade, known_at
+from appliance.domain.market import Bar, CorporateAction, MarketEvent, Quote, QuoteBar, Trade, known_at
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import ZERO, OrderType, Side, TimeInForce, Trail
 
@@ -57,7 +57,7 @@ class Resting(Struct, frozen=True):
         prices = adjusted(action, self.side, Prices(limit, stop, self.trail))
         return replace(
             self,
-            quantity=self.filled + (remaining_after(self.left, action) if isinstance(action, Split) else self.left),
+            quantity=self.filled + remaining_after(self.left, action),
             limit=float(prices.limit or 0),
             stop=UNSET if prices.stop is None else float(prices.stop),
             trail=prices.trail,

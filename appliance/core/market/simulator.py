@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from appliance.core.activities import activity_of, remaining_after
 from appliance.core.base import Core
-from appliance.core.market.crossing import Crossing, Met, Over, volume_of
+from appliance.core.market.crossing import AT_ONCE, ENDS, Crossing, Met, volume_of
 from appliance.core.market.lending import Lending
 from appliance.core.market.matching import UNSET, begins
 from appliance.core.market.resting import NOTHING, Ended, Group, Heard, Resting, Room
@@ -40,11 +40,6 @@ REMEMBERED = 20_000
 """Ended orders, fills and groups the venue can still tell of."""
 LIMIT = OrderType.LIMIT
 STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
-AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
-ONCE = (*AT_ONCE, *AUCTIONS)
-"""Orders that are met only once."""
-ENDS = dict.fromkeys(AT_ONCE, OrderEvent.CANCEL) | dict.fromkeys(AUCTIONS, OrderEvent.EXPIRE)
-"""How the rest of such an order ends."""
 LASTING = (TimeInForce.GTC, *AT_ONCE)
 """What does not end with its session."""
 NEVER = 1 << 62
@@ -72,7 +67,6 @@ class MarketSimulator(Core):
         sessions: Sessions | None = None,
     ) -> None:
         super().__init__(process, writers)
-        self._model = model
         self._sessions = sessions
         self._share = model.participation / 100 if model.participation is not None else None
         self._latency = model.latency if model.latency != NO_DELAY else None
@@ -251,8 +245,8 @@ class MarketSimulator(Core):
             return
         if isinstance(outcome, Met):
             self._fill(order, outcome, happened, now)
-        elif isinstance(outcome, Over):
-            self._end(order.id, outcome.event, now, outcome.text)
+        elif isinstance(outcome, OrderEvent):
+            self._end(order.id, outcome, now)
         else:
             self.resting[order.id] = outcome
 
@@ -273,7 +267,7 @@ class MarketSimulator(Core):
         self._book_fill(order, quantity, Met(price, met.time), makes, now)
         if order.oco:
             self._lessen(order, quantity, now)
-        if order.time_in_force in ONCE and order.id in self.resting:
+        if order.time_in_force in ENDS and order.id in self.resting:
             self._end(order.id, ENDS[order.time_in_force], now)
 
     def _taken(self, order: Resting) -> Decimal:
@@ -293,7 +287,7 @@ class MarketSimulator(Core):
 
     def _go_on(self, order: Resting, time: int, now: Now) -> None:
         """An order was met where nothing was left for it: a stop is a market order from then on, others rest."""
-        if order.time_in_force in ONCE:
+        if order.time_in_force in ENDS:
             self._end(order.id, ENDS[order.time_in_force], now)
         elif order.type in STOPS:
             self.resting[order.id] = replace(order, type=OrderType.MARKET, trail=None, known=max(time, order.known))

@@ -43,7 +43,10 @@ PRESETS: dict[str, MarketModel] = {
     "pessimistic": MarketModel(),
     "lean": MarketModel(
         IB_EXACT,
-        Fills("at_once", "through", "ended", "close", "quotes", "trades", "quotes", "none", "close"),
+        Fills(
+            market="at_once", bars="ended", trailing="close", market_on="quotes", resting_on="trades",
+            trailing_on="quotes", bound="none", stop_limit="close",
+        ),
         Sizing(Decimal("0.25"), "equity"),
     ),
     "backtesting.py": MarketModel(
