@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from appliance.core.telling import TOLD_MAX
+from appliance.core.wishes import Wish
 from appliance.domain.messages import DATA_BOOT, Event, EventType, Stage, Step
 from appliance.domain.orders import OrderStatus
-from appliance.domain.trading import Denied, Intent, Order, OrderType, Signal, Trail
+from appliance.domain.trading import Denied, Intent, Order, OrderType, Side, Signal, Terms, Trail
 from tests.core.hosting import D, Scripted, begin, begun, by_close, closes, host, puppet, target
 from tests.core.make import bar, fill, intent, order
 from tests.playbook import SECOND, Playbook
@@ -107,10 +108,11 @@ def test_orders_and_fills_come_before_denials_and_those_before_signals_whoever_w
 
 
 def test_what_a_strategy_hears_of_a_denial_is_the_order_it_asked_for_its_trail_too() -> None:
-    play = Playbook(host(lambda: Scripted("trend")))
+    trailing = Terms(OrderType.TRAILING_STOP, trail=Trail(D(2), percent=True))
+    play = Playbook(host(lambda: Scripted("trend", bar=Wish("SPY", D(100), side=Side.BUY, terms=trailing, ticket="t"))))
     begin(play)
-    asked = intent(id="trend-1-1", type=OrderType.TRAILING_STOP, trail=Trail(D(2), percent=True))
-    play >> Denied(asked, "TOO_LARGE", "more than allowed")
+    play >> closes(play, 1)
+    play >> Denied(play.heard(Intent)[0], "TOO_LARGE", "more than allowed")
     told = [one for one in puppet(play).told if isinstance(one, Order)]  # type: ignore[attr-defined]
     assert [(one.type, one.trail, one.status, one.code) for one in told] == [
         (OrderType.TRAILING_STOP, Trail(D(2), percent=True), OrderStatus.DENIED, "TOO_LARGE")
