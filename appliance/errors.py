@@ -47,6 +47,41 @@ class DataError(ApplianceError):
     code, exit_code = "DATA", 3
 
 
+class SourceError(DataError):
+    """A source of market data does not give what it was asked for (exit 3). ``source`` is its name, ``wait`` how long
+    (ns) it wants to be left alone, 0: it did not say."""
+
+    code, retryable = "SOURCE", True
+
+    def __init__(self, text: str, *, source: str = "", wait: int = 0, hint: str = "") -> None:
+        super().__init__(f"{source}: {text}" if source else text, hint=hint)
+        self.source, self.wait = source, wait
+
+
+class SourceDown(SourceError):
+    """It cannot be reached, does not answer in time, hangs up, or fails on its side (5xx)."""
+
+    code = "SOURCE_DOWN"
+
+
+class SourceBusy(SourceError):
+    """It wants fewer requests (429, pacing): ``wait`` before the next."""
+
+    code = "SOURCE_BUSY"
+
+
+class SourceNonsense(SourceError):
+    """It answered with what is no market data: HTML, a truncated archive, fields that are not there."""
+
+    code = "SOURCE_NONSENSE"
+
+
+class SourceRefused(SourceError):
+    """It refuses us: wrong keys, no subscription, an unknown symbol, a limit of the plan. To ask again does not help."""
+
+    code, retryable = "SOURCE_REFUSED", False
+
+
 class StrategyError(ApplianceError):
     """A strategy does not load, or raised (exit 4)."""
 

@@ -59,8 +59,12 @@ class Instrument(Struct, frozen=True):
     currency: str = "USD"
 
 
-class Bar(Struct, frozen=True, gc=False, tag="bar"):
-    """Open, high, low and close of the trades in ``[start, end)``; ``volume`` in shares."""
+class Bar(Struct, frozen=True, gc=False, tag="bar", omit_defaults=True):
+    """Open, high, low and close of the trades in ``[start, end)``; ``volume`` in shares.
+
+    ``source`` is who told it and ``received`` when (ns UTC; "" and 0: recorded data). ``revision`` counts what its
+    source made of it since: a bar at or before the last one of its symbol and timeframe is never new.
+    """
 
     symbol: str
     timeframe: str
@@ -71,6 +75,9 @@ class Bar(Struct, frozen=True, gc=False, tag="bar"):
     low: float
     close: float
     volume: float
+    source: str = ""
+    received: int = 0
+    revision: int = 0
 
 
 class QuoteBar(Struct, frozen=True, gc=False, tag="quote_bar"):
@@ -92,7 +99,7 @@ class QuoteBar(Struct, frozen=True, gc=False, tag="quote_bar"):
     ask_size: float = 0.0
 
 
-class Quote(Struct, frozen=True, gc=False, tag="quote"):
+class Quote(Struct, frozen=True, gc=False, tag="quote", omit_defaults=True):
     """Best bid and ask at ``time``. A conflated quote also carries the extremes since the one before it:
     ``low`` is the lowest bid at ``low_time``, ``high`` the highest ask at ``high_time`` (0 time: none kept)."""
 
@@ -106,15 +113,40 @@ class Quote(Struct, frozen=True, gc=False, tag="quote"):
     low_time: int = 0
     high: float = 0.0
     high_time: int = 0
+    source: str = ""
+    received: int = 0
 
 
-class Trade(Struct, frozen=True, gc=False, tag="trade"):
+class Trade(Struct, frozen=True, gc=False, tag="trade", omit_defaults=True):
     """One trade of ``size`` shares at ``price``."""
 
     symbol: str
     time: int
     price: float
     size: float
+    source: str = ""
+    received: int = 0
+
+
+class TradingStatus(Struct, frozen=True, gc=False, tag="trading_status"):
+    """The exchange stopped (``halted``) or resumed trading of a symbol; ``code`` and ``reason`` as it says it."""
+
+    symbol: str
+    time: int
+    halted: bool
+    code: str = ""
+    reason: str = ""
+    source: str = ""
+
+
+class PriceBand(Struct, frozen=True, gc=False, tag="price_band"):
+    """Limit up, limit down: no trade below ``low`` or above ``high`` (USD) from ``time`` on."""
+
+    symbol: str
+    time: int
+    low: float
+    high: float
+    source: str = ""
 
 
 class Split(Struct, frozen=True, gc=False, tag="split"):
@@ -137,6 +169,8 @@ class Dividend(Struct, frozen=True, gc=False, tag="dividend"):
 
 
 MarketEvent = Bar | QuoteBar | Quote | Trade
+Heard = Bar | Quote | Trade | TradingStatus | PriceBand
+"""What a live source tells."""
 CorporateAction = Split | Dividend
 """What changes raw prices and positions without a trade. ``time`` is before the first event of the ex-date (ns UTC)."""
 ACTIONS = (Split, Dividend)

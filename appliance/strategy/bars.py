@@ -193,8 +193,9 @@ class BarBuilder:
         """The bar under way, ended. One made of daily bars ends when the last of them was known, if that was later."""
         if self._bar is None:
             return ()
-        numbers, self._bar = self._bar, None
-        return (Bar(self.symbol, self.timeframe, self._start, max(self._end, self._through), *numbers),)
+        (opened, high, low, close, volume), self._bar = self._bar, None
+        end = max(self._end, self._through)
+        return (Bar(self.symbol, self.timeframe, self._start, end, opened, high, low, close, volume),)
 
 
 class Bars(Struct, frozen=True, eq=False):

@@ -216,8 +216,10 @@ class _Walk:
         price = float(bars.open[row])
         if not self._crossing.slips:
             return price
-        numbers = (float(column[row]) for column in (bars.open, bars.high, bars.low, bars.close, bars.volume))
-        bar = Bar(symbol, bars.timeframe, int(bars.start[row]), int(bars.end[row]), *numbers)
+        columns = (bars.open, bars.high, bars.low, bars.close, bars.volume)
+        opened, high, low, close, volume = (float(column[row]) for column in columns)
+        start, end = int(bars.start[row]), int(bars.end[row])
+        bar = Bar(symbol, bars.timeframe, start, end, opened, high, low, close, volume)
         order = Resting(
             "", symbol, leg.side, OrderType.MARKET, leg.quantity, ZERO, 0.0, 0.0, TimeInForce.DAY, bar.start, 0
         )

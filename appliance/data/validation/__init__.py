@@ -1,0 +1,1 @@
+"""Is it believable? Every bar, quote and trade is judged before anybody acts on it."""
