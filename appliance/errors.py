@@ -77,7 +77,7 @@ class SourceNonsense(SourceError):
 
 
 class SourceRefused(SourceError):
-    """It refuses us: wrong keys, no subscription, an unknown symbol, a limit of the plan. To ask again does not help."""
+    """It refuses us: wrong keys, no subscription, an unknown symbol, a limit of the plan. Do not ask again."""
 
     code, retryable = "SOURCE_REFUSED", False
 

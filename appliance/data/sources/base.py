@@ -50,7 +50,7 @@ class Kind(Enum):
 
 class Traits(Struct, frozen=True):
     """What a source can do. ``live``: the kinds it tells; ``timeframes``: those of its bars, live first. ``symbols``:
-    how many it takes at once (0: any number). ``mute`` (ns): in session it is never silent for longer on a liquid symbol.
+    how many it takes at once (0: any number). ``mute`` (ns): in session the longest silence in session.
     ``history``: whether it answers questions about the past, ``actions`` whether it knows splits and dividends."""
 
     live: tuple[Kind, ...] = ()
