@@ -57,8 +57,8 @@ def backtest(
     """Run STRATEGY (FILE or FILE:CLASS) over recorded data, with the guard, the paper broker and its commission.
 
     Nothing runs beside it, and nothing is kept but what --out names: a folder with result.json, orders.jsonl,
-    fills.csv, trades.csv, bookings.csv, equity.csv, report.html, and timing.json. The same inputs give the same bytes
-    (of all but timing.json); --repeat proves it, or says what differs and ends with 1.
+    fills.csv, trades.csv, round_trips.csv, bookings.csv, equity.csv, report.html, and timing.json. The same inputs give
+    the same bytes (of all but timing.json); --repeat proves it, or says what differs and ends with 1.
 
     Without --limits only malformed orders are denied, and those the cash does not pay for. The orders are the same,
     byte for byte, as those of `appliance up` on the same data.

@@ -131,6 +131,16 @@ def test_the_books_agree_with_each_other(out: Path) -> None:
     assert len(rows(out / "trades.csv")) == kept["summary"]["trades"] > 3
 
 
+def test_round_trips_win_and_lose_what_the_trades_inside_them_do(out: Path) -> None:
+    """First in, first out or by average cost: between no shares and no shares it is the same money."""
+    trips, trades = rows(out / "round_trips.csv"), rows(out / "trades.csv")
+    assert trips
+    for trip in trips:
+        inside = [one for one in trades if trip["opened"] <= one["entry_time"] and one["exit_time"] <= trip["closed"]]
+        assert sum(Decimal(one["profit"]) for one in inside) == Decimal(trip["profit"])
+        assert sum(Decimal(one["quantity"]) for one in inside) == Decimal(trip["quantity"])
+
+
 def test_the_result_says_what_it_was_made_from(out: Path, data: Path) -> None:
     kept = told(out)
     assert kept["inputs"]["data"] == {str(data): sha256(data.read_bytes()).hexdigest()}

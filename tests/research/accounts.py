@@ -82,6 +82,7 @@ def result(**given: Any) -> BacktestResult:
         "orders": b'{"id":"1"}\n',
         "entries": [fill(day=1), fill(-10, "101", day=2), fill(day=3), fill(-10, "100.3", day=4)],
         "trades": (trade(8, day=1), trade(1, day=3)),
+        "trips": (),
         "marks": marks(1000, 999, 1008, 1007, 1009, 1009, 1009, 1009, 1009, 1009),
         "tape": tape,
         "benchmark": "SPY",

@@ -57,6 +57,7 @@ def measured(plan: Plan, ran: Ran, tape: Tape, made_from: Inputs, checked: str =
         orders=ran.backtest.record.jsonl(),
         entries=book.entries,
         trades=book.trades,
+        trips=book.trips,
         marks=analysis.marks,
         tape=tape,
         benchmark=benchmark,

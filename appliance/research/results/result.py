@@ -11,24 +11,25 @@ import msgspec
 from msgspec import Struct
 
 from appliance.core.books.entries import Entry, Mark, Trade
+from appliance.core.metrics.trips import RoundTrip
 from appliance.errors import DataError
 from appliance.research.analysis import Curves, Drawdown, Slice
 from appliance.research.results.evidence import Finding
 from appliance.research.results.inputs import Inputs
 from appliance.research.results.running import Plan
-from appliance.research.results.tables import bookings_csv, equity_csv, fills_csv, trades_csv
+from appliance.research.results.tables import bookings_csv, equity_csv, fills_csv, round_trips_csv, trades_csv
 from appliance.research.results.tape import Tape
 
 FORMAT = 1
-RESULT, ORDERS, FILLS, TRADES, BOOKINGS, EQUITY, REPORT, TIMING = (
-    "result.json", "orders.jsonl", "fills.csv", "trades.csv", "bookings.csv", "equity.csv", "report.html",
-    "timing.json",
+RESULT, ORDERS, FILLS, TRADES, TRIPS, BOOKINGS, EQUITY, REPORT, TIMING = (
+    "result.json", "orders.jsonl", "fills.csv", "trades.csv", "round_trips.csv", "bookings.csv", "equity.csv",
+    "report.html", "timing.json",
 )  # fmt: skip
-NAMES = frozenset((RESULT, ORDERS, FILLS, TRADES, BOOKINGS, EQUITY, REPORT, TIMING))
+NAMES = frozenset((RESULT, ORDERS, FILLS, TRADES, TRIPS, BOOKINGS, EQUITY, REPORT, TIMING))
 """The files of a result's folder."""
 DRAWDOWNS_MAX = 50
 """Drawdowns that are kept, the deepest."""
-REPEATED = (RESULT, ORDERS, FILLS, TRADES, BOOKINGS, EQUITY, REPORT)
+REPEATED = (RESULT, ORDERS, FILLS, TRADES, TRIPS, BOOKINGS, EQUITY, REPORT)
 """Those of which a repeated run gives the same bytes, in the order they are compared."""
 
 
@@ -66,6 +67,7 @@ class BacktestResult(Struct):
     orders: bytes
     entries: Sequence[Entry]
     trades: Sequence[Trade]
+    trips: Sequence[RoundTrip]
     marks: Sequence[Mark]
     tape: Tape
     benchmark: str
@@ -105,6 +107,7 @@ class BacktestResult(Struct):
             ORDERS: self.orders,
             FILLS: fills_csv(self.entries, self.tape.shares),
             TRADES: trades_csv(self.trades),
+            TRIPS: round_trips_csv(self.trips),
             BOOKINGS: bookings_csv(self.entries),
             EQUITY: equity_csv(self.marks, float(self.plan.cash), self.tape.paths.get(self.benchmark)),
             REPORT: report,

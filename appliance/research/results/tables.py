@@ -1,4 +1,4 @@
-"""A run's books as CSV: fills, closed trades, other bookings, equity. The same books give the same bytes."""
+"""A run's books as CSV: fills, trades, round trips, other bookings, equity. The same books give the same bytes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from appliance.core.books.entries import Entry, EntryKind, Mark, Trade
+from appliance.core.metrics.trips import GRAIN, RoundTrip
 from appliance.core.record import plain
 from appliance.domain.market import SECOND
 from appliance.domain.trading import Side
@@ -23,6 +24,10 @@ BOOKINGS = ("time", "when", "kind", "symbol", "quantity", "price", "amount", "ca
 TRADES = (
     "symbol", "strategy", "side", "quantity", "entry_time", "entry_when", "entry_price", "exit_time", "exit_when",
     "exit_price", "fees", "profit", "return", "seconds", "best", "worst",
+)  # fmt: skip
+TRIPS = (
+    "symbol", "strategy", "side", "quantity", "opened", "opened_when", "entry_price", "closed", "closed_when",
+    "exit_price", "fees", "profit", "seconds",
 )  # fmt: skip
 EQUITY = ("time", "when", "equity", "lowest", "highest", "cash", "long", "short", "drawdown", "benchmark")
 
@@ -48,6 +53,12 @@ def bookings_csv(entries: Iterable[Entry]) -> bytes:
 def trades_csv(trades: Iterable[Trade]) -> bytes:
     """One row per closed trade (first in, first out); ``return`` is ``profit`` over the entry's value, a fraction."""
     return _csv(TRADES, map(_trade, trades))
+
+
+def round_trips_csv(trips: Iterable[RoundTrip]) -> bytes:
+    """One row per round trip, from no shares to no shares again; ``quantity`` is what was entered in all, the prices
+    are averages (USD), ``profit`` is net of ``fees``: in all that of the trades that lie inside it."""
+    return _csv(TRIPS, map(_trip, trips))
 
 
 def equity_csv(marks: Sequence[Mark], opening: float, benchmark: Path | None) -> bytes:
@@ -91,6 +102,14 @@ def _trade(one: Trade) -> tuple[Any, ...]:
         one.symbol, one.strategy, one.side.value, one.quantity, one.entry_time, utc(one.entry_time), one.entry_price,
         one.exit_time, utc(one.exit_time), one.exit_price, one.fees, one.profit, trade_return(one),
         (one.exit_time - one.entry_time) / SECOND, one.best, one.worst,
+    )  # fmt: skip
+
+
+def _trip(one: RoundTrip) -> tuple[Any, ...]:
+    return (
+        one.symbol, one.strategy, one.side.value, one.quantity, one.opened, utc(one.opened),
+        one.entry_price.quantize(GRAIN), one.closed, utc(one.closed), one.exit_price.quantize(GRAIN), one.fees,
+        one.profit, (one.closed - one.opened) / SECOND,
     )  # fmt: skip
 
 

@@ -7,7 +7,15 @@ import io
 from decimal import Decimal
 
 from appliance.core.books.entries import EntryKind
-from appliance.research.results.tables import bookings_csv, equity_csv, fills_csv, trade_return, trades_csv, utc
+from appliance.research.results.tables import (
+    bookings_csv,
+    equity_csv,
+    fills_csv,
+    round_trips_csv,
+    trade_return,
+    trades_csv,
+    utc,
+)
 from appliance.research.results.tape import Path
 from tests.research.accounts import NOON, booked, fill, marks, trade
 
@@ -60,7 +68,13 @@ def test_equity_has_its_drawdown_and_the_benchmark_where_it_is_known() -> None:
 
 
 def test_empty_books_leave_only_the_header() -> None:
-    for content in (fills_csv([], {}), bookings_csv([]), trades_csv([]), equity_csv([], 1000.0, None)):
+    for content in (
+        fills_csv([], {}),
+        bookings_csv([]),
+        trades_csv([]),
+        round_trips_csv([]),
+        equity_csv([], 1000.0, None),
+    ):
         assert content.count(b"\n") == 1
 
 
