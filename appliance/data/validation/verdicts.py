@@ -22,7 +22,7 @@ class Outcome(Enum):
 
 class Finding(Struct, frozen=True):
     """One rule that an event broke: ``rule`` is its stable name (``low_above_high``), ``text`` names value and bound,
-    ``time`` is when the event was known (ns UTC)."""
+    ``time`` is when the event was known (ns UTC), ``amount`` the figure that was judged, in the unit of the rule."""
 
     rule: str
     outcome: Outcome
@@ -30,6 +30,7 @@ class Finding(Struct, frozen=True):
     time: int
     text: str
     source: str = ""
+    amount: float = 0.0
 
 
 class Judged(Struct, frozen=True):
