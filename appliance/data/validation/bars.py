@@ -54,6 +54,7 @@ class BarJudge:
         self._length = timeframe_ns(timeframe)
         self._longest = max(self._length * 11 // 10, OVERLONG.get(timeframe, 0))
         self._future = ns(limits.future_seconds)
+        self._shortest_gap = ns(limits.gap_seconds)
         self._splits = sorted((one for one in splits if one.symbol == symbol), key=lambda one: one.time, reverse=True)
         self._split_at = self._splits[-1].time if self._splits else NEVER
         self._cap = math.log(limits.jump_ratio)
@@ -160,7 +161,8 @@ class BarJudge:
             return []
         lost = gaps.missing(self._sessions, self._timeframe, self.end, bar.start, bar.end)
         text = f"{lost} missing from {self.end} to {bar.start}"
-        return [finding("gap", bar, bar.end, text, lost)] if lost else []
+        long = lost * self._length >= self._shortest_gap
+        return [finding("gap", bar, bar.end, text, lost)] if lost and long else []
 
     def _known_splits(self, bar: Bar) -> None:
         """A split that we know of changes what the price and volume before it are worth."""
@@ -198,7 +200,7 @@ class BarJudge:
 
     def _jump(self, bar: Bar, moved: float) -> list[Finding]:
         last = self._close
-        split = nearest_split(last, bar.open) if bar.end - self.before > CLOSED else None
+        split = nearest_split(last, bar) if self.end - self._taken > CLOSED else None
         if split is not None:
             self._rescale(*split)
             text = f"from {last:g} to {bar.open:g}: near {split[0]}:{split[1]}, which nobody told of"

@@ -19,7 +19,8 @@ class ValidationLimits(Struct, frozen=True):
     ``trade_jump`` and ``quote_jump``: how far a trade, or a quote's side, may be from the last price, as a part of it;
     allowed is more after a silence. ``confirmations``: so many that agree make a refused price the new one.
     ``wide_spread`` is told, ``absurd_spread`` is set aside, both as a part of the middle. ``volume_times``: a volume
-    above so many times the usual one is told. ``tick``: the price step (USD); less than half of it is float noise.
+    above so many times the usual one is told. ``gap_seconds``: a shorter hole between bars is no news, since a bar
+    without trades is not told. ``tick``: the price step (USD); less than half of it is float noise.
     ``stale_quote_seconds``: in session, the longest silence of a symbol's quotes or trades; ``late_bar_seconds``: how
     long after its end a bar may come. ``future_seconds``: how far ahead of us a time may be. ``skew_alert_seconds`` and
     ``skew_inhibit_seconds``: how far our clock may be from the exchange's, the median of ``skew_window`` events.
@@ -35,6 +36,7 @@ class ValidationLimits(Struct, frozen=True):
     wide_spread: float = 0.05
     absurd_spread: float = 0.25
     volume_times: float = 100.0
+    gap_seconds: float = 60.0
     tick: float = 0.01
     stale_quote_seconds: float = 60.0
     late_bar_seconds: float = 30.0
@@ -70,6 +72,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "wide_spread": (0.0001, 2),
     "absurd_spread": (0.0001, 2),
     "volume_times": (2, 1e9),
+    "gap_seconds": (0, 1e9),
     "tick": (1e-9, 1000),
     "stale_quote_seconds": (1, 86_400),
     "late_bar_seconds": (0, 86_400),

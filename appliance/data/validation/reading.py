@@ -108,6 +108,11 @@ def _number(text: str) -> float:
         return NAN
 
 
+def _side(text: str) -> float:
+    """A price of a quote; an empty field: nobody quotes."""
+    return _number(text) if text else 0.0
+
+
 def _unreadable(file: Recorded, line: int, row: Row) -> Finding:
     text = f"{Path(file.path).name} row {line}: {','.join(row)[:80]!r}"
     return Finding("unreadable", RULES["unreadable"].outcome, "", 0, text, Path(file.path).name)
@@ -131,7 +136,7 @@ def _bars(file: Recorded, column: Mapping[str, int], options: FileOptions) -> Ma
 
 def _quote_bars(file: Recorded, column: Mapping[str, int], options: FileOptions) -> Make:
     name, bid, ask, span = column["symbol"], column["bid_close"], column["ask_close"], _span(file, options)
-    return lambda row, time: Quote(row[name], span(time)[1], _number(row[bid]), _number(row[ask]))
+    return lambda row, time: Quote(row[name], span(time)[1], _side(row[bid]), _side(row[ask]))
 
 
 def _quotes(file: Recorded, column: Mapping[str, int], options: FileOptions) -> Make:

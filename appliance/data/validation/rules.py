@@ -28,6 +28,7 @@ RULES: dict[str, Rule] = {
     "unreadable": Rule(QUARANTINED, "a row that cannot be read as an event"),
     "not_finite": Rule(QUARANTINED, "a price, size or volume is NaN or infinite"),
     "not_positive": Rule(QUARANTINED, "a price is zero or negative"),
+    "one_sided": Rule(QUARANTINED, "a quote without a bid or without an ask: nobody knows the price"),
     "negative_volume": Rule(QUARANTINED, "a size or volume is below zero"),
     "bad_span": Rule(QUARANTINED, "a bar ends before it starts, or is longer than its timeframe"),
     "low_above_high": Rule(QUARANTINED, "the low of a bar is above its high"),
@@ -45,7 +46,7 @@ RULES: dict[str, Rule] = {
     "bar_goes_back": Rule(QUARANTINED, "a bar ends before the last one, and is too old to be a revision"),
     "quote_goes_back": Rule(QUARANTINED, "a quote is older than the last one", (), "seconds"),
     "trade_goes_back": Rule(FLAGGED, "a trade is older than the last one: reported late", (), "seconds"),
-    "gap": Rule(FLAGGED, "bars are missing inside sessions before this one: marked, not filled", (), "bars"),
+    "gap": Rule(FLAGGED, "bars are missing in session before this one: marked, not filled", ("gap_seconds",), "bars"),
     # prices that are too far away
     "spike": Rule(
         QUARANTINED, "low or high is impossibly far from both open and close", ("impossible_ratio",), "ratio"
@@ -110,7 +111,9 @@ def broken_bar(bar: Bar) -> Said | None:
 
 
 def broken_quote(quote: Quote) -> Said | None:
-    """The first rule of form that a quote breaks. A side without a price (0) is none: nobody knows the market."""
+    """The first rule of form that a quote breaks. A price of 0 is that of a side where nobody quotes."""
+    if (quote.bid == 0) != (quote.ask == 0):
+        return "one_sided", f"bid {quote.bid:g}, ask {quote.ask:g}"
     prices = {"bid": quote.bid, "ask": quote.ask}
     said = _prices(prices)
     if said is None and quote.bid > quote.ask:

@@ -19,10 +19,10 @@ class TickJudge:
     """Judges quotes and trades by themselves (form) and against the last price that was believed.
 
     Far from it is *quarantined*: a late report at yesterday's price, a fat finger, a stub quote. When so many
-    (``confirmations``) in a row agree with each other, the last of them passes and is the new price. What is
-    far grows with the square root of the minutes since the last price, since a market moves while nothing is told.
-    A quote that is older than the last one must not replace it; a trade that is older was reported late and still
-    counts. Bars that are believed are prices too (``believe``).
+    (``confirmations``) in a row, each later than the one before, agree with each other, the last of them passes and is
+    the new price. What is far grows with the square root of the minutes since the last price: a market moves while
+    nothing is told. A quote that is older than the last one must not replace it; a trade that is older was reported
+    late and still counts. Bars that are believed are prices too (``believe``).
     """
 
     def __init__(self, limits: ValidationLimits) -> None:
@@ -36,6 +36,7 @@ class TickJudge:
         self._price = 0.0
         self._at = 0
         self._odd: list[float] = []
+        self._odd_at = 0
         self._band: PriceBand | None = None
 
     def quote(self, quote: Quote, now: int) -> Judged:
@@ -147,7 +148,9 @@ class TickJudge:
             return []
         price = sum(prices) / len(prices)
         near = self._near[0]
-        self._odd = [one for one in self._odd if one <= price * near and price <= one * near] + [price]
+        if event.time > self._odd_at:  # a cross that is reported in pieces confirms nothing
+            self._odd = [one for one in self._odd if one <= price * near and price <= one * near] + [price]
+            self._odd_at = event.time
         if len(self._odd) >= self._limits.confirmations:
             self._odd.clear()
             return [finding("level_confirmed", event, event.time, f"{price:g} after {last:g}, told again", far)]
