@@ -23,6 +23,8 @@ SAMPLE = 1000
 """Rows that tell how long the bars of a file are."""
 EVERY = 10_000
 """Rows between two words on how far it is."""
+ROW, PACKED_ROW = 50, 9
+"""Bytes a row takes, roughly, as text and packed."""
 NAN = float("nan")
 Row = Sequence[str]
 Make = Callable[[Row, int], Heard]
@@ -76,10 +78,10 @@ def events(file: Recorded, options: FileOptions, read: Rows = lambda rows: None)
     _all_there(file, options.symbols, symbols)
 
 
-def rows_of(path: str, timeframe: str = "") -> int:
-    """How many lines a file has, roughly by its size where it is not packed; for a bar that says how far it is."""
+def lines(path: str) -> int:
+    """How many rows a file has, guessed by its size: for a bar that says how far a reader is."""
     size = Path(path).stat().st_size
-    return max(1, size // (8 if path.endswith(".gz") else 45))
+    return max(1, size // (PACKED_ROW if path.endswith(".gz") else ROW))
 
 
 def _all_there(file: Recorded, wanted: Sequence[str], symbols: set[str]) -> None:
