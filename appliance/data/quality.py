@@ -25,8 +25,8 @@ class Day(Struct, frozen=True):
     not told) and without a table of sessions. ``received`` is all that came, ``outside`` what of it lies outside the
     session, ``missing`` what of the expected did not come. ``found`` counts all findings by rule; ``duplicates`` and
     ``revisions`` are in neither ``quarantined`` nor ``flagged``. ``largest_jump`` is the largest move of a close
-    against the one before, as a part of it, splits and all; ``first`` and ``last`` are when the first and last event were known
-    (ns UTC).
+    against the one before, as a part of it, splits and all; ``first`` and ``last`` are when the first and last event
+    were known (ns UTC).
     """
 
     symbol: str

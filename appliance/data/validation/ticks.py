@@ -11,6 +11,8 @@ from appliance.data.validation.rules import INFINITE, broken_quote, broken_trade
 from appliance.data.validation.verdicts import Finding, Judged
 from appliance.domain.market import MINUTE, PriceBand, Quote, Trade
 
+DRIFT = 0.25
+"""What is far is further by this part of it after a minute without a price, twice that after four."""
 TICKS = 3
 """Steps of the price that are never far."""
 
@@ -161,7 +163,7 @@ class TickJudge:
         jump = limits.trade_jump if is_trade else limits.quote_jump
         minutes = max(0.0, (event.time - self._at) / MINUTE)
         tick = limits.tick if self._price >= 1 else limits.tick / 100
-        return 1 + jump * (1 + math.sqrt(minutes)) + TICKS * tick / self._price if self._price else INFINITE
+        return 1 + jump * (1 + DRIFT * math.sqrt(minutes)) + TICKS * tick / self._price if self._price else INFINITE
 
 
 def _sized(quote: Quote) -> tuple[Quote, list[Finding]]:
