@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from appliance.data.validation import gaps
 from appliance.data.validation.limits import ValidationLimits, ns
-from appliance.data.validation.rules import INFINITE, QUARANTINED, Said, broken_bar, finding, judged
+from appliance.data.validation.rules import INFINITE, QUARANTINED, Said, broken_bar, finding, judged, moment
 from appliance.data.validation.splits import nearest_split
 from appliance.data.validation.verdicts import Finding, Judged
 from appliance.domain.market import DAY, HOUR, Bar, Sessions, Split, timeframe_ns
@@ -28,7 +28,8 @@ FORGOTTEN = 90 * DAY
 """After so long a price says nothing about the next one."""
 REMEMBERED = 64
 """Bars that can still be told again, or revised."""
-OVERLONG = {"1d": 2 * DAY}
+CLOSED_LONGEST = 4 * DAY
+"""Days, weeks and months of sessions may be longer than those of a clock by as much as a market stays closed."""
 NEVER = 2**63 - 1
 
 
@@ -47,16 +48,14 @@ class BarJudge:
     time. A quarantined bar never moves it, nor the price that the next bar is measured against.
     """
 
-    def __init__(
-        self, symbol: str, timeframe: str, sessions: Sessions, limits: ValidationLimits, splits: Sequence[Split]
-    ) -> None:
+    def __init__(self, timeframe: str, sessions: Sessions, limits: ValidationLimits, splits: Sequence[Split]) -> None:
         self._timeframe, self._sessions, self._limits = timeframe, sessions, limits
         self._length = timeframe_ns(timeframe)
-        self._longest = max(self._length * 11 // 10, OVERLONG.get(timeframe, 0))
+        self._longest = self._length if self._length < DAY else self._length * 11 // 10 + CLOSED_LONGEST
         self._future = ns(limits.future_seconds)
         self._shortest_gap = ns(limits.gap_seconds)
-        self._splits = sorted((one for one in splits if one.symbol == symbol), key=lambda one: one.time, reverse=True)
-        self._split_at = self._splits[-1].time if self._splits else NEVER
+        self._splits: list[Split] = []
+        self._split_at = NEVER
         self._cap = math.log(limits.jump_ratio)
         self._recent: dict[int, Bar] = {}
         self.end = 0
@@ -70,6 +69,13 @@ class BarJudge:
         self._refused = 0.0
         self._jumped: tuple[int, float, float] | None = None
         self._bounds()
+        for one in splits:
+            self.split(one)
+
+    def split(self, split: Split) -> None:
+        """A split that is known from now on."""
+        self._splits = sorted([*self._splits, split], key=lambda one: one.time, reverse=True)
+        self._split_at = self._splits[-1].time
 
     def check(self, bar: Bar, now: int) -> Judged:
         """The verdict on the next bar."""
@@ -130,7 +136,7 @@ class BarJudge:
 
     def _untimely(self, bar: Bar, now: int) -> Said | None:
         if not 0 < bar.end - bar.start <= self._longest:
-            return "bad_span", f"{bar.start} .. {bar.end} is no {self._timeframe}"
+            return "bad_span", f"{moment(bar.start)} to {moment(bar.end)} is no {self._timeframe}"
         if bar.end > now + self._future:
             return "from_the_future", f"ends {(bar.end - now) / 1e9:.1f} s from now"
         return None
@@ -144,7 +150,7 @@ class BarJudge:
         if before is None:
             return self._refuse(bar, "bar_goes_back", f"ends {(self.end - bar.end) / 1e9:.0f} s before the last one")
         if _content(bar) == _content(before):
-            return self._refuse(bar, "duplicate", f"the bar until {bar.end} came before")
+            return self._refuse(bar, "duplicate", f"the bar until {moment(bar.end)} came before")
         worse = (*fault, 0.0) if fault is not None else self._spike(bar) or self._impossible(bar)
         if worse is not None:
             return self._refuse(bar, *worse)
@@ -160,7 +166,7 @@ class BarJudge:
         if not self.end or bar.start == self.end:
             return []
         lost = gaps.missing(self._sessions, self._timeframe, self.end, bar.start, bar.end)
-        text = f"{lost} missing from {self.end} to {bar.start}"
+        text = f"{lost} missing from {moment(self.end)} to {moment(bar.start)}"
         long = lost * self._length >= self._shortest_gap
         return [finding("gap", bar, bar.end, text, lost)] if lost and long else []
 

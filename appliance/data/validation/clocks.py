@@ -18,7 +18,7 @@ class Clocks:
     """
 
     def __init__(self, limits: ValidationLimits) -> None:
-        self._window = limits.skew_window
+        self._window, self._delay = limits.skew_window, ns(limits.delay_seconds)
         self._bounds = (
             (ns(limits.skew_inhibit_seconds), "clock_skew_inhibits"),
             (ns(limits.skew_alert_seconds), "clock_skew"),
@@ -33,7 +33,7 @@ class Clocks:
         window = self._open.get(event.source)
         if window is None:
             window = self._open[event.source] = []
-        window.append(event.received - event.time)
+        window.append(event.received - event.time - self._delay)
         return self._closed(event, window) if len(window) >= self._window else None
 
     def worst(self) -> str:

@@ -22,7 +22,8 @@ class ValidationLimits(Struct, frozen=True):
     above so many times the usual one is told. ``gap_seconds``: a shorter hole between bars is no news, since a bar
     without trades is not told. ``tick``: the price step (USD); less than half of it is float noise.
     ``stale_quote_seconds``: in session, the longest silence of a symbol's quotes or trades; ``late_bar_seconds``: how
-    long after its end a bar may come. ``future_seconds``: how far ahead of us a time may be. ``skew_alert_seconds`` and
+    long after its end a bar may come. ``future_seconds``: how far ahead of us a time may be. ``delay_seconds``: how
+    late the data are on purpose (900 of a delayed subscription). ``skew_alert_seconds`` and
     ``skew_inhibit_seconds``: how far our clock may be from the exchange's, the median of ``skew_window`` events.
     """
 
@@ -41,6 +42,7 @@ class ValidationLimits(Struct, frozen=True):
     stale_quote_seconds: float = 60.0
     late_bar_seconds: float = 30.0
     future_seconds: float = 60.0
+    delay_seconds: float = 0.0
     skew_alert_seconds: float = 0.25
     skew_inhibit_seconds: float = 1.0
     skew_window: int = 100
@@ -77,6 +79,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "stale_quote_seconds": (1, 86_400),
     "late_bar_seconds": (0, 86_400),
     "future_seconds": (0.001, 86_400),
+    "delay_seconds": (0, 86_400),
     "skew_alert_seconds": (0.001, 3600),
     "skew_inhibit_seconds": (0.001, 3600),
     "skew_window": (3, 100_000),

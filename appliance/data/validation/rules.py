@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
 from appliance.data.validation.verdicts import Finding, Judged, Outcome
-from appliance.domain.market import Bar, Heard, Quote, Trade
+from appliance.domain.market import SECOND, Bar, Heard, Quote, Trade
 
 INFINITE = float("inf")
 PASSED, FLAGGED, REPAIRED, QUARANTINED = Outcome.PASSED, Outcome.FLAGGED, Outcome.REPAIRED, Outcome.QUARANTINED
@@ -77,10 +78,10 @@ RULES: dict[str, Rule] = {
     "absurd_volume": Rule(FLAGGED, "the volume is many times the usual one", ("volume_times",), "times"),
     # what is found without an event, or beside it
     "clock_skew": Rule(
-        FLAGGED, "our clock and the exchange's differ", ("skew_alert_seconds", "skew_window"), "seconds"
+        FLAGGED, "our clock differs from the exchange's", ("skew_alert_seconds", "skew_window", "delay_seconds"), "seconds"
     ),
     "clock_skew_inhibits": Rule(
-        FLAGGED, "our clock and the exchange's differ too far to trade", ("skew_inhibit_seconds",), "seconds"
+        FLAGGED, "our clock differs too far to trade", ("skew_inhibit_seconds",), "seconds"
     ),
     "stale": Rule(FLAGGED, "no quote or trade for too long in session", ("stale_quote_seconds",), "seconds"),
     "bar_missing": Rule(FLAGGED, "a bar should be here by now", ("late_bar_seconds",), "seconds"),
@@ -95,6 +96,11 @@ Said = tuple[str, str]
 def finding(rule: str, event: Heard, time: int, text: str, amount: float = 0.0) -> Finding:
     """What a rule found in an event that is known at ``time`` (ns UTC)."""
     return Finding(rule, RULES[rule].outcome, event.symbol, time, text, event.source, amount)
+
+
+def moment(time: int) -> str:
+    """A time (ns UTC) as a person reads it."""
+    return datetime.fromtimestamp(time // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def judged(event: Heard, findings: Sequence[Finding]) -> Judged:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
 from appliance.data.validation.limits import ValidationLimits, ns
 from appliance.data.validation.rules import INFINITE, broken_quote, broken_trade, finding, judged
 from appliance.data.validation.verdicts import Finding, Judged
-from appliance.domain.market import MINUTE, PriceBand, Quote, Trade
+from appliance.domain.market import HOUR, MINUTE, PriceBand, Quote, Split, Trade
 
+BAND_HOLDS = 6 * HOUR + 30 * MINUTE
+"""A band of the exchange is of one day: nothing is said of it after a session's length."""
 DRIFT = 0.25
 """What is far is further by this part of it after a minute without a price, twice that after four."""
 TICKS = 3
@@ -27,7 +30,7 @@ class TickJudge:
     late and still counts. Bars that are believed are prices too (``believe``).
     """
 
-    def __init__(self, limits: ValidationLimits) -> None:
+    def __init__(self, limits: ValidationLimits, splits: Sequence[Split] = ()) -> None:
         self._limits = limits
         self._future = ns(limits.future_seconds)
         self._wide = (1 + limits.wide_spread / 2) / (1 - limits.wide_spread / 2)
@@ -39,7 +42,8 @@ class TickJudge:
         self._at = 0
         self._odd: list[float] = []
         self._odd_at = 0
-        self._band: PriceBand | None = None
+        self._splits = list(splits)
+        self._floor, self._ceiling, self._band_ends = 0.0, INFINITE, 0
 
     def quote(self, quote: Quote, now: int) -> Judged:
         """The verdict on the next quote."""
@@ -67,7 +71,7 @@ class TickJudge:
             and 0.0 < price <= last * near
             and self.traded <= trade.time <= now + self._future
             and 0.0 <= trade.size < INFINITE
-            and self._band is None
+            and self._floor <= price <= self._ceiling
         ):
             self.traded = self._at = trade.time
             self._price = price
@@ -76,11 +80,15 @@ class TickJudge:
             return Judged(trade)
         return self._trade_closely(trade, now)
 
+    def split(self, split: Split) -> None:
+        """A split that is known from now on."""
+        self._splits.append(split)
+
     def band(self, band: PriceBand) -> Judged:
         """The verdict on limits of the exchange; good ones hold from now on."""
         if not 0 < band.low <= band.high < INFINITE:
             return judged(band, [finding("bad_band", band, band.time, f"{band.low:g} .. {band.high:g}")])
-        self._band = band
+        self._floor, self._ceiling, self._band_ends = band.low, band.high, band.time + BAND_HOLDS
         return Judged(band)
 
     def believe(self, price: float, time: int) -> None:
@@ -126,10 +134,11 @@ class TickJudge:
         return [finding("from_the_future", event, event.time, f"{early:.1f} s from now", early)]
 
     def _outside(self, trade: Trade) -> list[Finding]:
-        band = self._band
-        if band is None or band.low <= trade.price <= band.high:
+        if trade.time > self._band_ends:
+            self._floor, self._ceiling = 0.0, INFINITE
+        if self._floor <= trade.price <= self._ceiling:
             return []
-        text = f"{trade.price:g} outside {band.low:g} .. {band.high:g}"
+        text = f"{trade.price:g} outside {self._floor:g} .. {self._ceiling:g}"
         return [finding("outside_band", trade, trade.time, text, trade.price)]
 
     def _spread(self, quote: Quote) -> list[Finding]:
@@ -143,6 +152,7 @@ class TickJudge:
 
     def _distant(self, event: Quote | Trade, rule: str, prices: tuple[float, ...]) -> list[Finding]:
         """A price far from the last one, unless enough before it agree."""
+        self._known_splits(event.time)
         last = self._price
         far = max((max(one, last) / min(one, last) for one in prices), default=1.0) if last else 1.0
         if far <= self._allowed(event, rule == "off_market"):
@@ -157,6 +167,12 @@ class TickJudge:
             self._odd.clear()
             return [finding("level_confirmed", event, event.time, f"{price:g} after {last:g}, told again", far)]
         return [finding(rule, event, event.time, f"{price:g}, the last price was {last:g}", far)]
+
+    def _known_splits(self, time: int) -> None:
+        """A split since the last price changes what that price is worth."""
+        for split in [one for one in self._splits if self._at < one.time <= time]:
+            self._price *= split.old / split.new
+        self._splits = [one for one in self._splits if one.time > time]
 
     def _allowed(self, event: Quote | Trade, is_trade: bool) -> float:
         limits = self._limits

@@ -30,11 +30,12 @@ class DataValidator:
         self.limits = limits.checked()
         self.clocks = Clocks(limits)
         self._sessions_of = sessions_of
-        self._splits = splits or {}
+        self._splits = {symbol: list(known) for symbol, known in (splits or {}).items()}
         self._bars: dict[tuple[str, str], BarJudge] = {}
         self._ticks: dict[str, TickJudge] = {}
         self._halted: set[str] = set()
-        self._stale, self._late = ns(limits.stale_quote_seconds), ns(limits.late_bar_seconds)
+        delay = ns(limits.delay_seconds)
+        self._stale, self._late = ns(limits.stale_quote_seconds) + delay, ns(limits.late_bar_seconds) + delay
 
     def check(self, event: Heard, now: int) -> Judged:
         """The verdict on an event; ``now`` (ns UTC) is the time it is judged at, or known at where it is recorded."""
@@ -45,6 +46,18 @@ class DataValidator:
         if isinstance(event, Bar):
             return self._bar(event, now)
         return self._told(event)
+
+    def split(self, split: Split) -> None:
+        """A split that is known from now on, at best before its time."""
+        known = self._splits.setdefault(split.symbol, [])
+        if split in known:
+            return
+        known.append(split)
+        for (symbol, _), judge in self._bars.items():
+            if symbol == split.symbol:
+                judge.split(split)
+        if split.symbol in self._ticks:
+            self._ticks[split.symbol].split(split)
 
     def silent(self, now: int) -> tuple[Finding, ...]:
         """What should have been told by ``now`` (ns UTC) and was not: bars, quotes and trades, in session, of symbols
@@ -69,14 +82,14 @@ class DataValidator:
 
     def _judge(self, bar: Bar) -> BarJudge:
         splits = self._splits.get(bar.symbol, ())
-        judge = BarJudge(bar.symbol, bar.timeframe, self._sessions_of(bar.symbol), self.limits, splits)
+        judge = BarJudge(bar.timeframe, self._sessions_of(bar.symbol), self.limits, splits)
         self._bars[bar.symbol, bar.timeframe] = judge
         return judge
 
     def _tick(self, symbol: str) -> TickJudge:
         judge = self._ticks.get(symbol)
         if judge is None:
-            judge = self._ticks[symbol] = TickJudge(self.limits)
+            judge = self._ticks[symbol] = TickJudge(self.limits, self._splits.get(symbol, ()))
         return judge
 
     def _timed(self, event: Quote | Trade, verdict: Judged) -> Judged:

@@ -312,3 +312,14 @@ def test_every_finding_comes_from_the_table_of_rules() -> None:
     found = told(judge, bar(start, 103.0, volume=0.0)).findings
     assert [(one.rule, one.outcome) for one in found] == [(n, RULES[n].outcome) for n in ("jump", "zero_volume")]
     assert WEEK.at(start) is not None
+
+
+def test_a_split_that_becomes_known_later_explains_the_jump_too() -> None:
+    made, sessions = days(42)
+    judge = validator(sessions=sessions)
+    for one in made[:40]:
+        told(judge, one)
+    judge.split(Split("SPY", OPEN + 40 * DAY - 1, 4, 1))
+    judge.split(Split("SPY", OPEN + 40 * DAY - 1, 4, 1))
+    quarter = [replace(one, open=25.0, high=25.3, low=24.8, close=25.0) for one in made[40:]]
+    assert [names(told(judge, one)) for one in quarter] == [[], []]

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from appliance.data.validation.limits import ValidationLimits
 from appliance.data.validation.verdicts import Outcome
-from appliance.domain.market import HOUR, MINUTE, SECOND, PriceBand, Quote, TradingStatus
+from appliance.domain.market import HOUR, MINUTE, SECOND, PriceBand, Quote, Split, TradingStatus
 from tests.data.validation.scenes import OPEN, bar, names, quote, told, trade, validator
 
 NAN, INF = float("nan"), float("inf")
@@ -235,3 +236,28 @@ def test_each_source_has_its_own_clock() -> None:
         told(judge, bad)
     assert judge.clocks.skews == {"good": 0, "bad": 1_500_000_000}
     assert judge.clocks.worst() == "clock_skew_inhibits"
+
+
+def test_a_band_of_yesterday_says_nothing_today() -> None:
+    judge = validator()
+    judge.check(PriceBand("SPY", OPEN, 99.5, 100.5), OPEN)
+    assert not told(judge, trade(OPEN + 7 * HOUR, 100.6)).findings
+    assert not told(judge, trade(OPEN + 7 * HOUR, 100.7)).findings
+
+
+@pytest.mark.parametrize("known_first", [True, False])
+def test_a_known_split_explains_the_first_tick_after_it(known_first: bool) -> None:
+    split = Split("SPY", OPEN + 10 * HOUR, 7, 1)
+    judge = validator(splits={"SPY": [split]} if known_first else None)
+    told(judge, trade())
+    judge.split(split)
+    assert not told(judge, trade(OPEN + 20 * HOUR, 100 / 7)).findings
+    assert not told(judge, quote(OPEN + 20 * HOUR, 14.28, 14.29)).findings
+    assert names(told(judge, trade(OPEN + 20 * HOUR, 100 / 49))) == ["off_market"], "it happens once"
+
+
+def test_data_that_are_late_on_purpose_make_no_clock_wrong_and_no_symbol_stale() -> None:
+    judge = validator(ValidationLimits(delay_seconds=900))
+    assert [name for one in heard(200, 900.1) for name in names(told(judge, one))] == []
+    assert judge.silent(OPEN + 199 * SECOND + 960 * SECOND) == ()
+    assert [one.rule for one in judge.silent(OPEN + 199 * SECOND + 961 * SECOND)] == ["stale"]
