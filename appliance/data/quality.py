@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from appliance.data.options import midnight, new_york_date
 from appliance.data.validation.gaps import day_of
+from appliance.data.validation.validator import DataValidator
 from appliance.data.validation.verdicts import Finding, Judged, Outcome
 from appliance.domain.market import DAY, MINUTE, Bar, Heard, Session, Sessions, known_at, timeframe_ns
 
@@ -179,6 +180,17 @@ class Quality:
 
 
 _NOTHING = _Count((0, 0))
+
+
+def judge(events: Iterable[Heard | Finding], validator: DataValidator, quality: Quality) -> None:
+    """Judge recorded events one after the other, each at the time it was received, or known, and count the verdicts.
+    A Finding among them is that of a row which is no event."""
+    for event in events:
+        if isinstance(event, Finding):
+            quality.broken(event)
+            continue
+        received = getattr(event, "received", 0)
+        quality.add(event, validator.check(event, received or (event.end if isinstance(event, Bar) else event.time)))
 
 
 def _span(sessions: Sessions, name: str) -> tuple[int, int]:

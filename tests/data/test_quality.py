@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from appliance.data.quality import Day, Quality, QualityReport, heat, score
+from appliance.data.quality import Day, Quality, QualityReport, heat, judge, score
 from appliance.data.validation.verdicts import Finding, Outcome
 from appliance.domain.market import DAY, MINUTE, AlwaysOpen, Bar, Quote, Sessions, Trade
 from tests.data.validation.scenes import LENGTH, NEXT_OPEN, OPEN, WEEK, bar, quote, told, trade, validator
@@ -131,3 +131,11 @@ def test_a_line_of_days_shows_holes_and_what_was_set_aside() -> None:
     assert len(heat(days * 100)) <= 60
     assert score(days) == 62.25
     assert score(()) == 100.0
+
+
+def test_what_a_history_source_pages_is_judged_as_it_comes() -> None:
+    pages = [minutes(200), [replace(bar(OPEN + 200 * MINUTE, low=0.01), received=OPEN + 201 * MINUTE)]]
+    quality = Quality(lambda symbol: WEEK)
+    judge((one for page in pages for one in page), validator(), quality)
+    (day,) = quality.report().days
+    assert (day.received, day.quarantined, day.found) == (201, 1, {"spike": 1})

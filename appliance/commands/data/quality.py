@@ -102,23 +102,16 @@ def _judged(
     splits: dict[str, tuple[Split, ...]],
     asked: bool,
 ) -> QualityReport:
-    from appliance.data.quality import Quality
+    from appliance.data.quality import Quality, judge
     from appliance.data.validation.reading import events, lines, recorded
     from appliance.data.validation.validator import DataValidator
-    from appliance.data.validation.verdicts import Finding
-    from appliance.domain.market import Bar
 
     files = [recorded(path, timeframe) for path in paths]
     counted = Quality(lambda symbol: sessions)
     with Progress("judging", sum(map(lines, paths)), asked) as bar:
         for file in files:
             validator = DataValidator(lambda symbol: sessions, splits=splits)
-            for event in events(file, options, bar.advance):
-                if isinstance(event, Finding):
-                    counted.broken(event)
-                    continue
-                now = event.end if isinstance(event, Bar) else getattr(event, "received", 0) or event.time
-                counted.add(event, validator.check(event, now))
+            judge(events(file, options, bar.advance), validator, counted)
     return counted.report()
 
 

@@ -78,7 +78,7 @@ RULES: dict[str, Rule] = {
     "absurd_volume": Rule(FLAGGED, "the volume is many times the usual one", ("volume_times",), "times"),
     # what is found without an event, or beside it
     "clock_skew": Rule(
-        FLAGGED, "our clock differs from the exchange's", ("skew_alert_seconds", "skew_window", "delay_seconds"), "seconds"
+        FLAGGED, "our clock is not the exchange's", ("skew_alert_seconds", "skew_window", "delay_seconds"), "seconds"
     ),
     "clock_skew_inhibits": Rule(
         FLAGGED, "our clock differs too far to trade", ("skew_inhibit_seconds",), "seconds"
