@@ -106,3 +106,15 @@ def test_one_bar_tells_no_timeframe(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="how long its bars are"):
         asked(bars(tmp_path / "one.csv", *prices(1)))
     assert asked(bars(tmp_path / "one.csv", *prices(1)), "--timeframe", "1m").return_value == 0
+
+
+def test_the_rules_are_shown_with_their_limits() -> None:
+    said = asked("--rules").output
+    assert "spike               quarantined " in said
+    assert "(impossible_ratio 5)" in said
+    assert "(trade_jump 0.01, tick 0.01, confirmations 3)" in said
+
+
+def test_without_files_the_next_step_is_named() -> None:
+    with pytest.raises(UsageError, match="no data file"):
+        asked()

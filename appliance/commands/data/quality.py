@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from appliance.commands.progress import Progress
+from appliance.errors import UsageError
 
 if TYPE_CHECKING:  # numpy comes with the readers
     from appliance.data.options import FileOptions
@@ -23,7 +24,7 @@ QUIET = frozenset(("gap", "zero_volume", "revision", "wide_spread"))
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILES...", type=click.Path())
+@click.argument("files", nargs=-1, metavar="FILES...", type=click.Path())
 @click.option("--symbols", default="", metavar="A,B", help="only these  [default: all]")
 @click.option("--timeframe", default="", metavar="LENGTH", help="of the bars  [default: told by their distance]")
 @click.option(
@@ -44,20 +45,37 @@ QUIET = frozenset(("gap", "zero_volume", "revision", "wide_spread"))
 @click.option("--end", default="", metavar="DATE", help="last New York date, inclusive")
 @click.option("--factors", type=click.Path(), default="", metavar="FILE", help="split factors: those are no jumps")
 @click.option("--progress", is_flag=True, help="say how far it is, also where there is no terminal")
+@click.option("--rules", is_flag=True, help="show all rules, what becomes of what breaks them, and their limits")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output: every symbol and day")
-def quality(files: tuple[str, ...], as_json: bool, progress: bool, factors: str, **given: str) -> int:
+def quality(files: tuple[str, ...], as_json: bool, progress: bool, factors: str, rules: bool, **given: str) -> int:
     """Judge the data in FILES as the feed would judge them live: order, gaps, prices, jumps, splits, volume, clocks.
 
     Nothing is changed. Exit code 0: nothing was quarantined; 1: something was; 3: a file cannot be read.
 
     \b
       appliance data quality bars.csv.gz --bar-stamp start
+      appliance data quality --rules
       appliance data quality daily.csv --symbols GOOG,AAPL --factors factors.csv --start 2008-01-01 --json
     """
+    if rules:
+        click.echo("\n".join(_rules()))
+        return 0
+    if not files:
+        raise UsageError("no data file", hint="name at least one, or ask for --rules")
     options, sessions = _options(given)
     report = _judged(files, given["timeframe"], options, sessions, _splits(factors, sessions), progress)
     click.echo(json.dumps(_plain(report)) if as_json else readable(report))
     return int(report.quarantined > 0)
+
+
+def _rules() -> Iterator[str]:
+    """The table of rules: name, outcome, limits as they are by default."""
+    from appliance.data.validation.limits import DEFAULTS
+    from appliance.data.validation.rules import RULES
+
+    for name, rule in RULES.items():
+        limits = ", ".join(f"{limit} {getattr(DEFAULTS, limit):g}" for limit in rule.limits)
+        yield f"{name:<20}{rule.outcome.value:<12}{rule.says}{f' ({limits})' if limits else ''}"
 
 
 def _options(given: dict[str, str]) -> tuple[FileOptions, Sessions]:

@@ -24,6 +24,8 @@ TO_SIGMA = math.sqrt(math.pi / 2)
 """Standard deviation by mean absolute deviation of a normal distribution."""
 CLOSED = 6 * HOUR
 """A market that told nothing for so long was closed: a split may have happened."""
+CLOSED_BARS = 100
+"""A night moves prices no more than so many bars do, however short they are."""
 FORGOTTEN = 90 * DAY
 """After so long a price says nothing about the next one."""
 REMEMBERED = 64
@@ -45,7 +47,8 @@ class BarJudge:
 
     The usual deviation is the mean absolute move (an exponential average, each move cut at four deviations: one wild
     bar changes little) times sqrt(pi / 2), at least ``sigma_floor``; over missing bars it grows with the square root of
-    time. A quarantined bar never moves it, nor the price that the next bar is measured against.
+    their number, a night counting as at most ``CLOSED_BARS``. A quarantined bar never moves it, nor the price that the
+    next bar is measured against.
     """
 
     def __init__(self, timeframe: str, sessions: Sessions, limits: ValidationLimits, splits: Sequence[Split]) -> None:
@@ -257,7 +260,7 @@ class BarJudge:
 
     def _limit(self, bar: Bar) -> float:
         """How far (in logarithms) this bar may go without a word."""
-        lengths = max(1.0, (bar.end - self._taken) / self._length)
+        lengths = min(max(1.0, (bar.end - self._taken) / self._length), CLOSED_BARS)
         return min(self._cap, self._usual_limit * math.sqrt(lengths))
 
     @property

@@ -323,3 +323,10 @@ def test_a_split_that_becomes_known_later_explains_the_jump_too() -> None:
     judge.split(Split("SPY", OPEN + 40 * DAY - 1, 4, 1))
     quarter = [replace(one, open=25.0, high=25.3, low=24.8, close=25.0) for one in made[40:]]
     assert [names(told(judge, one)) for one in quarter] == [[], []]
+
+
+def test_a_night_explains_a_few_percent_and_no_crash() -> None:
+    for price, rules in ((106.0, []), (85.0, ["jump"])):
+        judge = validator()
+        calm(judge, 390)
+        assert names(told(judge, bar(NEXT_OPEN, price))) == rules
