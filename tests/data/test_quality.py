@@ -109,6 +109,13 @@ def test_a_market_that_never_closes_has_days_of_1440_minutes() -> None:
     assert (day.expected, day.missing) == (1440, 1437)
 
 
+def test_a_day_of_a_market_that_never_closes_ends_at_midnight() -> None:
+    midnight = OPEN - OPEN % DAY
+    days = [Bar("BTC", "1d", at, at + DAY, 9.0, 9.0, 9.0, 9.0, 5.0) for at in (midnight, midnight + DAY)]
+    report = Scene(AlwaysOpen()).tell(*days)
+    assert [(day.date, day.missing) for day in report.days] == [("2013-10-07", 0), ("2013-10-08", 0)]
+
+
 def test_symbols_are_reported_apart_and_in_order() -> None:
     report = Scene().tell(bar(symbol="SPY"), bar(symbol="IBM"), quote(symbol="IBM"))
     assert [(day.symbol, day.timeframe) for day in report.days] == [("IBM", ""), ("IBM", "1m"), ("SPY", "1m")]

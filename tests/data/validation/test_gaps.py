@@ -40,6 +40,19 @@ def test_days_are_counted_by_sessions_not_by_hours() -> None:
 def test_a_day_that_is_stamped_after_an_early_close_is_that_day() -> None:
     early = Sessions([Session("a", OPEN, OPEN + LENGTH), Session("b", NEXT_OPEN, NEXT_OPEN + 210 * MINUTE)])
     assert missing(early, "1d", OPEN + LENGTH, NEXT_OPEN, NEXT_OPEN + LENGTH) == 0
+    later = Session("c", NEXT_OPEN + 3 * DAY, NEXT_OPEN + 3 * DAY + 210 * MINUTE)
+    missed = Session("m", NEXT_OPEN + DAY, NEXT_OPEN + DAY + LENGTH)
+    longer = Sessions([*early, missed, later])
+    assert missing(longer, "1d", NEXT_OPEN + LENGTH, later.open, later.open + LENGTH) == 1
+
+
+def test_from_before_the_table_of_sessions_nothing_is_known_to_be_missing() -> None:
+    assert missing(WEEK, "1d", OPEN - DAY, day(3).start, day(3).end) == 0
+
+
+def test_a_part_of_a_day_is_not_filled_as_a_day() -> None:
+    half = replace(day(0), end=OPEN + HOUR)
+    assert forward_filled([half, day(1)], WEEK, "1d") == (half, day(1))
 
 
 def at(year: int, month: int, number: int) -> int:
