@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from appliance.data.quality import Day, Quality, QualityReport, heat, judge, score
+from appliance.data.quality import KEPT, Day, Quality, QualityReport, heat, judge, score
 from appliance.data.validation.verdicts import Finding, Outcome
-from appliance.domain.market import DAY, MINUTE, AlwaysOpen, Bar, Quote, Sessions, Trade
+from appliance.domain.market import DAY, HOUR, MINUTE, AlwaysOpen, Bar, Quote, Sessions, Trade
 from tests.data.validation.scenes import LENGTH, NEXT_OPEN, OPEN, WEEK, bar, quote, told, trade, validator
 
 NAN = float("nan")
@@ -81,6 +81,7 @@ def test_bars_outside_the_session_fill_no_hole_in_it() -> None:
     early = [bar(OPEN - 60 * MINUTE + at * MINUTE) for at in range(60)]
     (day,) = Scene().tell(*early, *minutes(389)).days
     assert (day.received, day.outside, day.missing) == (449, 60, 1)
+    assert day.score == 100 * 449 / 450
 
 
 def test_a_daily_bar_that_is_stamped_late_belongs_to_its_session() -> None:
@@ -114,6 +115,29 @@ def test_a_day_of_a_market_that_never_closes_ends_at_midnight() -> None:
     days = [Bar("BTC", "1d", at, at + DAY, 9.0, 9.0, 9.0, 9.0, 5.0) for at in (midnight, midnight + DAY)]
     report = Scene(AlwaysOpen()).tell(*days)
     assert [(day.date, day.missing) for day in report.days] == [("2013-10-07", 0), ("2013-10-08", 0)]
+
+
+def test_a_minute_that_ends_at_midnight_is_of_the_day_before() -> None:
+    midnight = OPEN - OPEN % DAY + DAY
+    report = Scene(AlwaysOpen()).tell(bar(midnight - MINUTE), bar(midnight))
+    assert [(day.date, day.received, day.outside) for day in report.days] == [
+        ("2013-10-07", 1, 0),
+        ("2013-10-08", 1, 0),
+    ]
+    new_york = OPEN - 9 * HOUR - 30 * MINUTE + DAY
+    report = Scene().tell(bar(OPEN), bar(new_york - MINUTE), bar(new_york))
+    assert [(day.date, day.received, day.outside) for day in report.days] == [
+        ("2013-10-07", 2, 1),
+        ("2013-10-08", 1, 1),
+    ]
+
+
+def test_so_many_findings_of_a_rule_are_kept_and_all_are_counted() -> None:
+    scene = Scene()
+    for number in range(KEPT + 5):
+        scene.quality.broken(Finding("unreadable", Outcome.QUARANTINED, "", 0, f"row {number}"))
+    report = scene.quality.report()
+    assert (len(report.findings), report.counts) == (KEPT, {"unreadable": KEPT + 5})
 
 
 def test_symbols_are_reported_apart_and_in_order() -> None:

@@ -186,6 +186,7 @@ class BarJudge:
         self._usual *= new / old
         self._refused = 0.0
         self._jumped = None
+        self._bounds()
 
     # --- moves --------------------------------------------------------------------------------------------------------
 
@@ -310,7 +311,8 @@ class BarJudge:
 
     def _bounds(self) -> None:
         """What the quick test asks: within these, a bar that follows at once breaks no rule of moves or volume."""
-        reach = 1 + self._usual_limit  # e^x is above 1 + x, and e^-x above 1 - x: on the safe side
+        # e^x is above 1 + x; a low and a high within the root of what is impossible are not impossibly far apart.
+        reach = min(1 + self._usual_limit, math.sqrt(self._limits.impossible_ratio))
         self._low, self._high = self._close / reach, self._close * reach
         self._busy = self._limits.volume_times * self._usual if self._count >= WARM and self._usual else INFINITE
 

@@ -12,6 +12,7 @@ from appliance.data.validation.rules import INFINITE, broken_quote, broken_trade
 from appliance.data.validation.verdicts import Finding, Judged
 from appliance.domain.market import HOUR, MINUTE, PriceBand, Quote, Split, Trade
 
+NEVER = 2**63 - 1
 BAND_HOLDS = 6 * HOUR + 30 * MINUTE
 """A band of the exchange is of one day: nothing is said of it after a session's length."""
 DRIFT = 0.25
@@ -43,6 +44,7 @@ class TickJudge:
         self._odd: list[float] = []
         self._odd_at = 0
         self._splits = list(splits)
+        self._split_at = min((one.time for one in splits), default=NEVER)
         self._floor, self._ceiling, self._band_ends = 0.0, INFINITE, 0
 
     def quote(self, quote: Quote, now: int) -> Judged:
@@ -52,7 +54,8 @@ class TickJudge:
             0.0 < bid <= ask <= bid * self._wide
             and last <= bid * near
             and ask <= last * near
-            and self.quoted <= quote.time <= now + self._future
+            and self._at <= quote.time <= now + self._future
+            and quote.time < self._split_at
             and 0.0 <= quote.bid_size < INFINITE
             and 0.0 <= quote.ask_size < INFINITE
         ):
@@ -69,7 +72,8 @@ class TickJudge:
         if (
             last <= price * near
             and 0.0 < price <= last * near
-            and self.traded <= trade.time <= now + self._future
+            and self._at <= trade.time <= now + self._future
+            and trade.time < self._split_at
             and 0.0 <= trade.size < INFINITE
             and self._floor <= price <= self._ceiling
         ):
@@ -83,6 +87,7 @@ class TickJudge:
     def split(self, split: Split) -> None:
         """A split that is known from now on."""
         self._splits.append(split)
+        self._split_at = min(self._split_at, split.time)
 
     def band(self, band: PriceBand) -> Judged:
         """The verdict on limits of the exchange; good ones hold from now on."""
@@ -173,6 +178,7 @@ class TickJudge:
         for split in [one for one in self._splits if self._at < one.time <= time]:
             self._price *= split.old / split.new
         self._splits = [one for one in self._splits if one.time > time]
+        self._split_at = min((one.time for one in self._splits), default=NEVER)
 
     def _allowed(self, event: Quote | Trade, is_trade: bool) -> float:
         limits = self._limits

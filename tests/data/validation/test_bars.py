@@ -330,3 +330,69 @@ def test_a_night_explains_a_few_percent_and_no_crash() -> None:
         judge = validator()
         calm(judge, 390)
         assert names(told(judge, bar(NEXT_OPEN, price))) == rules
+
+
+def swinging(move: float) -> tuple[list[str], float]:
+    """Minutes that go up and down by 0.2 %, and then one that moves further: what was found, and by how much."""
+    judge = validator()
+    for at in range(100):
+        told(judge, bar(OPEN + at * MINUTE, 100.2 if at % 2 else 100.0))
+    verdict = told(judge, bar(OPEN + 100 * MINUTE, 100.2 * (1 + move)))
+    return names(verdict), verdict.findings[0].amount if verdict.findings else 0.0
+
+
+def test_the_usual_deviation_is_the_mean_move_times_the_root_of_half_pi() -> None:
+    sigma = 0.002 * math.sqrt(math.pi / 2)
+    assert swinging(11.5 * sigma)[0] == []
+    rules, amount = swinging(13 * sigma)
+    assert rules == ["jump"]
+    assert amount == pytest.approx(math.log(1 + 13 * sigma) / sigma, rel=0.02)
+
+
+def test_one_wild_bar_hardly_changes_what_is_usual() -> None:
+    judge = validator()
+    start = calm(judge)
+    told(judge, bar(start, 150.0))
+    assert names(told(judge, bar(start + MINUTE, 153.0))) == ["jump"]
+
+
+def test_a_jump_that_half_comes_back_was_a_jump() -> None:
+    judge = validator()
+    start = calm(judge)
+    told(judge, bar(start, 110.0))
+    assert names(told(judge, bar(start + MINUTE, 105.0))) == ["jump"]
+
+
+def test_findings_tell_the_figure_that_was_judged() -> None:
+    judge = validator()
+    start = calm(judge)
+    jump = told(judge, bar(start, 110.0)).findings[0]
+    back = told(judge, bar(start + MINUTE, 100.0)).findings[0]
+    spike = told(judge, bar(start + 2 * MINUTE, low=1.0)).findings[0]
+    wild = told(judge, bar(start + 3 * MINUTE, 1000.0)).findings[0]
+    assert jump.text.startswith("9.99 % from 100.01, 95 usual")
+    assert [round(one.amount, 2) for one in (back, spike, wild)] == [1.1, 100.0, 10.0]
+    assert (spike.time, spike.symbol, "low 1," in spike.text) == (start + 3 * MINUTE, "SPY", True)
+
+
+def test_after_a_split_the_usual_volume_is_that_of_the_new_shares() -> None:
+    for volume, rules in ((150_000.0, []), (6_000_000.0, ["absurd_volume"])):
+        made, sessions = days(41)
+        judge = validator(splits={"SPY": [Split("SPY", OPEN + 40 * DAY - 1, 50, 1)]}, sessions=sessions)
+        for one in made[:40]:
+            told(judge, one)
+        last = replace(made[40], open=2.0, high=2.02, low=1.98, close=2.0, volume=volume)
+        assert names(told(judge, last)) == rules
+
+
+def test_on_a_cheap_stock_half_a_cent_is_no_noise() -> None:
+    assert names(told(validator(), bar(price=1.0, high=0.996, low=0.9))) == ["open_outside"]
+
+
+def test_a_split_over_a_long_closed_market_alone_is_guessed() -> None:
+    judge = validator()
+    calm(judge, 390)
+    assert names(told(judge, bar(NEXT_OPEN, 50.0))) == ["looks_like_a_split"]
+    judge = validator()
+    start = calm(judge, 100)
+    assert names(told(judge, bar(start + 60 * MINUTE, 50.0))) == ["gap", "jump"]

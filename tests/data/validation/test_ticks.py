@@ -261,3 +261,31 @@ def test_data_that_are_late_on_purpose_make_no_clock_wrong_and_no_symbol_stale()
     assert [name for one in heard(200, 900.1) for name in names(told(judge, one))] == []
     assert judge.silent(OPEN + 199 * SECOND + 960 * SECOND) == ()
     assert [one.rule for one in judge.silent(OPEN + 199 * SECOND + 961 * SECOND)] == ["stale"]
+
+
+def test_findings_tell_how_late_and_how_far() -> None:
+    judge = validator()
+    told(judge, trade(OPEN + 3 * SECOND))
+    told(judge, quote(OPEN + 3 * SECOND))
+    late = [told(judge, one).findings[0] for one in (trade(OPEN + SECOND), quote(OPEN + SECOND))]
+    assert [(one.rule, one.amount) for one in late] == [("trade_goes_back", 2.0), ("quote_goes_back", 2.0)]
+    early = judge.check(trade(OPEN + HOUR), OPEN).findings[0]
+    assert (early.amount, early.text) == (3600.0, "3600.0 s from now")
+    far = told(judge, quote(OPEN + 4 * SECOND, 50.0, 50.2)).findings[0]
+    assert far.text == "50.1, the last price was 100.005"
+    assert round(far.amount, 4) == round(100.005 / 50.0, 4)
+    wide = told(judge, quote(OPEN + 4 * SECOND, 97.0, 103.0)).findings[0]
+    assert (wide.amount, "6.0 % of the middle" in wide.text) == (0.06, True)
+
+
+def test_a_wide_quote_far_away_is_set_aside() -> None:
+    judge = validator()
+    told(judge, trade())
+    assert names(told(judge, quote(OPEN, 50.0, 54.0))) == ["wide_spread", "far_from_last"]
+
+
+def test_a_price_below_a_dollar_moves_by_hundredths_of_a_cent() -> None:
+    judge = validator()
+    told(judge, trade(price=0.50))
+    assert names(told(judge, trade(OPEN + SECOND, 0.51))) == ["off_market"]
+    assert not told(judge, trade(OPEN + SECOND, 0.5052)).findings
