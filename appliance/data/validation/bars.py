@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from appliance.data.validation import gaps
 from appliance.data.validation.limits import ValidationLimits, ns
 from appliance.data.validation.rules import INFINITE, QUARANTINED, Said, broken_bar, finding, judged, moment
-from appliance.data.validation.splits import nearest_split
+from appliance.data.validation.splits import nearest_split, way
 from appliance.data.validation.verdicts import Finding, Judged
 from appliance.domain.market import DAY, HOUR, Bar, Sessions, Split, timeframe_ns
 
@@ -199,9 +199,9 @@ class BarJudge:
             self._count, self._deviation, self._jumped = 0, 0.0, None
             return []
         limit = self._limit(bar)
-        at_open, at_close = math.log(bar.open / last), math.log(bar.close / last)
+        at_open, at_close = way(last, bar.open), way(last, bar.close)
         if max(abs(at_open), abs(at_close)) <= limit:
-            furthest = max(math.log(bar.high / last), -math.log(bar.low / last))
+            furthest = max(way(last, bar.high), -way(last, bar.low))
             return self._said(bar, "long_wick", furthest) if furthest > limit else []
         back = self._reverted(bar)
         if back:
@@ -219,7 +219,7 @@ class BarJudge:
         if impossible is None:
             self._jumped = bar.end, last, bar.close
             return self._said(bar, "jump", moved)
-        if self._refused and abs(math.log(bar.close / self._refused)) < self._cap:
+        if self._refused and abs(way(self._refused, bar.close)) < self._cap:
             text = f"{bar.close:g} after {last:g}, as the bar that was set aside"
             return [finding("level_confirmed", bar, bar.end, text, bar.close / last)]
         self._refused = bar.close
@@ -249,7 +249,7 @@ class BarJudge:
         if jumped is None or jumped[0] != self.before:
             return []
         time, origin, top = jumped
-        if abs(math.log(bar.close / origin)) > abs(math.log(top / origin)) / 3:
+        if abs(way(origin, bar.close)) > abs(way(origin, top)) / 3:
             return []
         text = f"{origin:g}, {top:g}, {bar.close:g}: the bar between is doubtful"
         return [finding("jump_reverted", bar, time, text, top / origin)]

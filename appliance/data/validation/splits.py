@@ -14,10 +14,15 @@ TOLERANCE = math.log(1.15)
 """How far the first price after a split may be from what the split alone would make of the last one."""
 
 
+def way(start: float, end: float) -> float:
+    """From one price to another, in logarithms; the quotient of the two may be too small or large for a float."""
+    return math.log(end) - math.log(start)
+
+
 def nearest_split(last: float, bar: Bar) -> tuple[int, int] | None:
     """The usual split (new, old) that best explains the way from ``last`` (USD) to the open of a bar; None: none does,
     or the close is nearer to the last price than to what the split makes of it."""
-    moved, at_close = math.log(bar.open / last), math.log(bar.close / last)
+    moved, at_close = way(last, bar.open), way(last, bar.close)
     distance, shift, new, old = min((abs(moved - shift), shift, new, old) for shift, new, old in _SHIFTS)
     stays = abs(at_close - shift) < abs(at_close)
     return (new, old) if distance <= TOLERANCE and stays else None

@@ -148,7 +148,7 @@ class TickJudge:
 
     def _spread(self, quote: Quote) -> list[Finding]:
         part = 2 * (quote.ask - quote.bid) / (quote.ask + quote.bid)
-        rule = "absurd_spread" if part > self._limits.absurd_spread else "wide_spread"
+        rule = "wide_spread" if part <= self._limits.absurd_spread else "absurd_spread"
         if part <= self._limits.wide_spread:
             return []
         text = f"bid {quote.bid:g}, ask {quote.ask:g}: {100 * part:.1f} % of the middle"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from appliance.data.validation.bars import BarJudge
 from appliance.data.validation.clocks import Clocks
 from appliance.data.validation.limits import DEFAULTS, ValidationLimits, ns
-from appliance.data.validation.rules import RULES, SEVERITY
+from appliance.data.validation.rules import RULES, SEVERITY, finding, judged
 from appliance.data.validation.ticks import TickJudge
 from appliance.data.validation.verdicts import Finding, Judged
 from appliance.domain.market import SECOND, Bar, Heard, PriceBand, Quote, Sessions, Split, Trade, TradingStatus
@@ -73,7 +73,10 @@ class DataValidator:
     def _bar(self, bar: Bar, now: int) -> Judged:
         judge = self._bars.get((bar.symbol, bar.timeframe))
         if judge is None:
-            judge = self._judge(bar)
+            try:
+                judge = self._judge(bar)
+            except ValueError as error:
+                return judged(bar, [finding("bad_span", bar, bar.end, str(error))])
         verdict = judge.check(bar, now)
         ticks = self._ticks.get(bar.symbol)
         if ticks is not None and verdict.event is not None:

@@ -396,3 +396,31 @@ def test_a_split_over_a_long_closed_market_alone_is_guessed() -> None:
     judge = validator()
     start = calm(judge, 100)
     assert names(told(judge, bar(start + 60 * MINUTE, 50.0))) == ["gap", "jump"]
+
+
+@given(st.lists(st.tuples(FLOATS, FLOATS, FLOATS, FLOATS, FLOATS), max_size=6))
+def test_no_numbers_whatever_stop_the_judge(rows: list[tuple[float, float, float, float, float]]) -> None:
+    judge = validator()
+    start = calm(judge, 3)
+    for at, (opened, high, low, close, volume) in enumerate(rows):
+        verdict = told(judge, bar(start + at * MINUTE, open=opened, high=high, low=low, close=close, volume=volume))
+        assert (verdict.event is None) == (verdict.outcome is Outcome.QUARANTINED)
+
+
+@given(st.lists(st.floats(min_value=0, exclude_min=True, allow_infinity=False), min_size=1, max_size=8))
+def test_no_way_from_price_to_price_stops_the_judge(prices: list[float]) -> None:
+    judge = validator()
+    for at, price in enumerate(prices):
+        flat = bar(OPEN + at * MINUTE, open=price, high=price, low=price, close=price)
+        assert told(judge, flat).event in (flat, None)
+
+
+@pytest.mark.parametrize("price", [5e-324, 1e-300, 1.7e308])
+def test_prices_at_the_ends_of_what_a_float_holds_are_set_aside(price: float) -> None:
+    judge = validator()
+    assert names(told(judge, bar(calm(judge), open=price, high=price, low=price, close=price))) == ["impossible_jump"]
+
+
+def test_a_timeframe_that_is_none_is_set_aside() -> None:
+    verdict = told(validator(), replace(bar(), timeframe="fortnight"))
+    assert (names(verdict), verdict.event) == (["bad_span"], None)
