@@ -191,7 +191,7 @@ class DataStream:
             message = msgpack.unpackb(frame) if client.binary else json.loads(frame)
         except ValueError:
             message = None
-        shown = {**message, "secret": "***"} if isinstance(message, dict) and "secret" in message else message
+        shown = {**message, **({"secret": "***"} if "secret" in message else {})} if isinstance(message, dict) else message
         self.log.add("received", client.socket.request.path, message=shown, fragments=len(parts), bytes=len(frame))  # type: ignore[union-attr]
         return message if isinstance(message, dict) else {"action": None}
 
