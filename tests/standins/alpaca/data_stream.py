@@ -71,7 +71,7 @@ class DataStream:
     def __init__(self, keys: dict[str, str], limit: int, patience: float, faults: Faults, log: Log) -> None:
         self.keys, self.limit, self.patience, self.faults, self.log = keys, limit, patience, faults, log
         self.clients: dict[str, Client] = {}
-        self._half_open: list[ServerConnection] = []
+        self.sockets: dict[ServerConnection, asyncio.Task[None] | None] = {}
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """The handshake: refused with an HTTP status, or None to go on."""
@@ -90,6 +90,7 @@ class DataStream:
     async def serve(self, socket: ServerConnection) -> None:
         """One connection from its welcome to its end."""
         assert socket.request is not None
+        self.sockets[socket] = asyncio.current_task()
         path = socket.request.path
         binary = socket.request.headers.get("Content-Type") == "application/msgpack"
         client = Client(socket, "crypto" if "crypto" in path else "stocks", binary)
@@ -102,6 +103,7 @@ class DataStream:
         except (Bye, ConnectionClosed) as why:
             self.log.add("closed", path, why=repr(why))
         finally:
+            del self.sockets[socket]
             if self.clients.get(path) is client:
                 del self.clients[path]
 
@@ -138,12 +140,19 @@ class DataStream:
 
     async def freeze(self, half_open: bool) -> None:
         """Stop reading (pings too) or go on."""
-        for client in list(self.clients.values()):
-            transport = client.socket.transport
+        for one in list(self.sockets):
+            transport = one.transport
             if half_open:
                 transport.pause_reading()  # type: ignore[attr-defined]
             elif not transport.is_closing():
                 transport.resume_reading()  # type: ignore[attr-defined]
+
+    async def end(self) -> None:
+        """Drop all connections."""
+        for one, task in list(self.sockets.items()):
+            one.transport.abort()
+            if task is not None:
+                task.cancel()
 
     async def _authenticate(self, client: Client, path: str) -> None:
         try:
@@ -191,7 +200,9 @@ class DataStream:
             message = msgpack.unpackb(frame) if client.binary else json.loads(frame)
         except ValueError:
             message = None
-        shown = {**message, **({"secret": "***"} if "secret" in message else {})} if isinstance(message, dict) else message
+        shown = (
+            {**message, **({"secret": "***"} if "secret" in message else {})} if isinstance(message, dict) else message
+        )
         self.log.add("received", client.socket.request.path, message=shown, fragments=len(parts), bytes=len(frame))  # type: ignore[union-attr]
         return message if isinstance(message, dict) else {"action": None}
 

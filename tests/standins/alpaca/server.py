@@ -100,9 +100,7 @@ class AlpacaStandIn:
         )  # fmt: skip
 
     async def _end(self) -> None:
-        await self._stream.freeze(False)
-        for client in list(self._stream.clients.values()):
-            client.socket.transport.abort()
+        await self._stream.end()
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()

@@ -32,6 +32,7 @@ class Connection:
         self._options = options
         self._clock = clock
         self._unreadable = 0
+        self._dead = False
         self._stream: Any = self._made()
 
     def _made(self) -> Any:
@@ -102,6 +103,7 @@ class Connection:
                 async with asyncio.timeout(self._options.ping):
                     await (await self._stream._ws.ping())
             except TimeoutError:
+                self._dead = True
                 raise SourceDown(
                     f"no sign of life for {self._options.ping:g} s: the connection is half-open",
                     source=self._options.name,
@@ -116,14 +118,12 @@ class Connection:
         socket = self._stream._ws
         if socket is None:
             return
-        try:
-            async with asyncio.timeout(_CLOSING):
-                await self._stream.close()
-        except Exception:
-            pass
-        finally:
-            if socket.transport is not None:
-                socket.transport.abort()
+        closing = None if self._dead else asyncio.create_task(socket.close())
+        if closing is not None:
+            await asyncio.wait([closing], timeout=_CLOSING)  # it takes no notice of being cancelled
+        socket.transport.abort()
+        ending = [socket.transfer_data_task, socket.close_connection_task, *([closing] if closing else [])]
+        await asyncio.gather(*ending, return_exceptions=True)
 
     def _raise(self, error: Exception) -> NoReturn:
         raise self._trouble(error) from None

@@ -73,14 +73,10 @@ class Conversation:
         ``ask_again`` is true when fewer symbols have to be asked for. Raises SourceError for a refusal."""
         told = list(self._told(message, received))
         if self.linked:
-            yield from [*self._release(), *told]
+            held, self._held = self._held, []
+            yield from (*told, *held)  # only what links comes before what was held
         else:
             self._held += told
-
-    def _release(self) -> list[Told]:
-        """What was held back; ``Linked`` goes before it."""
-        held, self._held = self._held, []
-        return sorted(held, key=lambda one: not isinstance(one, Linked))
 
     def _told(self, message: object, received: int) -> Iterator[Told]:
         if not isinstance(message, Mapping):

@@ -31,7 +31,7 @@ class AlpacaOptions(Struct, frozen=True):
     connect: float = 2.0
     answer: float = 5.0
     deadline: float = 20.0
-    ping: float = 5.0
+    ping: float = 4.0
     page: int = PAGE_MAX
 
     def __repr__(self) -> str:
