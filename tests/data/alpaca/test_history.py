@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import gzip
 import time
 from datetime import date
 from decimal import Decimal
@@ -12,6 +14,7 @@ from appliance.data.sources.alpaca import history
 from appliance.domain.market import DAY, HOUR, MINUTE, SECOND, Dividend, Quote, Sessions, Split, Trade
 from appliance.errors import DataError
 from tests.data.alpaca.conftest import HistoryOf, Options
+from tests.data.real import needs_real_data, real
 from tests.data.source_contract import bars_of, ticks_of
 from tests.standins.alpaca import AlpacaStandIn, Market, minutes
 from tests.standins.alpaca.market import bar, quote, trade
@@ -171,6 +174,27 @@ def test_splits_and_dividends_are_told_at_the_midnight_of_their_ex_date(market: 
         Split("TR", begin, 103, 100),
         Split("XYZ", begin, 21, 20),
     )
+
+
+@needs_real_data
+def test_recorded_minutes_come_through_as_they_were_recorded(
+    market: Market, server: AlpacaStandIn, past: HistoryOf
+) -> None:
+    with gzip.open(real("equity_1min_bars"), "rt") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["symbol"] in ("SPY", "AIG")]
+    for row in rows:
+        prices = (float(row[name]) for name in ("open", "high", "low", "close", "volume"))
+        market.add("bars", row["symbol"], [bar(int(row["ts"]), *prices)])
+    server.data.page_max = 5_000
+    first, last = min(int(row["ts"]) for row in rows), max(int(row["ts"]) for row in rows)
+    found = bars_of(past(), ["SPY", "AIG"], "1m", first, last + MINUTE)
+    assert len(rows) > 5_000
+    assert {(one.symbol, one.end): (one.open, one.high, one.low, one.close, one.volume) for one in found} == {
+        (row["symbol"], int(row["ts"]) + MINUTE): tuple(
+            float(row[name]) for name in ("open", "high", "low", "close", "volume")
+        )
+        for row in rows
+    }
 
 
 def test_crypto_has_no_actions_and_asks_for_none(server: AlpacaStandIn, options: Options) -> None:

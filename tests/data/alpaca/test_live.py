@@ -129,7 +129,7 @@ def test_corrected_and_cancelled_trades_are_told_as_oddities(server: AlpacaStand
     cancel = {"T": "x", "S": "SPY", "i": 1, "x": "V", "p": 12.5, "s": 9, "a": "C", "z": "C"}
     with listening(stream()) as heard:
         heard.linked()
-        server.raw(_frame({**change, "t": 7}, {**cancel, "t": 8}))
+        assert server.push({**change, "t": 7}, {**cancel, "t": 8}) == 1
         told = heard.until(lambda told: sum(isinstance(one, Oddity) for one in told) == 2)
     assert [one.text for one in told if isinstance(one, Oddity)] == [
         "SPY: a trade of 5 at 10.0 is corrected to 6 at 11.0 (7)", "SPY: a trade of 9 at 12.5 is cancelled (8)",
@@ -199,11 +199,3 @@ def test_nothing_to_subscribe_to_is_said_without_connecting(
     with pytest.raises(DataError, match="nothing to subscribe to"), heard:
         heard.until(of(Linked))
     assert server.log.of("connected") == []
-
-
-def _frame(*messages: dict[str, object]) -> bytes:
-    import msgpack
-
-    stamped = [{**one, "t": msgpack.Timestamp.from_unix_nano(one["t"])} for one in messages]
-    frame: bytes = msgpack.packb(stamped)
-    return frame

@@ -4,7 +4,7 @@ import gc
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -86,6 +86,18 @@ def test_a_subscription_that_is_refused_ends_the_connection(
     assert f"({code}: " in str(error)
 
 
+def test_a_feed_without_trading_status_tells_the_rest_and_says_what_it_lacks(
+    server: AlpacaStandIn, stream: LiveOf
+) -> None:
+    server.faults.without = "statuses"
+    with Listening(stream(), SPY, list(Kind)) as heard:
+        heard.linked()
+        server.push(q(5))
+        told = heard.until(quotes)
+    assert any(isinstance(one, Oddity) and "no halts and price bands" in one.text for one in told)
+    assert "lulds" not in server.log.of("received")[-1].facts["message"]
+
+
 def test_a_limit_below_that_of_the_free_plan_is_refused_by_number(market: Market, stream: LiveOf) -> None:
     with AlpacaStandIn(market, symbols=3) as small:
         error = error_of(stream(small), [f"A{chr(65 + n)}" for n in range(40)])
@@ -101,6 +113,16 @@ def test_a_second_connection_is_busy_and_the_first_goes_on(
     assert error.wait >= SECOND
     server.push(q(5))
     assert quotes(linked.until(quotes)) == [5]
+
+
+def test_a_slot_that_another_program_holds_is_busy_until_it_is_free(server: AlpacaStandIn, stream: LiveOf) -> None:
+    server.faults.taken = True
+    error = error_of(stream())
+    assert isinstance(error, SourceBusy)
+    assert error.wait == 10 * SECOND
+    server.faults.taken = False
+    with Listening(stream(), SPY, [Kind.QUOTES]) as heard:
+        heard.linked()
 
 
 @pytest.mark.parametrize(("code", "kind"), [(407, SourceDown), (406, SourceBusy), (500, SourceDown), (412, SourceDown)])
@@ -312,6 +334,3 @@ def _frame(*messages: dict[str, object]) -> bytes:
     stamped = [{**one, "t": msgpack.Timestamp.from_unix_nano(one["t"])} if "t" in one else one for one in messages]
     frame: bytes = msgpack.packb(stamped)
     return frame
-
-
-Check = Callable[[Sequence[Told]], object]

@@ -12,9 +12,8 @@ import random
 import sys
 import threading
 import time
-from typing import Any
 
-from tests.standins.alpaca.market import MINUTE, Market, bar, minutes, quote
+from tests.standins.alpaca.market import MINUTE, Market, Row, bar, minutes, quote
 from tests.standins.alpaca.server import KEY, SECRET, AlpacaStandIn
 
 DAYS = 5
@@ -35,21 +34,19 @@ class Trading:
         if now // MINUTE > self._minute:
             self._end_minute()
             self._minute = now // MINUTE
-        self._server.push(*(self._quoted(symbol, now) for symbol in self._prices))
+        for symbol in self._prices:
+            self._server.happen("q", symbol, self._quoted(symbol, now))
 
-    def _quoted(self, symbol: str, now: int) -> dict[str, Any]:
+    def _quoted(self, symbol: str, now: int) -> Row:
         price = self._prices[symbol] = round(max(self._prices[symbol] + self._chance.gauss(0, 0.02), 1.0), 2)
         self._seen[symbol].append(price)
-        row = quote(now, round(price - 0.01, 2), round(price + 0.01, 2), 100, 100)
-        self._server.market.add("quotes", symbol, [row])
-        return {"T": "q", "S": symbol, **row}
+        return quote(now, round(price - 0.01, 2), round(price + 0.01, 2), 100, 100)
 
     def _end_minute(self) -> None:
         for symbol, seen in self._seen.items():
             if seen:
                 row = bar(self._minute * MINUTE, seen[0], max(seen), min(seen), seen[-1], float(len(seen)))
-                self._server.market.add("bars", symbol, [row])
-                self._server.push({"T": "b", "S": symbol, **row})
+                self._server.happen("b", symbol, row)
         self._seen = {symbol: [] for symbol in self._seen}
 
 

@@ -38,6 +38,8 @@ ERRORS = {
 STAYING = (400, 403, 405, 410)
 """After these errors the connection stays."""
 COUNTED = ("trades", "quotes")
+WITH_TRADES = ("corrections", "cancelErrors")
+"""Who subscribes to trades hears what becomes of them."""
 
 
 class Bye(Exception):
@@ -71,6 +73,7 @@ class DataStream:
     def __init__(self, keys: dict[str, str], limit: int, patience: float, faults: Faults, log: Log) -> None:
         self.keys, self.limit, self.patience, self.faults, self.log = keys, limit, patience, faults, log
         self.clients: dict[str, Client] = {}
+        self._ended = asyncio.Event()
         self.sockets: dict[ServerConnection, asyncio.Task[None] | None] = {}
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -149,6 +152,7 @@ class DataStream:
 
     async def end(self) -> None:
         """Drop all connections."""
+        self._ended.set()
         for one, task in list(self.sockets.items()):
             one.transport.abort()
             if task is not None:
@@ -182,13 +186,16 @@ class DataStream:
             return await self._refuse(client, self.faults.subscribing)
         if action not in ("subscribe", "unsubscribe") or not all(isinstance(one, list) for one in message.values()):
             return await self._refuse(client, 400)
-        if not set(message) <= set(client.channels):
+        if not set(message) <= set(client.channels) - {self.faults.without}:
             return await self._refuse(client, 410)
         after = {
             channel: _after(client.subscribed[channel], message.get(channel, []), action) for channel in client.channels
         }
         if sum(len(after[channel]) for channel in COUNTED) > self.limit:
             return await self._refuse(client, 405)
+        for channel in WITH_TRADES:
+            if channel in after:
+                after[channel] = list(after["trades"])
         client.subscribed = after
         return await self._send(client, {"T": "subscription", **client.subscribed})
 
@@ -220,9 +227,14 @@ class DataStream:
             await client.socket.send(frame)
 
     async def _delay(self) -> None:
-        while self.faults.half_open:
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(self.faults.latency)
+        while self.faults.half_open and not self._ended.is_set():
+            await self._pause(0.02)
+        await self._pause(self.faults.latency)
+
+    async def _pause(self, seconds: float) -> None:
+        """So long, or until the end."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
 
 
 def drop(connection: ServerConnection) -> None:

@@ -48,6 +48,9 @@ class Faults:
     subscribing: int = 0
     """An error code of the stream instead of the subscription."""
 
+    without: str = ""
+    """A channel that this feed does not have: 410."""
+
     def __init__(self, log: Log) -> None:
         object.__setattr__(self, "_log", log)
 

@@ -30,6 +30,11 @@ class Market:
         mine.extend(rows)
         mine.sort(key=lambda row: int(row["t"]))
 
+    def replace(self, kind: str, symbol: str, row: Row, timeframe: str = "1Min") -> None:
+        """Another row in place of the one of the same time."""
+        rows = self._rows[self._key(kind, symbol, timeframe)]
+        rows[:] = [row if one["t"] == row["t"] else one for one in rows]
+
     def act(self, group: str, **row: Any) -> None:
         """A corporate action, ``forward_splits`` for instance."""
         self.actions[group].append(row)

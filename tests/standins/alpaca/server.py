@@ -14,8 +14,9 @@ from tests.standins.alpaca.data_stream import DataStream, Message
 from tests.standins.alpaca.faults import Faults
 from tests.standins.alpaca.http_server import RestServer, now
 from tests.standins.alpaca.log import Log
-from tests.standins.alpaca.market import Market
+from tests.standins.alpaca.market import Market, Row
 
+KINDS_OF = {"b": "bars", "q": "quotes", "t": "trades"}
 KEY, SECRET = "PKSTANDIN0000000TEST", "stand-in-secret-never-shown"
 
 
@@ -65,6 +66,15 @@ class AlpacaStandIn:
     def push(self, *messages: Message) -> int:
         """Send messages of the stream to whom they are for, in one frame; to how many connections it went."""
         return self._do(self._stream.push(list(messages)))
+
+    def happen(self, kind: str, symbol: str, row: Row) -> int:
+        """A bar, quote or trade happens (``kind`` as the stream has it: ``b``, ``q``, ``t``; ``u`` replaces a bar):
+        REST knows it from now on, and the stream tells it; to how many connections it went."""
+        if kind == "u":
+            self.market.replace("bars", symbol, row)
+        else:
+            self.market.add(KINDS_OF[kind], symbol, [row])
+        return self.push({"T": kind, "S": symbol, **row})
 
     def raw(self, frame: bytes | str) -> None:
         """Send a frame to all connections as it is."""

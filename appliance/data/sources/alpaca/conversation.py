@@ -106,8 +106,11 @@ class Conversation:
         code = message.get("code")
         if code == 403:  # we are in
             yield odd("already authenticated", message)
-        elif code == 405 and self._narrow():
+        elif code == 405 and not self.linked and self._narrow():
             self.ask_again = True
+        elif code == 410 and not self.linked and self._without_status():
+            self.ask_again = True
+            yield odd("this feed tells of no halts and price bands", message)
         elif code == 405:
             limit = f"no {len(self._taken)} symbols in {', '.join(self._channels)}"
             raise stream_refusal({**message, "msg": f"{message.get('msg')}: {limit}"}, self._options)
@@ -122,6 +125,14 @@ class Conversation:
         self._taken = kept
         self._lacking |= {symbol: _beyond(most, self._channels) for symbol in beyond}
         return bool(beyond)
+
+    def _without_status(self) -> bool:
+        """Go on without the channels that not every feed has; whether any were asked for, and others are left."""
+        status = CHANNELS["stocks"][Kind.STATUSES]
+        kept = [channel for channel in self._channels if channel not in status]
+        dropped = kept != self._channels and bool(kept)
+        self._channels = kept if dropped else self._channels
+        return dropped
 
     def _bar(self, message: Row, received: int) -> Iterator[Told]:
         yield self._bar_of(message, received, 0)

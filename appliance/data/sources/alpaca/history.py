@@ -14,7 +14,7 @@ from appliance.data.sources.alpaca.parsing import ACTIONS, Odd, Reader, Row, ex_
 from appliance.data.sources.alpaca.requesting import Clock, Requests
 from appliance.data.sources.alpaca.times import Spans, rfc3339, wire_timeframe
 from appliance.data.sources.base import Traits
-from appliance.domain.market import DAY, MINUTE, SECOND, Bar, CorporateAction, Quote, Sessions, Trade
+from appliance.domain.market import DAY, MINUTE, SECOND, AlwaysOpen, Bar, CorporateAction, Quote, Sessions, Trade
 from appliance.errors import DataError, SourceNonsense
 
 Tick = TypeVar("Tick", Quote, Trade)
@@ -48,21 +48,22 @@ class AlpacaHistory:
         self.name = options.name
         stocks = options.market == "stocks"
         self.traits = Traits(timeframes=TIMEFRAMES[options.market], history=True, actions=stocks)
-        self._sessions = sessions
+        self._sessions = sessions if stocks else AlwaysOpen()
         self._clock = clock
         self._reader = Reader(options.name, lots=stocks)
         self._requests = Requests(options, StockHistoricalDataClient if stocks else CryptoHistoricalDataClient, clock)
         self._actions: Requests | None = None
+        self._asked = self._requests
 
     @property
     def remaining(self) -> int | None:
         """Requests that are left in this window, as the last reply said; None: it did not."""
-        return self._requests.limits.remaining
+        return self._asked.limits.remaining
 
     @property
     def resets(self) -> int | None:
         """When the next window begins (ns UTC by our clock); None: the last reply did not say."""
-        return self._requests.limits.resets
+        return self._asked.limits.resets
 
     def bars(self, symbols: Sequence[str], timeframe: str, start: int, end: int) -> Iterator[tuple[Bar, ...]]:
         """See ``HistorySource.bars``. Hours of stocks are refused (DataError): theirs do not begin with the session."""
@@ -146,6 +147,7 @@ class AlpacaHistory:
     def _pages(self, requests: Requests, path: str, key: str, params: dict[str, Any]) -> Iterator[dict[str, list[Row]]]:
         """Each page's rows by symbol, or by group. Raises SourceNonsense for a page that has none, or comes again."""
         token: str | None = None
+        self._asked = requests
         while True:
             reply = requests.get(path, {**params, "page_token": token} if token else params)
             yield self._rows(reply, key, params)
