@@ -189,13 +189,15 @@ def test_it_answers_again_after_every_fault(server: AlpacaStandIn, past: History
     ("change", "text"),
     [
         ({"feed": "opra"}, "feed 'opra'"), ({"market": "bonds"}, "market 'bonds'"), ({"key": ""}, "no key"),
-        ({"secret": ""}, "no secret"), ({"rest_url": "data.example"}, "rest_url"), ({"page": 0}, "page 0"),
-        ({"stream_url": "http://x"}, "stream_url"), ({"answer": 0.0}, "answer 0"),
+        ({"secret": ""}, "no secret"), ({"secret": "hidden\n"}, "secret holds a space or a line end"),
+        ({"rest_url": "data.example"}, "rest_url"), ({"stream_url": "http://x"}, "stream_url"),
+        ({"page": 0}, "page 0"), ({"answer": 0.0}, "answer 0"),
     ],
 )  # fmt: skip
 def test_options_without_sense_are_named(options: Options, change: dict[str, object], text: str) -> None:
-    with pytest.raises(UsageError, match=f"alpaca: {text}"):
+    with pytest.raises(UsageError, match=f"alpaca: {text}") as caught:
         options(**change).checked()
+    assert "hidden" not in str(caught.value)
 
 
 def test_keys_are_shown_nowhere() -> None:

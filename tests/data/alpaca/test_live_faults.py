@@ -220,6 +220,14 @@ def test_it_leaves_nothing_behind_when_it_is_stopped_and_nobody_answers(
     server.thaw()
 
 
+def test_it_can_be_stopped_while_it_is_not_let_in(server: AlpacaStandIn, stream: LiveOf) -> None:
+    server.faults.half_open = True
+    with Listening(stream(connect=20.0, answer=20.0), SPY, [Kind.QUOTES]) as heard:
+        server.log.until(lambda log: any(entry.what == "connected" for entry in log))
+        heard.stop.set()
+    assert heard.error is None
+
+
 def test_a_mute_connection_shows_signs_of_life_and_no_data(server: AlpacaStandIn, linked: Listening) -> None:
     server.faults.mute = True
     assert server.push(q(5)) == 0

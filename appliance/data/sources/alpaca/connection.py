@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from appliance.data.sources.alpaca.options import AlpacaOptions
@@ -23,9 +24,8 @@ Received = tuple[int, Sequence[object]]
 class Connection:
     """Opened once, closed once. All that goes wrong is a SourceError.
 
-    alpaca-py's ``run`` reconnects for ever, also with wrong keys, and swallows what goes wrong: its steps are used
-    instead.
-    Pings are sent here and not by websockets, since each pong is told as a sign of life.
+    alpaca-py's ``run`` reconnects for ever, also with wrong keys, and swallows what goes wrong; so its steps are taken
+    one by one. Pings are sent here and not by websockets, since each pong is told as a sign of life.
     """
 
     def __init__(self, options: AlpacaOptions, clock: Clock) -> None:
@@ -123,7 +123,8 @@ class Connection:
             await asyncio.wait([closing], timeout=_CLOSING)  # it takes no notice of being cancelled
         socket.transport.abort()
         ending = [socket.transfer_data_task, socket.close_connection_task, *([closing] if closing else [])]
-        await asyncio.gather(*ending, return_exceptions=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*ending, return_exceptions=True), _CLOSING)
 
     def _raise(self, error: Exception) -> NoReturn:
         raise self._trouble(error) from None
@@ -155,12 +156,10 @@ class Connection:
         import msgpack
 
         frame = getattr(self._stream._ws, "last", b"")
-        try:
+        with suppress(Exception):
             for message in msgpack.unpackb(frame):
                 if message["T"] == "error":
                     return stream_refusal(message, self._options)
-        except Exception:
-            pass
         return SourceNonsense(
             f"greets with what is not Alpaca's ({error}): {beginning(frame)}", source=self._options.name, hint=ADDRESS
         )

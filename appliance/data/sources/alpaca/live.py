@@ -85,7 +85,7 @@ async def _first(*jobs: Coroutine[Any, Any, None] | asyncio.Task[None]) -> None:
         done, _ = await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await _cancelled(mine)
-    for task in done:
+    for task in filter(done.__contains__, begun):
         task.result()
 
 

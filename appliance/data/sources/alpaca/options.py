@@ -54,6 +54,8 @@ class AlpacaOptions(Struct, frozen=True):
         for name in ("key", "secret"):
             if not getattr(self, name):
                 raise UsageError(f"{self.name}: no {name}", hint=_KEYS)
+            if any(character.isspace() or not character.isprintable() for character in getattr(self, name)):
+                raise UsageError(f"{self.name}: {name} holds a space or a line end", hint="leave it out; " + _KEYS)
         for name, schemes in (("rest_url", ("http://", "https://")), ("stream_url", ("ws://", "wss://"))):
             if getattr(self, name) and not getattr(self, name).startswith(schemes):
                 raise UsageError(
