@@ -33,6 +33,11 @@ BENCHES: dict[str, tuple[str, Options]] = {
     "backtest": ("SMA 10/30 on a random walk: ours, backtesting.py, and others that are installed", {
         "--bars": (1_000_000, "one-minute bars"),
     }),
+    "history": ("a cold request of bars, page by page, over a slow line", {
+        "--bars": (10_000, "one-minute bars"),
+        "--pages": (4, "how many"),
+        "--latency": (200.0, "milliseconds before each reply"),
+    }),
     "orders": ("what an order costs on its whole way, and its messages alone", {"--orders": (20_000, "how many")}),
     "holding": ("what a bar costs while a position is held and its stop rests", {"--bars": (50_000, "how many")}),
     "memory": ("an idle box: memory, processor time, bytes written", {

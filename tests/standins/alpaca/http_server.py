@@ -1,0 +1,167 @@
+"""HTTP over real sockets for any of the REST surfaces: keys, rate limit, gzip, and what can go wrong."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.standins.alpaca.data_rest import Reply, Request
+from tests.standins.alpaca.faults import Faults
+from tests.standins.alpaca.log import Log
+
+SECOND = 1_000_000_000
+WINDOW = 60
+HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx</body>\r\n</html>\r\n"
+
+
+class Surface(Protocol):
+    """Some of the paths."""
+
+    def answer(self, request: Request) -> Reply | None: ...
+
+
+class Allowance:
+    """So many requests in each minute of the clock, as Alpaca counts them."""
+
+    def __init__(self, limit: int, clock: Callable[[], int]) -> None:
+        self.limit = limit
+        self._clock, self._lock = clock, threading.Lock()
+        self._window, self._used = 0, 0
+
+    def take(self) -> tuple[bool, dict[str, str]]:
+        """Whether one more is allowed, and the headers that tell how many are left until when."""
+        with self._lock:
+            window = self._clock() // SECOND // WINDOW
+            self._used = self._used + 1 if window == self._window else 1
+            self._window = window
+            left = self.limit - self._used
+        headers = {"Limit": self.limit, "Remaining": max(left, 0), "Reset": (window + 1) * WINDOW}
+        return left >= 0, {f"X-RateLimit-{name}": str(value) for name, value in headers.items()}
+
+
+class RestServer(ThreadingHTTPServer):
+    """One thread for each connection; ``closing`` ends what waits."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(
+        self, surfaces: Sequence[Surface], keys: dict[str, str], limit: int, faults: Faults, log: Log,
+        clock: Callable[[], int],
+    ) -> None:  # fmt: skip
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.surfaces, self.keys, self.faults, self.log = surfaces, keys, faults, log
+        self.allowance = Allowance(limit, clock)
+        self.clock = clock
+        self.closing = threading.Event()
+        self.thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="alpaca-rest", daemon=True)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients hang up; that is theirs to say."""
+
+    def close(self) -> None:
+        """Serve no more."""
+        self.closing.set()
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: RestServer
+
+    def do_GET(self) -> None:
+        """One request: logged, delayed, perhaps refused or damaged, answered."""
+        url = urlsplit(self.path)
+        request = Request(url.path, dict(parse_qsl(url.query, keep_blank_values=True)))
+        server, faults = self.server, self.server.faults
+        server.log.add("request", url.path, query=request.query, key=self.headers.get("APCA-API-KEY-ID"))
+        while faults.mute or faults.half_open:
+            if server.closing.wait(0.02):
+                return
+        if faults.latency and server.closing.wait(faults.latency):
+            return
+        if faults.reset:
+            _reset(self.connection)
+            self.close_connection = True
+            return
+        self._reply(request)
+
+    def _reply(self, request: Request) -> None:
+        faults = self.server.faults
+        allowed, headers = self.server.allowance.take()
+        if faults.retry_after:
+            headers["Retry-After"] = str(faults.retry_after)
+        if faults.broken or faults.html:
+            return self._send(faults.broken or 200, HTML, {**headers, "Content-Type": "text/html"})
+        headers["Content-Type"] = "application/json; charset=UTF-8"
+        reply = self._refused(allowed) or self._answer(request)
+        return self._send(reply.status, json.dumps(reply.body, separators=(",", ":")).encode(), headers)
+
+    def _refused(self, allowed: bool) -> Reply | None:
+        key = self.headers.get("APCA-API-KEY-ID", "")
+        if not key or self.server.keys.get(key) != self.headers.get("APCA-API-SECRET-KEY"):
+            return Reply(401, {"message": "unauthorized"})
+        if self.server.faults.busy or not allowed:
+            return Reply(429, {"code": 42910000, "message": "rate limit exceeded"})
+        return None
+
+    def _answer(self, request: Request) -> Reply:
+        answers = (surface.answer(request) for surface in self.server.surfaces)
+        return next(filter(None, answers), Reply(404, {"message": "endpoint not found."}))
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        damaged = self.server.faults.damaged
+        if damaged == "json":
+            body = body[: len(body) // 2]
+        if "gzip" in self.headers.get("Accept-Encoding", "") and len(body) > 200:
+            body, headers = gzip.compress(body, 1), {**headers, "Content-Encoding": "gzip"}
+            if damaged == "gzip":
+                body = body[: len(body) // 2]
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.server.log.add("reply", self.path.partition("?")[0], status=status, bytes=len(body))
+        self._write(body[: len(body) // 2] if damaged == "short" else body)
+        if damaged == "short":
+            self.close_connection = True
+
+    def _write(self, body: bytes) -> None:
+        drip = self.server.faults.drip
+        for at in range(0, len(body), 8) if drip else ():
+            self.wfile.write(body[at : at + 8])
+            self.wfile.flush()
+            if self.server.closing.wait(drip):
+                return
+        if not drip:
+            self.wfile.write(body)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The server's own clock."""
+        return formatdate(self.server.clock() / SECOND if timestamp is None else timestamp, usegmt=True)
+
+    def log_message(self, *args: object) -> None:
+        """The log is kept elsewhere."""
+
+
+def _reset(connection: socket.socket) -> None:
+    """Close with RST."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def now() -> int:
+    """The machine's clock (ns UTC)."""
+    return time.time_ns()
