@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 
@@ -33,15 +32,15 @@ class Log:
     def of(self, what: str, message: str = "") -> list[Entry]:
         """The entries of one kind so far, of one message id where it is given."""
         with self._news:
-            return [one for one in self._entries if one.what == what and message in ("", *one.fields[:1])]
+            return self._found(what, message)
 
     def until(self, what: str, message: str = "", count: int = 1, seconds: float = 10.0) -> list[Entry]:
         """The entries of one kind, once there are ``count``. Raises AssertionError when there are not in time."""
-        found: Callable[[], Sequence[Entry]] = lambda: [
-            one for one in self._entries if one.what == what and message in ("", *one.fields[:1])
-        ]
         with self._news:
-            assert self._news.wait_for(lambda: len(found()) >= count, seconds), (
+            assert self._news.wait_for(lambda: len(self._found(what, message)) >= count, seconds), (
                 f"{what} {message}: not {count} in the log; last {self._entries[-5:]}"
             )
-            return list(found())
+            return self._found(what, message)
+
+    def _found(self, what: str, message: str) -> list[Entry]:
+        return [one for one in self._entries if one.what == what and message in ("", *one.fields[:1])]

@@ -23,6 +23,7 @@ _REFUSED_BELOW = (2100, 2200)
 _REALTIME_KINDS = {0: "bid_size", 1: "bid", 2: "ask", 3: "ask_size", 4: "last", 5: "last_size", 49: "halted"}
 _DELAYED_KINDS = {69: "bid_size", 66: "bid", 67: "ask", 70: "ask_size", 68: "last", 71: "last_size", 90: "halted"}
 _PERMITTED_DELAY = 10167
+_HALTS = {0: "trading", 1: "general halt", 2: "volatility halt"}
 _LARGEST = 1e300
 """IB's way to say nothing is the largest number there is."""
 
@@ -35,6 +36,15 @@ class Tick(NamedTuple):
     size: float
 
 
+class Prices(NamedTuple):
+    """Of a bar, USD."""
+
+    open: float
+    high: float
+    low: float
+    close: float
+
+
 class Lane(Struct):
     """What is known of one symbol: each side's price and size (NaN: not known), and the last trade."""
 
@@ -44,7 +54,6 @@ class Lane(Struct):
     ask_size: float = 0.0
     last: float = math.nan
     last_size: float = 0.0
-    halted: bool | None = None
 
 
 class Line(NamedTuple):
@@ -58,15 +67,18 @@ class Desk:
     """``again`` asks for a new subscription to all, ``ended`` is the error that ends the connection.
 
     Nothing is told before ``link``: what comes earlier is told after it. Heartbeats count as signs of life only while
-    IB's servers can be reached: a gateway that answers although it is cut off from them is as good as mute.
+    IB's servers can be reached: a gateway that answers although it is cut off from them is as good as mute. ``halted`` outlives a connection: it is what was told of each symbol.
     """
 
-    def __init__(self, options: IbkrOptions, symbols: Sequence[str], kinds: Sequence[Kind]) -> None:
+    def __init__(
+        self, options: IbkrOptions, symbols: Sequence[str], kinds: Sequence[Kind], halted: dict[str, bool]
+    ) -> None:
         self._options = options
         self._kinds = frozenset(kinds)
         self._codes = _DELAYED_KINDS if options.delayed else _REALTIME_KINDS
         self._late = DELAY if options.delayed else 0
         self._way = Way()
+        self._halts = halted
         self._lines: dict[int, Line] = {}
         self._lanes = {symbol: Lane() for symbol in symbols}
         self._held: list[Told] = []
@@ -93,8 +105,7 @@ class Desk:
     def closed(self) -> None:
         """All subscriptions are gone; what is known of prices is no longer known."""
         self._lines.clear()
-        halted = {symbol: lane.halted for symbol, lane in self._lanes.items()}
-        self._lanes = {symbol: Lane(halted=was) for symbol, was in halted.items()}
+        self._lanes = {symbol: Lane() for symbol in self._lanes}
 
     def forget(self, symbol: str) -> list[tuple[int, str]]:
         """Ids and kinds of what is still subscribed to of a symbol that is given up."""
@@ -138,7 +149,7 @@ class Desk:
         self.lacks(line.symbol, refusal(self._options.name, line.symbol, code, text))
         return [Linked(self.served, dict(self.lacking))] if self._linked else []
 
-    def bar(self, symbol: str, epoch: int, prices: Sequence[float], volume: float, received: int) -> list[Told]:
+    def bar(self, symbol: str, epoch: int, prices: Prices, volume: float, received: int) -> list[Told]:
         """A 5-second bar that begins at ``epoch`` (s). One without a trade repeats the last price: it is no bar."""
         if symbol in self.lacking:
             return []
@@ -148,7 +159,11 @@ class Desk:
             return self.alive()
         start = epoch * SECOND
         size = max(volume, 0.0) * self._options.lot
-        return self._out([Bar(symbol, TIMEFRAME, start, start + LENGTH, *prices, size, self._options.name, received)])
+        bar = Bar(
+            symbol, TIMEFRAME, start, start + LENGTH, prices.open, prices.high, prices.low, prices.close, size,
+            self._options.name, received,
+        )  # fmt: skip
+        return self._out([bar])
 
     def ticks(self, symbol: str, ticks: Iterable[Tick], received: int) -> list[Told]:
         """The ticks of one piece of data: at most one quote comes of them, with all of them in it."""
@@ -175,7 +190,7 @@ class Desk:
         elif name in ("last", "last_size"):
             return self._last(symbol, lane, tick, size, received)
         elif name == "halted":
-            return self._halted(symbol, lane, tick.price, received)
+            return self._halted(symbol, tick.price, received)
         return []
 
     def _last(self, symbol: str, lane: Lane, tick: Tick, size: float, received: int) -> list[Told]:
@@ -188,16 +203,15 @@ class Desk:
             return []
         return [Trade(symbol, received - self._late, tick.price, size, self._options.name, received)]
 
-    def _halted(self, symbol: str, lane: Lane, value: float, received: int) -> list[Told]:
-        """1: a regulator or the exchange halted it, 2: its volatility did."""
-        halted = value > 0
-        if Kind.STATUSES not in self._kinds or halted == (lane.halted or False):
-            lane.halted = halted
+    def _halted(self, symbol: str, value: float, received: int) -> list[Told]:
+        """1: a regulator or the exchange halted it, 2: its volatility did. A change is told; at first all trade."""
+        halted, before = value > 0, self._halts.get(symbol, False)
+        self._halts[symbol] = halted
+        if Kind.STATUSES not in self._kinds or halted == before:
             return []
-        lane.halted = halted
-        reason = {0: "trading", 1: "general halt", 2: "volatility halt"}.get(int(value), "halted")
-        code = str(int(value))
-        return [TradingStatus(symbol, received - self._late, halted, code, reason, self._options.name)]
+        code = int(value)
+        reason = _HALTS.get(code, "halted")
+        return [TradingStatus(symbol, received - self._late, halted, str(code), reason, self._options.name)]
 
     def _out(self, told: list[Told]) -> list[Told]:
         if self._linked:

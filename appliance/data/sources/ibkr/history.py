@@ -126,8 +126,8 @@ class IbkrHistory:
             raise SourceNonsense(f"{symbol}: a bar without its prices: {prices}", source=self.name)
         ratio = math.prod(split.new / split.old for split in splits if end <= split.time)
         volume = max(row.volume, 0.0) * self._options.lot / ratio
-        raw = [round(price * ratio, 6) if ratio != 1 else price for price in prices]
-        return Bar(symbol, timeframe, start, end, *raw, round(volume, 6), self.name, received)
+        opened, high, low, close = (round(price * ratio, 6) if ratio != 1 else price for price in prices)
+        return Bar(symbol, timeframe, start, end, opened, high, low, close, round(volume, 6), self.name, received)
 
 
 class _Gateway:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from appliance.data.sources.base import Kind, Stop, Tell, Told, Traits
-from appliance.data.sources.ibkr.desk import TIMEFRAME, Desk, Tick
+from appliance.data.sources.ibkr.desk import TIMEFRAME, Desk, Prices, Tick
 from appliance.data.sources.ibkr.options import IbkrOptions
 from appliance.data.sources.ibkr.session import Session, load, opened
 from appliance.errors import DataError, SourceError, SourceRefused
@@ -183,7 +183,7 @@ class _Run:
         symbol = self._symbol(bars.contract)
         for bar in list(bars):
             if symbol is not None:
-                prices = bar.open_, bar.high, bar.low, bar.close
+                prices = Prices(bar.open_, bar.high, bar.low, bar.close)
                 self._tell(self._desk.bar(symbol, int(bar.time.timestamp()), prices, bar.volume, received))
         bars.clear()
 

@@ -50,7 +50,7 @@ class IbkrOptions(Struct, frozen=True):
         if not 1 <= self.client_id <= _LARGEST_ID:
             raise UsageError(
                 f"{self.name}: client_id {self.client_id}",
-                hint=f"write a number from 1 to {_LARGEST_ID}; it and the {CLIENT_IDS - 1} after it are for market data",
+                hint=f"write 1 to {_LARGEST_ID}; it and the {CLIENT_IDS - 1} after it are for market data",
             )
         if self.show not in SHOWS:
             raise UsageError(f"{self.name}: show {self.show!r}", hint=f"write {' or '.join(SHOWS)}")

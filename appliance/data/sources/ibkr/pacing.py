@@ -9,9 +9,9 @@ from appliance.domain.market import MINUTE, SECOND
 
 
 class Limit(NamedTuple):
-    """At most ``count`` questions within ``span`` (ns)."""
+    """At most ``most`` questions within ``span`` (ns)."""
 
-    count: int
+    most: int
     span: int
 
 
@@ -65,4 +65,4 @@ class Pacing:
 
 def _free(asked: list[int], limit: Limit) -> int:
     """From when on there is room for one more."""
-    return asked[-limit.count] + limit.span if len(asked) >= limit.count else 0
+    return asked[-limit.most] + limit.span if len(asked) >= limit.most else 0

@@ -116,6 +116,7 @@ class Way:
             self._broken.clear()
         elif sign is Sign.BROKEN:
             self._broken.add(farm)
-        elif sign is Sign.MENDED:
+        elif sign is Sign.MENDED:  # a farm that can be reached is behind the servers: the way is there, too
+            self._lost = False
             self._broken.discard(farm)
         return sign
