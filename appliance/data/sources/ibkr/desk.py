@@ -67,7 +67,8 @@ class Desk:
     """``again`` asks for a new subscription to all, ``ended`` is the error that ends the connection.
 
     Nothing is told before ``link``: what comes earlier is told after it. Heartbeats count as signs of life only while
-    IB's servers can be reached: a gateway that answers although it is cut off from them is as good as mute. ``halted`` outlives a connection: it is what was told of each symbol.
+    IB's servers can be reached: a gateway that answers although it is cut off from them is as good as mute. ``halted``,
+    what was told of each symbol, outlives a connection.
     """
 
     def __init__(

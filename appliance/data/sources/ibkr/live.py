@@ -52,7 +52,9 @@ class IbkrLive:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)  # before the import: ib_insync asks for the thread's loop while it is imported
         try:
-            loop.run_until_complete(_Run(load(), self._options, symbols, wanted, tell, self._clock).talk(stop))
+            desk = Desk(self._options, symbols, wanted, self._halted)
+            run = _Run(load(), self._options, desk, wanted, tell, self._clock)
+            loop.run_until_complete(run.talk(stop))
         finally:
             asyncio.set_event_loop(None)
             loop.close()
@@ -62,21 +64,14 @@ class _Run:
     """One connection."""
 
     def __init__(
-        self,
-        library: Any,
-        options: IbkrOptions,
-        symbols: Sequence[str],
-        kinds: Sequence[Kind],
-        tell: Tell,
-        clock: Clock,
+        self, library: Any, options: IbkrOptions, desk: Desk, kinds: Sequence[Kind], tell: Tell, clock: Clock
     ) -> None:
         self._library = library
         self._options = options
-        self._desk = Desk(options, symbols, kinds)
-        self._wanted = [
-            name for name, wanted in ((BARS, Kind.BARS in kinds), (TICKS, set(kinds) - {Kind.BARS})) if wanted
-        ]
-        self._symbols = dict.fromkeys(symbols)
+        self._desk = desk
+        wanted = {BARS: Kind.BARS in kinds, TICKS: bool(set(kinds) - {Kind.BARS})}
+        self._wanted = [name for name in wanted if wanted[name]]
+        self._symbols = frozenset(desk.served)
         self._told = tell
         self._clock = clock
         self._news = asyncio.Event()
