@@ -121,6 +121,8 @@ class IbkrStandIn:
         self.log.add(Entry("fault", -1, (name, str(value))))
         if name == "half_open":
             self._do(lambda: self._freeze(value))
+        if name == "refuse" and not value:
+            self._do(lambda: self._freeze(False))
 
     def _freeze(self, frozen: bool) -> None:
         for peer in self._peers:

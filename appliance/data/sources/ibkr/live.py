@@ -40,6 +40,7 @@ class IbkrLive:
             live=(*bars, Kind.QUOTES, Kind.TRADES, Kind.STATUSES), timeframes=(TIMEFRAME,), symbols=LINES
         )
         self._clock = clock
+        self._halted: dict[str, bool] = {}
 
     def run(self, symbols: Sequence[str], kinds: Sequence[Kind], tell: Tell, stop: Stop) -> None:
         """See ``LiveSource.run``. Raises DataError when there is nothing to subscribe to."""
