@@ -8,9 +8,10 @@ import time
 import pytest
 
 from appliance.data.sources.base import Kind, Linked, Oddity, Wire
+from appliance.data.sources.ibkr import IbkrOptions
 from appliance.domain.market import Bar, Quote
 from appliance.errors import SourceBusy, SourceDown, SourceNonsense
-from tests.data.ibkr.conftest import LiveOf, options_for
+from tests.data.ibkr.conftest import LiveOf
 from tests.data.source_contract import Listening
 from tests.standins.ibkr import IbkrStandIn
 from tests.standins.ibkr.peer import frame
@@ -33,10 +34,8 @@ def test_a_half_open_connection_is_found_by_the_heartbeat(gateway: IbkrStandIn, 
     gateway.log.until("closed")  # the socket was dropped, although the gateway did not answer
 
 
-def test_with_the_usual_options_silence_is_found_within_ten_seconds(one: IbkrStandIn) -> None:
-    options = options_for(one)
-    usual = type(options)()
-    assert usual.beat * 2 <= 10.0
+def test_with_the_usual_options_silence_is_found_within_ten_seconds() -> None:
+    assert IbkrOptions().beat * 2 <= 10.0  # the wait for the next heartbeat, and for its answer
 
 
 def test_a_gateway_that_takes_the_connection_and_never_answers_is_down_in_time(
@@ -64,12 +63,14 @@ def test_a_gateway_that_is_not_there_is_down_at_once(one: IbkrStandIn, stream: L
 
 
 def test_what_speaks_another_protocol_is_no_gateway(one: IbkrStandIn, stream: LiveOf) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with Listening(stream(one, port=server.getsockname()[1], connect=0.4), ["SPY"], ALL) as listening:
-            peer, _ = server.accept()
-            peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            error = listening.ended()
-            peer.close()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        Listening(stream(one, port=server.getsockname()[1], connect=0.4), ["SPY"], ALL) as listening,
+    ):
+        peer, _ = server.accept()
+        peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        error = listening.ended()
+        peer.close()
     assert isinstance(error, SourceNonsense)
     assert "HTTP/1.1 400" in str(error)
 
@@ -114,7 +115,7 @@ def test_after_lost_data_all_is_subscribed_again_and_linked_again(gateway: IbkrS
     assert len(again) == 4
     assert len({fields[2] for fields in again}) == 4, "each request has an id of its own"
     assert len(gateway.log.of("received", "1")) == 4
-    assert [one.text for one in told if isinstance(one, Oddity)][0].endswith("(code 1100)")
+    assert next(one.text for one in told if isinstance(one, Oddity)).endswith("(code 1100)")
     assert len(gateway.log.of("connected")) == 1, "the socket was kept"
 
 
@@ -220,10 +221,10 @@ def test_order_repetition_and_holes_are_told_as_they_come(one: IbkrStandIn, stre
 
 
 def test_leaving_says_goodbye_so_that_the_id_is_free_again(one: IbkrStandIn, stream: LiveOf) -> None:
-    for _ in range(2):
+    for times in (1, 2):
         with Listening(stream(one), ["SPY"], ALL) as listening:
             listening.linked()
-        one.log.until("closed", count=_ + 1)
+        one.log.until("closed", count=times)
     assert {entry.fields[2] for entry in one.log.of("received", "71")} == {"17"}
 
 

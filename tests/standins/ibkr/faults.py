@@ -23,6 +23,8 @@ class Faults:
     """Ids of requests that are never answered."""
     pacing: bool = False
     """Each question about the past is a pacing violation."""
+    refusing: tuple[int, str] = (0, "")
+    """Each question about the past gets this error, with its code."""
     backwards: bool = False
     """Rows of history, and the bars of one push, in the wrong order."""
     twice: bool = False

@@ -42,6 +42,9 @@ class History:
         if symbol is None:
             peer.error(request, 200, "No security definition has been found for the request")
             return
+        if self._faults.refusing[0]:
+            peer.error(request, *self._faults.refusing)
+            return
         if self._violates(peer, symbol, size, tuple(fields[2:])):
             peer.error(request, 162, f"{_SERVICE}Historical data request pacing violation")
             return

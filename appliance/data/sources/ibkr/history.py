@@ -17,13 +17,17 @@ from appliance.data.sources.ibkr.options import IbkrOptions
 from appliance.data.sources.ibkr.pacing import Pacing, Question
 from appliance.data.sources.ibkr.ranges import SIZES, Page, Size, Spans, known, pages, size_of
 from appliance.data.sources.ibkr.session import Session, load, opened
-from appliance.domain.market import MINUTE, SECOND, Bar, CorporateAction, Sessions, Split, timeframe_ns
+from appliance.domain.market import MINUTE, SECOND, AlwaysOpen, Bar, CorporateAction, Sessions, Split, timeframe_ns
 from appliance.errors import DataError, SourceBusy, SourceDown, SourceNonsense
 
 T = TypeVar("T")
 Clock = Callable[[], int]
 Pause = Callable[[float], None]
 Splits = Callable[[str], Sequence[Split]]
+
+
+_SPARE = 2.0
+"""Seconds that a thread waits longer for its gateway's, which has the deadlines."""
 
 
 class IbkrHistory:
@@ -42,6 +46,8 @@ class IbkrHistory:
         pause: Pause = time.sleep,
     ) -> None:  # fmt: skip
         self._options = options.checked()
+        if isinstance(sessions, AlwaysOpen):
+            raise DataError(f"{options.name} has the sessions of an exchange", hint="give it those of XNYS")
         self.name = options.name
         self.traits = Traits(timeframes=tuple(SIZES), history=True)
         self.split_adjusted = splits is None
@@ -108,6 +114,7 @@ class IbkrHistory:
             )
         if wait:
             self._pause(wait / SECOND)
+        self._gateway.enter()
         self._pacing.asked(question, self._clock())
         return self._gateway.history(symbol, size, page)
 
@@ -139,12 +146,16 @@ class _Gateway:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: Session | None = None
 
+    def enter(self) -> None:
+        """Get in, unless we are."""
+        options = self._options
+        with self._one:
+            self._run(self._entered(), len(options.ids(history=True)) * 3 * options.connect + _SPARE)
+
     def history(self, symbol: str, size: Size, page: Page) -> Sequence[Any]:
         """The bars of one page as IB has them; from any thread."""
-        options = self._options
-        longest = len(options.ids(history=True)) * 3 * options.connect + options.answer + options.deadline + 2
         with self._one:
-            return self._run(self._ask(symbol, size, page), longest)
+            return self._run(self._ask(symbol, size, page), self._options.answer + self._options.deadline + _SPARE)
 
     def close(self) -> None:
         """Leave, and end the thread."""
@@ -156,10 +167,15 @@ class _Gateway:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._loop = None
 
-    async def _ask(self, symbol: str, size: Size, page: Page) -> Sequence[Any]:
+    async def _entered(self) -> Session:
         if self._session is None or self._session.lost.done():
             await self._leave()
             self._session = await opened(self._made, self._options.ids(history=True))
+        return self._session
+
+    async def _ask(self, symbol: str, size: Size, page: Page) -> Sequence[Any]:
+        if self._session is None or self._session.lost.done():
+            raise SourceDown("the connection ended", source=self._options.name)
         try:
             return await self._session.history(symbol, size, page)
         except SourceDown:
