@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -173,6 +174,26 @@ def test_after_a_question_that_failed_the_next_gets_another_connection(
         list(source.bars(["SPY"], "1m", OPEN * SECOND, CLOSE * SECOND))
     one.faults.clear()
     assert len(bars_of(source, ["SPY"], "1m", OPEN * SECOND + DAY, CLOSE * SECOND + DAY)) == 390
+
+
+def test_a_gateway_that_is_cut_off_is_not_waited_for(one: IbkrStandIn, past: HistoryOf, market: Market) -> None:
+    market.rows["SPY", "1 min"] = [row for day in range(3) for row in minutes(OPEN + 86400 * day)]
+    source = past(one, deadline=30.0)
+    one.faults.silent = frozenset({"20"})
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: list(source.bars(["SPY"], "1m", OPEN * SECOND, CLOSE * SECOND)))
+        one.log.until("received", "20")
+        one.lose()
+        with pytest.raises(SourceDown, match="cut off"):
+            waiting.result(5)
+    with pytest.raises(SourceDown, match="cut off"):
+        list(source.bars(["SPY"], "1m", OPEN * SECOND + DAY, CLOSE * SECOND + DAY))
+    assert len(asked(one)) == 1, "the second was not asked"
+    one.faults.clear()
+    one.restore(data_lost=True)
+    found = bars_of(source, ["SPY"], "1m", OPEN * SECOND + 2 * DAY, CLOSE * SECOND + 2 * DAY)
+    assert len(found) == 390
+    assert len(one.log.of("connected")) == 1, "the socket was kept"
 
 
 def test_what_never_reached_the_gateway_is_not_held_against_the_next_try(

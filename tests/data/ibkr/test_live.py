@@ -212,6 +212,18 @@ def test_it_does_not_spin_while_nothing_comes(one: IbkrStandIn, stream: LiveOf) 
     assert spent / passed < 0.25, f"{spent:.3f} s of work in {passed:.3f} s without data"
 
 
+def test_the_library_writes_nothing_by_itself(
+    one: IbkrStandIn, stream: LiveOf, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It would write the account's number, among others."""
+    with Listening(stream(one), ["SPY", "NOPE"], ALL) as listening:
+        listening.linked()
+        one.hang_up()
+        listening.ended()
+    assert [record for record in caplog.records if record.name.startswith("ib_")] == []
+    assert "".join(capfd.readouterr()) == ""
+
+
 def test_a_stop_before_the_connection_is_there_returns_at_once(one: IbkrStandIn, stream: LiveOf) -> None:
     one.faults.refuse = True
     stop = threading.Event()

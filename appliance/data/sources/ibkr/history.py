@@ -16,6 +16,7 @@ from appliance.data.sources.ibkr.contracts import spec
 from appliance.data.sources.ibkr.options import IbkrOptions
 from appliance.data.sources.ibkr.pacing import Pacing, Question
 from appliance.data.sources.ibkr.ranges import SIZES, Page, Size, Spans, known, pages, size_of
+from appliance.data.sources.ibkr.refusals import Sign, Way
 from appliance.data.sources.ibkr.session import Session, load, opened
 from appliance.domain.market import MINUTE, SECOND, AlwaysOpen, Bar, CorporateAction, Sessions, Split, timeframe_ns
 from appliance.errors import DataError, SourceBusy, SourceDown, SourceNonsense
@@ -145,6 +146,7 @@ class _Gateway:
         self._one = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: Session | None = None
+        self._way = Way()
 
     def enter(self) -> None:
         """Get in, unless we are."""
@@ -176,14 +178,27 @@ class _Gateway:
     async def _ask(self, symbol: str, size: Size, page: Page) -> Sequence[Any]:
         if self._session is None or self._session.lost.done():
             raise SourceDown("the connection ended", source=self._options.name)
+        if self._way.lost:
+            raise self._cut_off()
         try:
             return await self._session.history(symbol, size, page)
         except SourceDown:
-            await self._leave()  # half-open or hung: the next question gets another socket
+            if not self._way.lost:
+                await self._leave()  # half-open or hung: the next question gets another socket
             raise
 
     def _made(self) -> Session:
-        return Session(load(), self._options, lambda *_: None, lambda _: None)
+        self._way = Way()
+        return Session(load(), self._options, self._hear, lambda _: None)
+
+    def _hear(self, _: int, code: int, text: str) -> None:
+        if self._way.take(code, text) is Sign.LOST and self._session is not None:
+            self._session.give_up(self._cut_off())
+
+    def _cut_off(self) -> SourceDown:
+        return SourceDown(
+            "the gateway is cut off from IB's servers; it comes back by itself", source=self._options.name
+        )
 
     async def _leave(self) -> None:
         session, self._session = self._session, None

@@ -18,8 +18,8 @@ _LOOK = 0.1
 """Seconds between two looks at ``stop``."""
 _AT_ONCE = 20
 """Contracts that are looked up at the same time; the library sends 45 messages a second."""
-LINES = 100
-"""Lines of market data that every account has."""
+SYMBOLS = 50
+"""Every account has 100 lines of market data, and a symbol takes two: its bars and its ticks."""
 BARS, TICKS = "bars", "ticks"
 _DELAYED = 3
 Clock = Callable[[], int]
@@ -37,7 +37,7 @@ class IbkrLive:
         self.name = options.name
         bars = () if options.delayed else (Kind.BARS,)
         self.traits = Traits(
-            live=(*bars, Kind.QUOTES, Kind.TRADES, Kind.STATUSES), timeframes=(TIMEFRAME,), symbols=LINES
+            live=(*bars, Kind.QUOTES, Kind.TRADES, Kind.STATUSES), timeframes=(TIMEFRAME,), symbols=SYMBOLS
         )
         self._clock = clock
         self._halted: dict[str, bool] = {}

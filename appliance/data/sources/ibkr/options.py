@@ -17,7 +17,8 @@ class IbkrOptions(Struct, frozen=True):
     """Where the gateway listens (4002: paper, 4001: live) and what is asked of it. Orders go through another client id.
 
     ``delayed``: quotes 15 minutes late, for accounts without a subscription; their times say so, and there are no bars.
-    ``extended``: bars from outside the regular session too. ``show``: what bars are of, TRADES or MIDPOINT.
+    ``extended``: bars from outside the regular session too; those of history also have to be in its sessions.
+    ``show``: what bars are of, TRADES or MIDPOINT.
     ``lots``: the gateway is set to tell sizes of US stocks in lots of 100.
     Seconds: ``connect`` for each step to get in, ``answer`` for an answer, ``deadline`` for a page of history, ``beat``
     between two heartbeats and the wait for each, ``settle`` for refusals after subscribing, ``patience`` for pacing

@@ -101,6 +101,11 @@ class Way:
         self._broken: set[str] = set()
 
     @property
+    def lost(self) -> bool:
+        """True while the gateway is cut off from IB's servers altogether."""
+        return self._lost
+
+    @property
     def open(self) -> bool:
         """False while live data cannot come, whatever the gateway itself answers."""
         return not self._lost and not self._broken

@@ -24,6 +24,7 @@ RATE = (10, 0.25)
 that a gateway takes, when they come a little closer together than they were sent."""
 _LARGEST = 1 << 24
 """Bytes of a message of the gateway's; one that claims more is none."""
+_SILENT = logging.CRITICAL + 1
 _IN_USE = 326
 _UNANSWERED = 321
 """ib_async takes this refusal for a warning and would wait for ever."""
@@ -36,7 +37,7 @@ def load() -> Any:
     for name in ("ib_async", "ib_insync"):
         with suppress(ModuleNotFoundError):
             library = importlib.import_module(name)
-            _hush(logging.getLogger(name))
+            logging.getLogger(name).setLevel(_SILENT)
             return library
     raise EnvironmentFault("ib_async is not installed", hint="install it to use Interactive Brokers: uv sync")
 
@@ -160,9 +161,7 @@ class Session:
 
     def _unread(self, text: str) -> None:
         """A message is left out; it may be the answer that is waited for."""
-        for asked in self._asked.values():
-            if not asked.done():
-                asked.set_exception(SourceNonsense(f"answers with {text}", source=self._options.name))
+        self.give_up(SourceNonsense(f"answers with {text}", source=self._options.name))
         self._odd(text)
 
     def _garbled(self, _: object, error: Exception) -> None:
@@ -236,6 +235,12 @@ class Session:
     def _refusal_of(self, error: _Refused, symbol: str) -> SourceError:
         return refusal(self._options.name, symbol, error.number, error.said)
 
+    def give_up(self, error: SourceError) -> None:
+        """No answer will come to what is asked about the past."""
+        for asked in self._asked.values():
+            if not asked.done():
+                asked.set_exception(error)
+
     def _cancel(self, request: int) -> None:
         with suppress(ConnectionError):
             self.ib.client.cancelHistoricalData(request)
@@ -289,12 +294,6 @@ class _Unread:
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_, **__: None
-
-
-def _hush(logger: logging.Logger) -> None:
-    logger.propagate = False
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
 
 
 async def _ended(task: asyncio.Future[Any]) -> None:
