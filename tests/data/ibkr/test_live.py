@@ -60,9 +60,12 @@ def test_a_side_that_is_gone_makes_no_quote(one: IbkrStandIn, stream: LiveOf) ->
     assert [(quote.bid, quote.ask) for quote in listening.of(Quote)] == [(100.0, 100.1), (100.0, 100.2)]
 
 
-def test_a_trade_is_told_once_although_its_size_is_repeated(one: IbkrStandIn, stream: LiveOf) -> None:
+def test_a_trade_is_told_once_and_the_last_one_before_us_is_none(one: IbkrStandIn, stream: LiveOf) -> None:
+    """The gateway repeats a trade's size after its price, and begins with a trade of long ago."""
     with Listening(stream(one), ["SPY"], ALL) as listening:
         listening.linked()
+        one.push_ticks("SPY", (LAST, 99.0, 7))
+        one.push_size("SPY", 5, 7)
         one.push_ticks("SPY", (LAST, 100.05, 10))
         one.push_size("SPY", 5, 10)
         one.push_size("SPY", 5, 20)

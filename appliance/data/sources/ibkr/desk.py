@@ -195,12 +195,14 @@ class Desk:
         return []
 
     def _last(self, symbol: str, lane: Lane, tick: Tick, size: float, received: int) -> list[Told]:
-        """The gateway repeats a trade's size by itself after its price: the same one is not told twice."""
+        """The gateway repeats a trade's size by itself after its price: the same one is not told twice. The first that
+        it tells is the last before we subscribed, perhaps yesterday's: it is told of no time, so it is not told."""
         same = (tick.price, size) == (lane.last, lane.last_size)
         if not 0 < tick.price < _LARGEST or size <= 0 or (same and self._codes[tick.kind] == "last_size"):
             return []
+        first = math.isnan(lane.last)
         lane.last, lane.last_size = tick.price, size
-        if Kind.TRADES not in self._kinds:
+        if first or Kind.TRADES not in self._kinds:
             return []
         return [Trade(symbol, received - self._late, tick.price, size, self._options.name, received)]
 

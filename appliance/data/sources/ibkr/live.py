@@ -28,7 +28,8 @@ Clock = Callable[[], int]
 class IbkrLive:
     """5-second bars, quotes, trades and halts. IB stamps no quote and no trade: their time is when they came.
 
-    Quotes and trades are samples, four a second at most: of trades in between only the last is told. A second
+    Quotes and trades are samples, four a second at most: of trades in between only the last is told, and the first
+    that the gateway tells is none of them, since it was before we came. A second
     ``Linked`` comes when a symbol is refused later, or after IB lost data (1101) and all was subscribed again.
     """
 
@@ -125,7 +126,8 @@ class _Run:
 
     async def _subscribe(self, session: Session) -> None:
         if self._options.delayed:
-            session.ib.reqMarketDataType(_DELAYED)
+            with session.sending():
+                session.ib.reqMarketDataType(_DELAYED)
         room = asyncio.Semaphore(_AT_ONCE)
         await asyncio.gather(*(self._one(session, symbol, room) for symbol in self._desk.served))
         await session.barrier()
@@ -143,8 +145,9 @@ class _Run:
         except DataError as error:
             self._desk.lacks(symbol, SourceRefused(error.text, hint=error.hint))
         else:
-            for kind in self._wanted:
-                self._desk.opened(self._ask(session.ib, contract, kind), symbol, kind)
+            with session.sending():
+                for kind in self._wanted:
+                    self._desk.opened(self._ask(session.ib, contract, kind), symbol, kind)
 
     def _ask(self, ib: Any, contract: Any, kind: str) -> int:
         """Subscribe; gives the request's id."""
@@ -161,9 +164,10 @@ class _Run:
         if not self._desk.served:
             raise self._desk.errors[0]
         cancel = {BARS: session.ib.client.cancelRealTimeBars, TICKS: session.ib.client.cancelMktData}
-        for symbol in self._desk.lacking:
-            for request, kind in self._desk.forget(symbol):
-                cancel[kind](request)
+        with session.sending():
+            for symbol in self._desk.lacking:
+                for request, kind in self._desk.forget(symbol):
+                    cancel[kind](request)
 
     def _ticks(self, tickers: Any) -> None:
         received = self._clock()

@@ -6,8 +6,8 @@ import asyncio
 import importlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
 
 from appliance.data.sources.ibkr.contracts import contract
@@ -188,14 +188,16 @@ class Session:
         """The libraries know one such question at a time; what waits in their own queue is not late yet."""
         async with self._time:
             await self._flowing.wait()
-            asking = self.ib.reqCurrentTimeAsync()
+            with self.sending():
+                asking = self.ib.reqCurrentTimeAsync()
             await self._flowing.wait()
             await self._answer(asking, seconds, what)
 
     async def contract(self, symbol: str) -> Any:
         """The one contract of a symbol, looked up once. Raises SourceRefused when there is none, or are several."""
         if symbol not in self._contracts:
-            asking = self.ib.reqContractDetailsAsync(contract(self._library, symbol))
+            with self.sending():
+                asking = self.ib.reqContractDetailsAsync(contract(self._library, symbol))
             try:
                 found = await self._answer(asking, self._options.answer, symbol)
             except _Refused as error:
@@ -215,11 +217,14 @@ class Session:
         options = self._options
         found = await self.contract(symbol)
         client = self.ib.client
-        request = client.getReqId()
-        self._asked[request] = future = self.ib.wrapper.startReq(request, found, [])
-        client.reqHistoricalData(
-            request, found, page.wire_end, page.duration, size.wire, not options.extended, options.show, 2, False, []
-        )
+        with self.sending():
+            request = client.getReqId()
+            future = self.ib.wrapper.startReq(request, found, [])
+            regular = not options.extended
+            client.reqHistoricalData(
+                request, found, page.wire_end, page.duration, size.wire, regular, options.show, 2, False, []
+            )
+        self._asked[request] = future
         try:
             rows: Sequence[Any] = await self._answer(future, options.deadline, f"{symbol} {size.wire}")
             return rows
@@ -230,7 +235,8 @@ class Session:
         finally:
             del self._asked[request]
             if future.cancelled():
-                self._cancel(request)
+                with suppress(ConnectionError):
+                    client.cancelHistoricalData(request)
 
     def _refusal_of(self, error: _Refused, symbol: str) -> SourceError:
         return refusal(self._options.name, symbol, error.number, error.said)
@@ -241,9 +247,13 @@ class Session:
             if not asked.done():
                 asked.set_exception(error)
 
-    def _cancel(self, request: int) -> None:
-        with suppress(ConnectionError):
-            self.ib.client.cancelHistoricalData(request)
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """What is sent in here finds the connection, or SourceDown is raised."""
+        try:
+            yield
+        except ConnectionError:
+            raise SourceDown("the connection ended", source=self._options.name) from None
 
     async def _answer(self, asking: Awaitable[T], seconds: float, what: str) -> T:
         try:
