@@ -13,7 +13,7 @@ from appliance.data.sources.ibkr.desk import Desk, Prices, Tick
 from appliance.data.sources.ibkr.options import IbkrOptions
 from appliance.data.sources.ibkr.ranges import SIZES, Spans, pages, size_of
 from appliance.data.sources.ibkr.refusals import Sign, Way, finds_nothing, refusal
-from appliance.domain.market import SECOND, Bar, Quote, Sessions, timeframe_ns
+from appliance.domain.market import SECOND, Bar, Quote, Sessions, TradingStatus, timeframe_ns
 from appliance.errors import DataError, SourceBusy, SourceDown, SourceError, SourceRefused
 
 ALL = list(Kind)
@@ -62,6 +62,13 @@ def test_ticks_that_change_nothing_make_no_quote() -> None:
     made = desk()
     assert made.ticks("SPY", [Tick(1, 100.0, 3), Tick(2, 100.1, 4)], 7)
     assert made.ticks("SPY", [Tick(1, 100.0, 3), Tick(9, 99.0, 0)], 8) == []
+
+
+def test_a_halt_that_is_not_known_changes_nothing() -> None:
+    made = desk()
+    assert [one.halted for one in made.ticks("SPY", [Tick(49, 1.0, 0)], 7) if isinstance(one, TradingStatus)] == [True]
+    assert made.ticks("SPY", [Tick(49, -1.0, 0)], 8) == []
+    assert [one.halted for one in made.ticks("SPY", [Tick(49, 0.0, 0)], 9) if isinstance(one, TradingStatus)] == [False]
 
 
 @pytest.mark.parametrize("price", [UNSET, float("nan"), float("inf")])

@@ -52,6 +52,25 @@ def test_a_gateway_that_takes_the_connection_and_never_answers_is_down_in_time(
     one.log.until("closed")
 
 
+@pytest.mark.parametrize("unanswered", ["71", "61"])
+def test_a_gateway_that_wakes_up_by_half_is_down_in_time(one: IbkrStandIn, stream: LiveOf, unanswered: str) -> None:
+    """It lets us in and then does not answer what comes next; the libraries would take that for success."""
+    one.faults.silent = frozenset({unanswered})
+    with Listening(stream(one, connect=0.3), ["SPY"], ALL) as listening:
+        error = listening.ended(5.0)
+    assert isinstance(error, SourceDown)
+    assert "does not answer within 0.3 s" in str(error)
+
+
+@pytest.mark.parametrize("unanswered", ["9", "49"])
+def test_questions_that_are_not_answered_end_the_connection(one: IbkrStandIn, stream: LiveOf, unanswered: str) -> None:
+    one.faults.silent = frozenset({unanswered})
+    with Listening(stream(one, answer=0.3), ["SPY"], ALL) as listening:
+        error = listening.ended(5.0)
+    assert isinstance(error, SourceDown)
+    assert "no answer within 0.3 s" in str(error)
+
+
 def test_a_gateway_that_is_not_there_is_down_at_once(one: IbkrStandIn, stream: LiveOf) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

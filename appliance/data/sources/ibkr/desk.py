@@ -207,7 +207,10 @@ class Desk:
         return [Trade(symbol, received - self._late, tick.price, size, self._options.name, received)]
 
     def _halted(self, symbol: str, value: float, received: int) -> list[Told]:
-        """1: a regulator or the exchange halted it, 2: its volatility did. A change is told; at first all trade."""
+        """1: a regulator or the exchange halted it, 2: its volatility did. A change is told; at first all trade. Below 0
+        it is not known."""
+        if value < 0:
+            return []
         halted, before = value > 0, self._halts.get(symbol, False)
         self._halts[symbol] = halted
         if Kind.STATUSES not in self._kinds or halted == before:

@@ -112,7 +112,7 @@ class Session:
         if self._refusal is not None:
             raise refusal(name, f"client {self.client_id} is not let in", *self._refusal)
         error = connecting.exception() if connecting.done() else None
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) or type(error) is ConnectionError:  # the library's own: a step unanswered
             raise self._silent()
         if isinstance(error, OSError) and not self.lost.done():
             raise SourceDown(
