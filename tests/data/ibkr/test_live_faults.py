@@ -138,6 +138,19 @@ def test_after_lost_data_all_is_subscribed_again_and_linked_again(gateway: IbkrS
     assert len(gateway.log.of("connected")) == 1, "the socket was kept"
 
 
+def test_what_ib_was_too_busy_for_is_asked_for_again(one: IbkrStandIn, stream: LiveOf) -> None:
+    one.market.refused["IBM"] = (420, "Invalid Real-time Query:Historical data request pacing violation")
+    with Listening(stream(one, retry=0.2), ["SPY", "IBM"], ALL) as listening:
+        assert list(listening.linked().lacking) == ["IBM"]
+        del one.market.refused["IBM"]
+        listening.until(lambda told: any(isinstance(one, Linked) and not one.lacking for one in told))
+        assert one.push_bars("IBM", BAR) == 1
+        assert one.push_bars("SPY", BAR) == 1
+        listening.until(lambda told: {one.symbol for one in told if isinstance(one, Bar)} == {"IBM", "SPY"})
+    asked = [entry.fields[4] for entry in one.log.of("received", "50")]
+    assert asked.count("SPY") == 1, "only what was refused is asked for again"
+
+
 def test_after_maintained_data_nothing_is_subscribed_again(one: IbkrStandIn, stream: LiveOf) -> None:
     with Listening(stream(one), ["SPY"], ALL) as listening:
         listening.linked()

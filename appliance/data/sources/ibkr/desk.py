@@ -12,7 +12,7 @@ from appliance.data.sources.base import Kind, Linked, Oddity, Told, Wire
 from appliance.data.sources.ibkr.options import IbkrOptions
 from appliance.data.sources.ibkr.refusals import Sign, Way, refusal
 from appliance.domain.market import MINUTE, SECOND, Bar, Quote, Trade, TradingStatus
-from appliance.errors import SourceDown, SourceError
+from appliance.errors import SourceBusy, SourceDown, SourceError
 
 LENGTH = 5 * SECOND
 TIMEFRAME = "5s"
@@ -82,6 +82,7 @@ class Desk:
         self._halts = halted
         self._lines: dict[int, Line] = {}
         self._lanes = {symbol: Lane() for symbol in symbols}
+        self._busy: dict[str, None] = {}
         self._held: list[Told] = []
         self._linked = False
         self.lacking: dict[str, str] = {}
@@ -98,6 +99,8 @@ class Desk:
         """A symbol is refused, with why."""
         self.lacking.setdefault(symbol, error.text)
         self.errors.append(error)
+        if isinstance(error, SourceBusy):
+            self._busy[symbol] = None
 
     def opened(self, request: int, symbol: str, kind: str) -> None:
         """A subscription was asked for under this id."""
@@ -105,8 +108,23 @@ class Desk:
 
     def closed(self) -> None:
         """All subscriptions are gone; what is known of prices is no longer known."""
+        self.again = False
         self._lines.clear()
         self._lanes = {symbol: Lane() for symbol in self._lanes}
+
+    @property
+    def busy(self) -> bool:
+        """Whether IB was too busy for some symbol, and may be asked again."""
+        return bool(self._busy)
+
+    def reopen(self) -> tuple[str, ...]:
+        """The symbols that IB was too busy for, which are lacking no more: to be asked for again."""
+        again = tuple(self._busy)
+        self._busy.clear()
+        for symbol in again:
+            del self.lacking[symbol]
+            self._lanes[symbol] = Lane()
+        return again
 
     def forget(self, symbol: str) -> list[tuple[int, str]]:
         """Ids and kinds of what is still subscribed to of a symbol that is given up."""
@@ -207,8 +225,8 @@ class Desk:
         return [Trade(symbol, received - self._late, tick.price, size, self._options.name, received)]
 
     def _halted(self, symbol: str, value: float, received: int) -> list[Told]:
-        """1: a regulator or the exchange halted it, 2: its volatility did. A change is told; at first all trade. Below 0
-        it is not known."""
+        """1: a regulator or the exchange halted it, 2: its volatility did. A change is told; at first all trade.
+        Below 0 it is not known."""
         if value < 0:
             return []
         halted, before = value > 0, self._halts.get(symbol, False)

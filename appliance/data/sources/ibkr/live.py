@@ -29,8 +29,10 @@ class IbkrLive:
     """5-second bars, quotes, trades and halts. IB stamps no quote and no trade: their time is when they came.
 
     Quotes and trades are samples, four a second at most: of trades in between only the last is told, and the first
-    that the gateway tells is none of them, since it was before we came. A second
-    ``Linked`` comes when a symbol is refused later, or after IB lost data (1101) and all was subscribed again.
+    that the gateway tells is none of them, since it was before we came.
+
+    ``Linked`` comes again when a symbol is refused later, when one that IB was too busy for (pacing, another session)
+    is asked for again, and after IB lost data (1101) and all was subscribed again.
     """
 
     def __init__(self, options: IbkrOptions, clock: Clock = time.time_ns) -> None:
@@ -113,23 +115,32 @@ class _Run:
         )
 
     async def _serve(self, session: Session) -> None:
-        """Subscribe, and again whenever IB has lost what was subscribed to."""
+        """Subscribe; again to all whenever IB has lost it, and to what it was too busy for after a while."""
+        wanted: Sequence[str] = self._desk.served
         while True:
-            self._desk.again = False
-            self._desk.closed()
-            await self._subscribe(session)
+            await self._subscribe(session, wanted)
             self._tell(self._desk.link())
-            while not self._desk.again:
-                self._news.clear()
-                await self._news.wait()
-                self._look(session)
+            wanted = await self._wanted_again(session)
 
-    async def _subscribe(self, session: Session) -> None:
+    async def _wanted_again(self, session: Session) -> Sequence[str]:
+        while True:
+            self._look(session)
+            if self._desk.again:
+                self._desk.closed()
+                return self._desk.served
+            self._news.clear()
+            try:
+                async with asyncio.timeout(self._options.retry if self._desk.busy else None):
+                    await self._news.wait()
+            except TimeoutError:
+                return self._desk.reopen()
+
+    async def _subscribe(self, session: Session, symbols: Sequence[str]) -> None:
         if self._options.delayed:
             with session.sending():
                 session.ib.reqMarketDataType(_DELAYED)
         room = asyncio.Semaphore(_AT_ONCE)
-        await asyncio.gather(*(self._one(session, symbol, room) for symbol in self._desk.served))
+        await asyncio.gather(*(self._one(session, symbol, room) for symbol in symbols))
         await session.barrier()
         await asyncio.sleep(self._options.settle)
         self._look(session)

@@ -9,7 +9,7 @@ from appliance.errors import UsageError
 CLIENT_IDS = 8
 """Client ids from ``client_id`` on that are ours: live data take the even ones, history the odd ones."""
 _LARGEST_ID = 2**31 - 1 - CLIENT_IDS
-_SECONDS = ("connect", "answer", "deadline", "beat", "settle", "patience")
+_SECONDS = ("connect", "answer", "deadline", "beat", "settle", "retry", "patience")
 SHOWS = ("TRADES", "MIDPOINT")
 
 
@@ -21,8 +21,9 @@ class IbkrOptions(Struct, frozen=True):
     ``show``: what bars are of, TRADES or MIDPOINT.
     ``lots``: the gateway is set to tell sizes of US stocks in lots of 100.
     Seconds: ``connect`` for each step to get in, ``answer`` for an answer, ``deadline`` for a page of history, ``beat``
-    between two heartbeats and the wait for each, ``settle`` for refusals after subscribing, ``patience`` for pacing
-    before a page of history: what takes longer is told as SourceBusy.
+    between two heartbeats and the wait for each, ``settle`` for refusals after subscribing, ``retry`` until live data
+    that IB was too busy for are asked for again, ``patience`` for pacing before a page of history: what takes longer is
+    told as SourceBusy.
     """
 
     name: str = "ibkr"
@@ -38,6 +39,7 @@ class IbkrOptions(Struct, frozen=True):
     deadline: float = 30.0
     beat: float = 5.0
     settle: float = 1.0
+    retry: float = 15.0
     patience: float = 3.0
 
     def checked(self) -> IbkrOptions:
