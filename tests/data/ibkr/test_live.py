@@ -11,7 +11,7 @@ import pytest
 from appliance.data.sources.base import Kind, Linked, Oddity, Wire
 from appliance.data.sources.ibkr import IbkrOptions, live
 from appliance.domain.market import MINUTE, SECOND, Bar, Quote, Trade, TradingStatus
-from appliance.errors import DataError, SourceRefused, UsageError
+from appliance.errors import DataError, SourceBusy, SourceRefused, UsageError
 from tests.data.ibkr.conftest import LiveOf
 from tests.data.source_contract import Listening, assert_bars
 from tests.standins.ibkr import IbkrStandIn, Market
@@ -154,6 +154,14 @@ def test_when_all_symbols_are_refused_the_connection_ends_with_why(one: IbkrStan
     assert "NOPE" in str(error)
 
 
+def test_what_may_come_again_outweighs_what_is_refused(one: IbkrStandIn, stream: LiveOf, market: Market) -> None:
+    market.refused["IBM"] = (10197, "No market data during competing live session")
+    with Listening(stream(one), ["NOPE", "IBM"], ALL) as listening:
+        error = listening.ended()
+    assert isinstance(error, SourceBusy)
+    assert "competing" in str(error)
+
+
 def test_symbols_beyond_the_lines_of_the_account_are_lacking(market: Market, stream: LiveOf) -> None:
     with IbkrStandIn(market, lines=2) as gateway, Listening(stream(gateway), ["SPY", "IBM"], ALL) as listening:
         linked = listening.linked()
@@ -178,12 +186,13 @@ def test_delayed_quotes_say_that_they_are_late_and_there_are_no_bars(one: IbkrSt
     assert Kind.BARS not in source.traits.live
     with Listening(source, ["SPY"], [Kind.QUOTES]) as listening:
         listening.linked()
-        one.push_ticks("SPY", (BID, 1.0, 3), (ASK, 1.1, 4))
         one.push_ticks("SPY", (66, 100.0, 3), (67, 100.1, 4))
         listening.until(lambda told: any(isinstance(one, Quote) for one in told))
-    (quote,) = listening.of(Quote)
-    assert quote.received - quote.time == 15 * MINUTE
-    assert quote.bid == 100.0
+        one.push_ticks("SPY", (BID, 101.0, 3), (ASK, 101.1, 4))  # as an account gets them that has a subscription
+        listening.until(lambda told: sum(isinstance(one, Quote) for one in told) >= 2)
+    late, quote = listening.of(Quote)
+    assert (late.bid, late.received - late.time) == (100.0, 15 * MINUTE)
+    assert (quote.bid, quote.received - quote.time) == (101.0, 0)
     assert [entry.fields for entry in one.log.of("received", "59")] == [("59", "1", "3")]
 
 

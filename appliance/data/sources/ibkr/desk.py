@@ -46,7 +46,8 @@ class Prices(NamedTuple):
 
 
 class Lane(Struct):
-    """What is known of one symbol: each side's price and size (NaN: not known), and the last trade."""
+    """What is known of one symbol: each side's price and size (NaN: not known), the last trade, and how late (ns) they
+    are told."""
 
     bid: float = math.nan
     ask: float = math.nan
@@ -54,6 +55,7 @@ class Lane(Struct):
     ask_size: float = 0.0
     last: float = math.nan
     last_size: float = 0.0
+    late: int = 0
 
 
 class Line(NamedTuple):
@@ -76,8 +78,7 @@ class Desk:
     ) -> None:
         self._options = options
         self._kinds = frozenset(kinds)
-        self._codes = _DELAYED_KINDS if options.delayed else _REALTIME_KINDS
-        self._late = DELAY if options.delayed else 0
+        self._codes = _REALTIME_KINDS | (_DELAYED_KINDS if options.delayed else {})
         self._way = Way()
         self._halts = halted
         self._lines: dict[int, Line] = {}
@@ -194,13 +195,15 @@ class Desk:
         for tick in ticks:
             told += self._tick(symbol, lane, tick, received)
         if Kind.QUOTES in self._kinds and _sides(lane) != before and lane.bid > 0 and lane.ask > 0:
-            time = received - self._late
+            time = received - lane.late
             sides = lane.bid, lane.ask, lane.bid_size, lane.ask_size
             told.append(Quote(symbol, time, *sides, source=self._options.name, received=received))
         return self._out(told)
 
     def _tick(self, symbol: str, lane: Lane, tick: Tick, received: int) -> list[Told]:
         name = self._codes.get(tick.kind, "")
+        if name:  # who asks for delayed data gets them in time where the account has a subscription
+            lane.late = DELAY if tick.kind in _DELAYED_KINDS else 0
         size = tick.size * self._options.lot
         if name in ("bid", "bid_size"):
             lane.bid, lane.bid_size = _side(tick.price, size)
@@ -209,7 +212,7 @@ class Desk:
         elif name in ("last", "last_size"):
             return self._last(symbol, lane, tick, size, received)
         elif name == "halted":
-            return self._halted(symbol, tick.price, received)
+            return self._halted(symbol, tick.price, received - lane.late)
         return []
 
     def _last(self, symbol: str, lane: Lane, tick: Tick, size: float, received: int) -> list[Told]:
@@ -222,9 +225,9 @@ class Desk:
         lane.last, lane.last_size = tick.price, size
         if first or Kind.TRADES not in self._kinds:
             return []
-        return [Trade(symbol, received - self._late, tick.price, size, self._options.name, received)]
+        return [Trade(symbol, received - lane.late, tick.price, size, self._options.name, received)]
 
-    def _halted(self, symbol: str, value: float, received: int) -> list[Told]:
+    def _halted(self, symbol: str, value: float, time: int) -> list[Told]:
         """1: a regulator or the exchange halted it, 2: its volatility did. A change is told; at first all trade.
         Below 0 it is not known."""
         if value < 0:
@@ -235,7 +238,7 @@ class Desk:
             return []
         code = int(value)
         reason = _HALTS.get(code, "halted")
-        return [TradingStatus(symbol, received - self._late, halted, str(code), reason, self._options.name)]
+        return [TradingStatus(symbol, time, halted, str(code), reason, self._options.name)]
 
     def _out(self, told: list[Told]) -> list[Told]:
         if self._linked:

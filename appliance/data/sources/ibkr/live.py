@@ -173,7 +173,7 @@ class _Run:
         if self._desk.ended is not None:
             raise self._desk.ended
         if not self._desk.served:
-            raise self._desk.errors[0]
+            raise next((error for error in self._desk.errors if error.retryable), self._desk.errors[0])
         cancel = {BARS: session.ib.client.cancelRealTimeBars, TICKS: session.ib.client.cancelMktData}
         with session.sending():
             for symbol in self._desk.lacking:
