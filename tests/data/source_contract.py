@@ -34,7 +34,8 @@ def assert_bars(bars: Sequence[Bar], name: str, symbols: Sequence[str], timefram
         assert isinstance(bar, Bar)
         assert bar.symbol in symbols
         assert bar.timeframe == timeframe
-        assert isinstance(bar.start, int) and isinstance(bar.end, int) and bar.start < bar.end
+        assert {type(bar.start), type(bar.end)} == {int}
+        assert bar.start < bar.end
         assert bar.source == name
         assert bar.received >= bar.end, "a bar is received after its end"
         assert all(isinstance(value, float) for value in (bar.open, bar.high, bar.low, bar.close, bar.volume))
@@ -70,7 +71,9 @@ class Listening:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop.set()
         self._thread.join(3 if kind is None else 0.1)
         assert kind is not None or not self._thread.is_alive(), "run returns within a second of stop"
