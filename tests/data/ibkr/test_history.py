@@ -222,6 +222,24 @@ def test_a_connection_that_was_reset_between_two_questions_is_made_again(
     assert len(one.log.of("connected")) == 2
 
 
+@pytest.mark.parametrize(
+    ("fault", "value", "seen"), [("silent", frozenset({"20"}), ("received", "20")), ("refuse", True, ("connected", ""))]
+)
+def test_closing_does_not_wait_for_an_answer(
+    one: IbkrStandIn, past: HistoryOf, fault: str, value: object, seen: tuple[str, str]
+) -> None:
+    source = past(one, deadline=30.0, connect=30.0)
+    setattr(one.faults, fault, value)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: list(source.bars(["SPY"], "1m", OPEN * SECOND, CLOSE * SECOND)))
+        one.log.until(*seen)
+        begun = time.monotonic()
+        source.close()
+        assert time.monotonic() - begun < 2.0
+        with pytest.raises(SourceDown, match="closed"):
+            waiting.result(5)
+
+
 def test_live_and_history_have_client_ids_of_their_own(one: IbkrStandIn, past: HistoryOf) -> None:
     one.session.taken = {17, 18}
     list(past(one).bars(["SPY"], "1m", OPEN * SECOND, CLOSE * SECOND))

@@ -80,8 +80,7 @@ class MarketData:
         """Tell prices (tick type, price, size), all in one piece as a gateway does."""
         lines = self.of(symbol, TICKS)
         for line in lines:
-            for kind, price, size in ticks:
-                line.peer.send(1, 6, line.request, kind, price, size, 0)
+            line.peer.send_together([[1, 6, line.request, kind, price, size, 0] for kind, price, size in ticks])
         return len(lines)
 
     def size(self, symbol: str, kind: int, size: float) -> int:

@@ -119,6 +119,11 @@ class Peer(asyncio.Protocol):
         text = [_text(field) for field in fields]
         self.raw(frame(text), text)
 
+    def send_together(self, messages: list[list[object]]) -> None:
+        """Send several messages in one piece."""
+        texts = [[_text(field) for field in fields] for fields in messages]
+        self.raw(b"".join(frame(text) for text in texts), [field for text in texts for field in text])
+
     def raw(self, data: bytes, noted: list[str] | None = None) -> None:
         """Send bytes as they are."""
         if self._faults.slow:

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -147,6 +148,7 @@ class _Gateway:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: Session | None = None
         self._way = Way()
+        self._doing: Future[Any] | None = None
 
     def enter(self) -> None:
         """Get in, unless we are."""
@@ -160,7 +162,10 @@ class _Gateway:
             return self._run(self._ask(symbol, size, page), self._options.answer + self._options.deadline + _SPARE)
 
     def close(self) -> None:
-        """Leave, and end the thread."""
+        """Leave, and end the thread; a question that waits for its answer is down."""
+        doing = self._doing
+        if doing is not None:
+            doing.cancel()
         with self._one:
             if self._loop is None:
                 return
@@ -209,12 +214,16 @@ class _Gateway:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             threading.Thread(target=_turn, args=(self._loop,), name=self._options.name, daemon=True).start()
-        doing = asyncio.run_coroutine_threadsafe(job, self._loop)
+        self._doing = doing = asyncio.run_coroutine_threadsafe(job, self._loop)
         try:
             return doing.result(seconds)
         except TimeoutError:
             doing.cancel()
             raise SourceDown(f"no answer within {seconds:g} s", source=self._options.name) from None
+        except CancelledError:
+            raise SourceDown("it was closed while it was asked", source=self._options.name) from None
+        finally:
+            self._doing = None
 
 
 def _turn(loop: asyncio.AbstractEventLoop) -> None:
@@ -222,6 +231,10 @@ def _turn(loop: asyncio.AbstractEventLoop) -> None:
     try:
         loop.run_forever()
     finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.close()
 
 
