@@ -1,0 +1,148 @@
+"""The stand-in as a whole: one port, the surfaces of a gateway, faults, and a log."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from tests.standins.ibkr.contracts import Contracts
+from tests.standins.ibkr.faults import Faults
+from tests.standins.ibkr.history import History
+from tests.standins.ibkr.log import Entry, Log
+from tests.standins.ibkr.market import Market
+from tests.standins.ibkr.market_data import MarketData
+from tests.standins.ibkr.peer import Handler, Peer, Surface
+from tests.standins.ibkr.session import Account, Session
+
+T = TypeVar("T")
+
+
+class IbkrStandIn:
+    """A gateway of Interactive Brokers in a thread of this process, from ``with`` on. ``version`` is the newest that it
+    speaks, ``lines`` the live data a client may have, ``pacing`` the questions of small bars in ten minutes."""
+
+    def __init__(self, market: Market | None = None, *, version: int = 176, lines: int = 100, pacing: int = 60) -> None:
+        self.market = market or Market()
+        self.log = Log()
+        self.faults = Faults(self._changed)
+        self.session = Session()
+        self.data = MarketData(self.market, self.faults, lines)
+        self.history = History(self.market, self.faults, pacing)
+        self.surfaces: list[Surface] = [self.session, Account(), Contracts(self.market), self.data, self.history]
+        self._version = version
+        self._peers: list[Peer] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="ibkr-stand-in", daemon=True)
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    def __enter__(self) -> IbkrStandIn:
+        self._thread.start()
+        self._server = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(5)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._do(self._end)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    # --- what happens at the gateway --------------------------------------------------------------------------------
+
+    def push_bars(self, symbol: str, *bars: Sequence[float]) -> int:
+        """Tell 5-second bars (epoch, open, high, low, close, volume, wap, count); to how many lines."""
+        return self._do(lambda: self.data.bars(symbol, bars))
+
+    def push_ticks(self, symbol: str, *ticks: tuple[int, float, float]) -> int:
+        """Tell prices (tick type, price, size); to how many lines."""
+        return self._do(lambda: self.data.ticks(symbol, ticks))
+
+    def push_size(self, symbol: str, kind: int, size: float) -> int:
+        """Tell a size alone; to how many lines."""
+        return self._do(lambda: self.data.size(symbol, kind, size))
+
+    def push_generic(self, symbol: str, kind: int, value: float) -> int:
+        """Tell a value such as 49, halted; to how many lines."""
+        return self._do(lambda: self.data.generic(symbol, kind, value))
+
+    def push_error(self, code: int, text: str, request: int | str = -1) -> None:
+        """Send an error or a notice to all clients."""
+        self._do(lambda: [peer.error(request, code, text) for peer in self.session.peers])
+
+    def push_raw(self, data: bytes) -> None:
+        """Send bytes to all clients as they are."""
+        self._do(lambda: [peer.raw(data) for peer in self._peers])
+
+    def lose(self) -> None:
+        """The way to IB's servers is lost (1100): no data, and the sockets stay."""
+        self._do(lambda: setattr(self.data, "connected", False))
+        self.push_error(1100, "Connectivity between IBKR and Trader Workstation has been lost.")
+
+    def restore(self, data_lost: bool) -> None:
+        """It is back: 1102, or 1101, after which no line is left."""
+        self._do(lambda: setattr(self.data, "connected", True))
+        if data_lost:
+            self._do(self.data.lines.clear)
+            self.push_error(1101, "Connectivity between IBKR and Trader Workstation has been restored - data lost.")
+        else:
+            self.push_error(
+                1102,
+                "Connectivity between IBKR and Trader Workstation has been restored - data maintained. All data farms"
+                " are connected: usfarm; ushmds; secdefil.",
+            )
+
+    def hang_up(self) -> None:
+        """Reset all connections (RST), as at the daily restart."""
+        self._do(lambda: [peer.hang_up() for peer in list(self._peers)])
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    async def _serve(self) -> asyncio.Server:
+        return await self._loop.create_server(self._peer, "127.0.0.1", 0)
+
+    def _peer(self) -> Peer:
+        handlers: dict[str, Handler] = {}
+        for surface in self.surfaces:
+            handlers |= surface.handlers
+        peer = Peer(self._version, handlers, self._left, self.faults, self.log)
+        self._peers.append(peer)
+        return peer
+
+    def _left(self, peer: Peer) -> None:
+        self._peers.remove(peer)
+        for surface in self.surfaces:
+            surface.gone(peer)
+
+    def _changed(self, name: str, value: Any) -> None:
+        self.log.add(Entry("fault", -1, (name, str(value))))
+        if name == "half_open":
+            self._do(lambda: self._freeze(value))
+        if name == "refuse" and not value:
+            self._do(lambda: self._freeze(False))
+
+    def _freeze(self, frozen: bool) -> None:
+        for peer in self._peers:
+            (peer.transport.pause_reading if frozen else peer.transport.resume_reading)()
+
+    def _end(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for peer in list(self._peers):
+            peer.transport.abort()
+
+    def _do(self, job: Callable[[], T]) -> T:
+        """Run a job in the server's thread."""
+        done: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(job())
+            except BaseException as error:
+                done.set_exception(error)
+
+        self._loop.call_soon_threadsafe(run)
+        return done.result(5)
