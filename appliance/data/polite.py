@@ -163,7 +163,7 @@ class Polite:
             self._breaker.succeeded()
             self.health.failed()
         elif isinstance(error, SourceError) and error.retryable:
-            self._breaker.failed(now, error.text, error.wait)
+            self._breaker.failed(now, error.text.removeprefix(f"{error.source}: "), error.wait)
             self.health.failed()
         elif isinstance(error, SourceError):
             self._breaker.succeeded()
