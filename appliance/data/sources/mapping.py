@@ -36,6 +36,10 @@ class Unusable(ValueError):
     """A row without an event in it: the text names the field and its value."""
 
 
+class Untimed(Unusable):
+    """A row whose time cannot be read. When no row's can, the mapping is wrong, and not the rows."""
+
+
 class Times(Struct, frozen=True):
     """How a server writes times: ``form`` as in ``moments.FORMS``, ``zone`` for those without an offset; ``stamp``:
     whether a bar carries its ``start`` or its ``end``."""
@@ -143,14 +147,14 @@ def number(row: Row, path: str) -> float:
 
 
 def time_at(row: Row, path: str, times: Times, otherwise: int) -> int:
-    """The time (ns UTC) at a path, ``otherwise`` without a path. Raises Missing, Unusable."""
+    """The time (ns UTC) at a path, ``otherwise`` without a path. Raises Missing, Untimed."""
     if not path:
         return otherwise
     value = pick(row, path)
     try:
         return instant(value, times.form, times.zone)
     except ValueError as error:
-        raise Unusable(f"{path}: {error}") from None
+        raise Untimed(f"{path}: {error}") from None
 
 
 def shown(value: object) -> str:
@@ -169,17 +173,17 @@ class Reader(Struct, frozen=True):
         """A bar; None while it is still forming. Raises Missing, Unusable."""
         if fields.closed and pick(row, fields.closed) not in (True, 1, "true"):
             return None
-        start, end = span(time_at(row, fields.time, self.times, 0), timeframe, self.times.stamp, self.times.zone)
-        prices = [number(row, path) for path in (fields.open, fields.high, fields.low, fields.close)]
+        opened, high, low, close = (number(row, path) for path in (fields.open, fields.high, fields.low, fields.close))
         volume = number(row, fields.volume) if fields.volume else 0.0
-        return Bar(symbol, timeframe, start, end, *prices, volume, self.source, received)
+        start, end = span(time_at(row, fields.time, self.times, 0), timeframe, self.times.stamp, self.times.zone)
+        return Bar(symbol, timeframe, start, end, opened, high, low, close, volume, self.source, received)
 
     def quote(self, row: Row, fields: QuoteFields, symbol: str, received: int) -> Quote:
         """A quote. Raises Missing, Unusable."""
         time = time_at(row, fields.time, self.times, received)
-        sizes = [number(row, path) if path else 0.0 for path in (fields.bid_size, fields.ask_size)]
         bid, ask = number(row, fields.bid), number(row, fields.ask)
-        return Quote(symbol, time, bid, ask, *sizes, source=self.source, received=received)
+        bid_size, ask_size = (number(row, path) if path else 0.0 for path in (fields.bid_size, fields.ask_size))
+        return Quote(symbol, time, bid, ask, bid_size, ask_size, source=self.source, received=received)
 
     def trade(self, row: Row, fields: TradeFields, symbol: str, received: int) -> Trade:
         """A trade. Raises Missing, Unusable."""
