@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -15,6 +14,7 @@ from msgspec import Struct
 
 from appliance.data.sources.mapping import shown
 from appliance.data.sources.templates import Secrets
+from appliance.data.sources.unpacking import TooLarge, Truncated, unpacked
 from appliance.domain.market import SECOND
 from appliance.errors import SourceBusy, SourceDown, SourceError, SourceNonsense, SourceRefused
 
@@ -105,16 +105,15 @@ class Fetcher:
 
     def _unpacked(self, body: bytes, asked: str) -> bytes:
         """The unpacked bytes. Here and not in urllib3, which takes a truncated archive for a whole one."""
-        kind = zlib.decompressobj(47 if body[:2] == _GZIP or body[:1] == b"\x78" else -15)
         try:
-            text = kind.decompress(body, self._bounds.largest)
-        except zlib.error as error:
+            return unpacked(body, "deflate", self._bounds.largest)
+        except TooLarge:
+            raise self._too_large(asked) from None
+        except Truncated as error:
+            text = f"a truncated archive: {len(body)} bytes, unpacked {shown(error.text[:60])}"
+            raise self._nonsense(asked, text) from None
+        except ValueError as error:
             raise self._nonsense(asked, f"a damaged archive ({error})") from None
-        if kind.unconsumed_tail:
-            raise self._too_large(asked)
-        if not kind.eof:
-            raise self._nonsense(asked, f"a truncated archive: {len(body)} bytes, unpacked {shown(text[:60])}")
-        return text
 
     # --- what they say --------------------------------------------------------------------------------------------
 

@@ -60,6 +60,8 @@ def filled_deep(template: Any, values: Mapping[str, Any]) -> Any:
         return template
     alone = _PLACE.fullmatch(template)
     if alone and alone[1] in values and not isinstance(values[alone[1]], str):
+        if not isinstance(values[alone[1]], list):
+            return values[alone[1]]
         return [_CASES.get(alone[2] or "", str)(one) for one in values[alone[1]]]
     return filled(template, {name: value for name, value in values.items() if isinstance(value, str)})
 

@@ -186,7 +186,8 @@ def test_a_field_that_is_not_there_is_named_with_those_that_are() -> None:
 
 def test_a_path_to_the_rows_that_leads_nowhere_is_told() -> None:
     page = as_json({"data": {"bars": []}})
-    with HttpServer(lambda request: page) as server, pytest.raises(SourceNonsense, match=r"no field .data\.cand") as told:
+    wanted = pytest.raises(SourceNonsense, match=r"no field 'data\.candles' in data")
+    with HttpServer(lambda request: page) as server, wanted as told:
         asked(source(server, rows="data.candles"))
     assert told.value.hint == "there are bars"
     with pytest.raises(SourceNonsense, match=r"has no columns of AAA at 'data.bars', but \[\]"):
