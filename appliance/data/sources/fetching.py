@@ -29,7 +29,7 @@ EPOCH = 1_000_000_000
 """A reset above this counts seconds since 1970, below it seconds from now."""
 
 
-class Bounds(Struct, frozen=True):
+class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds to ``connect``, between two pieces of an answer (``read``) and for all of it (``whole``); ``largest`` is
     the most bytes an answer may have, unpacked."""
 

@@ -40,7 +40,7 @@ class Untimed(Unusable):
     """A row whose time cannot be read. When no row's can, the mapping is wrong, and not the rows."""
 
 
-class Times(Struct, frozen=True):
+class Times(Struct, frozen=True, forbid_unknown_fields=True):
     """How a server writes times: ``form`` as in ``moments.FORMS``, ``zone`` for those without an offset; ``stamp``:
     whether a bar carries its ``start`` or its ``end``."""
 
@@ -49,7 +49,7 @@ class Times(Struct, frozen=True):
     stamp: str = "start"
 
 
-class BarFields(Struct, frozen=True):
+class BarFields(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="bars"):
     """Paths of a bar's fields. ``volume`` "": the server has none, it is 0. ``closed``: true once a bar is complete;
     without it every bar is. ``timeframe``: the server's own name of it, where it tells more than one."""
 
@@ -64,7 +64,7 @@ class BarFields(Struct, frozen=True):
     timeframe: str = ""
 
 
-class QuoteFields(Struct, frozen=True):
+class QuoteFields(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="quotes"):
     """Paths of a quote's fields; without ``time`` it is when it was received."""
 
     bid: str
@@ -75,7 +75,7 @@ class QuoteFields(Struct, frozen=True):
     symbol: str = ""
 
 
-class TradeFields(Struct, frozen=True):
+class TradeFields(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="trades"):
     """Paths of a trade's fields; without ``time`` it is when it was received."""
 
     price: str
@@ -84,7 +84,7 @@ class TradeFields(Struct, frozen=True):
     symbol: str = ""
 
 
-class StatusFields(Struct, frozen=True):
+class StatusFields(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="statuses"):
     """Paths of a halt's fields; ``halted`` and ``trading`` are the values of ``code`` that mean so. Any other code is
     taken for a halt."""
 

@@ -21,7 +21,7 @@ SECRET = {"key", "secret", "basic"}
 RANGE = {"symbol", "symbols", "timeframe", "start", "end", "limit", "page"}
 
 
-class Paging(Struct, frozen=True):
+class Paging(Struct, frozen=True, forbid_unknown_fields=True):
     """How a long answer goes on. ``token``: the value at path ``next`` fills ``{page}`` of the next question, until it
     is null or empty. ``time``: a full page (``limit`` rows) is followed by the question from its last bar on."""
 
@@ -29,7 +29,7 @@ class Paging(Struct, frozen=True):
     next: str = ""
 
 
-class Ask(Struct, frozen=True):
+class Ask(Struct, frozen=True, forbid_unknown_fields=True):
     """One more question: its address, query, and the path to a symbol's row (which may have ``{symbol}`` in it)."""
 
     url: str
@@ -38,7 +38,7 @@ class Ask(Struct, frozen=True):
     row: str = "$"
 
 
-class RestOptions(Struct, frozen=True, kw_only=True):
+class RestOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A REST/JSON source.
 
     ``url``, ``query`` and ``headers`` are templates: ``{symbol}`` (or all of a question as ``{symbols}``, separated by

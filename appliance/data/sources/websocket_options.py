@@ -27,7 +27,7 @@ ANY = "*"
 """A value in ``where`` that stands for any, null too: the field has to be there."""
 
 
-class Message(Struct, frozen=True):
+class Message(Struct, frozen=True, forbid_unknown_fields=True):
     """Messages in which each path of ``where`` has its value hold ``rows`` of the kind that ``fields`` are for (a path
     to one row, or to a list of them). ``timeframe`` is that of its bars."""
 
@@ -37,7 +37,7 @@ class Message(Struct, frozen=True):
     timeframe: str = "1m"
 
 
-class Echo(Struct, frozen=True):
+class Echo(Struct, frozen=True, forbid_unknown_fields=True):
     """A message of the server's that wants an answer, such as a ping in JSON: ``{value}`` in ``send`` is what stands
     at the first path of ``where``."""
 
@@ -45,7 +45,7 @@ class Echo(Struct, frozen=True):
     send: Any
 
 
-class Beat(Struct, frozen=True):
+class Beat(Struct, frozen=True, forbid_unknown_fields=True):
     """Signs of life. Every ``every`` seconds ``send`` is sent (a message; null: a ping of the protocol), and
     something has to come back within ``within`` seconds."""
 
@@ -54,7 +54,7 @@ class Beat(Struct, frozen=True):
     send: Any = None
 
 
-class WebSocketOptions(Struct, frozen=True, kw_only=True):
+class WebSocketOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A WebSocket/JSON source.
 
     ``url`` and ``headers`` may hold ``{key}``, ``{secret}`` and ``{basic}`` of the credential; ``hello`` is sent first,
