@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
+from appliance.core.rate_limit import TokenBucket
 from appliance.data.sources.base import Kind, Linked, Stop, Tell, Traits, Wire
 from appliance.domain.market import SECOND, Bar, Quote, timeframe_ns
 from appliance.errors import SourceRefused
@@ -38,8 +40,8 @@ class Polling:
     """One run of asking. A bar is told once, and again with a higher ``revision`` when the source changed it; a quote
     when it differs from the one before."""
 
-    def __init__(self, source: Polled, poll: float, clock: Callable[[], int]) -> None:
-        self._source, self._poll, self._clock = source, poll, clock
+    def __init__(self, source: Polled, poll: float, bucket: TokenBucket, clock: Callable[[], int]) -> None:
+        self._source, self._poll, self._bucket, self._clock = source, poll, bucket, clock
         self._bars: dict[tuple[str, int], Bar] = {}
         self._quotes: dict[str, Quote] = {}
         self._since: dict[str, int] = {}
@@ -83,6 +85,7 @@ class Polling:
         if Kind.BARS in kinds:
             news += self._new_bars(symbol, stop)
         if Kind.QUOTES in kinds and Kind.QUOTES in self._source.traits.live:
+            self._token(stop)
             quote = unless_stopped(stop, lambda: self._source.quote(symbol))
             before = self._quotes.get(symbol)
             if before is None or replace(before, time=quote.time, received=quote.received) != quote:
@@ -90,9 +93,16 @@ class Polling:
             self._quotes[symbol] = quote
         return news
 
+    def _token(self, stop: Stop) -> None:
+        """Wait until the source may be asked. Raises Stopped."""
+        while wait := self._bucket.take(time.monotonic_ns()):
+            if stop.wait(wait / SECOND):
+                raise Stopped
+
     def _new_bars(self, symbol: str, stop: Stop) -> list[Bar]:
         timeframe = self._source.traits.timeframes[0]
         length = timeframe_ns(timeframe)
+        self._token(stop)
         start, end = self._since[symbol], self._clock() + SECOND
         pages = unless_stopped(stop, lambda: [*self._source.bars([symbol], timeframe, start, end)])
         news = [bar for page in pages for seen in page if (bar := self._news(seen)) is not None]

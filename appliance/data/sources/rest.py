@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
+from appliance.core.rate_limit import Rate, TokenBucket
 from appliance.data.sources.base import Kind, Oddity, Stop, Tell, Traits
 from appliance.data.sources.fetching import Fetcher
 from appliance.data.sources.mapping import Missing, Reader, Row, Untimed, Unusable, has, pick, shown
@@ -39,12 +42,14 @@ class RestSource:
     """History, and with ``poll`` live data, from a server that ``options`` describe.
 
     Rows that cannot be used are left out and told to ``odd``; a field that is not there at all ends the question: the
-    mapping is wrong. ``remaining`` and ``resets`` are what the last reply said of the rate limit.
+    mapping is wrong. ``remaining`` and ``resets`` are what the last reply said of the rate limit; ``bucket`` is for who
+    asks (``Polite``, on the monotonic clock), and polling takes its tokens there too.
     """
 
     def __init__(self, options: RestOptions, odd: Odd = logged, clock: Callable[[], int] = time.time_ns) -> None:
         """Raises UsageError for options that make no sense."""
         self._options = options.checked()
+        self.bucket = TokenBucket(Rate(options.rate, options.burst), time.monotonic_ns())
         self.name = options.name
         self.traits = _traits(options)
         self._clock, self._odd = clock, odd
@@ -99,15 +104,18 @@ class RestSource:
         """See ``LiveSource.run``: the latest bars and quotes, asked for every ``poll`` seconds."""
         if not self._options.poll:
             raise DataError(f"{self.name} is not live", hint="set poll to so many seconds")
-        Polling(self, self._options.poll, self._clock).run(symbols, kinds, tell, stop)
+        Polling(self, self._options.poll, self.bucket, self._clock).run(symbols, kinds, tell, stop)
 
     # --- pages ----------------------------------------------------------------------------------------------------
 
     def _pages(self, symbols: tuple[str, ...], timeframe: str, start: int, end: int) -> Iterator[tuple[Bar, ...]]:
         begin, token = start, ""
+        before: dict[tuple[str, int], Bar] = {}
         for _ in range(PAGES):
             page = self._page(symbols, timeframe, begin, end, token)
-            yield tuple(bar for bar in page.bars if begin <= bar.start and bar.end <= end)
+            inside = self._once([bar for bar in page.bars if begin <= bar.start and bar.end <= end], before)
+            yield tuple(inside.values())
+            before = inside
             following = self._following(page, begin)
             if following is None or following[0] >= end:
                 return
@@ -115,6 +123,20 @@ class RestSource:
                 raise SourceNonsense(f"sends the same page of {', '.join(symbols)} again and again", source=self.name)
             begin, token = following
         raise SourceNonsense(f"never ends its answer to {', '.join(symbols)}: {PAGES} pages came", source=self.name)
+
+    def _once(self, bars: Sequence[Bar], before: Mapping[tuple[str, int], Bar]) -> dict[tuple[str, int], Bar]:
+        """Each bar once, also where pages overlap. Of two in a page that differ the later one counts, of two pages the
+        first: it has been told."""
+        found: dict[tuple[str, int], Bar] = {}
+        for bar in bars:
+            key = (bar.symbol, bar.end)
+            other = before.get(key) or found.get(key)
+            if other is not None and replace(other, received=bar.received) != bar:
+                when = written(bar.end, "iso")
+                self._odd(Oddity(f"{self.name}: two different bars of {bar.symbol} that end at {when}: one left out"))
+            if key not in before:
+                found[key] = bar
+        return found
 
     def _following(self, page: _Page, begin: int) -> tuple[int, str] | None:
         """Start and token of the next question, None after the last."""

@@ -50,7 +50,7 @@ class RestOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ``times`` how in an answer. ``timeframes`` and ``symbols`` translate ours into the server's names; a symbol that is
     not in it is written as it is. ``errors`` are paths that only a refusal has, and what it means: busy, refused or
     down. ``poll`` (seconds) makes it a live source too: the last bars, and ``quote`` where there is one, are asked for
-    so often.
+    so often, though never more than ``rate`` requests a second, ``burst`` at once.
     """
 
     name: str
@@ -69,6 +69,8 @@ class RestOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     errors: dict[str, str] = {}
     quote: Ask | None = None
     poll: float = 0.0
+    rate: float = 2.0
+    burst: int = 5
     bounds: Bounds = Bounds()
     key: str = ""
     secret: str = ""
@@ -123,6 +125,11 @@ class RestOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if self.quote is not None:
             check_address(self.name, "quote.url", self.quote.url, ("http", "https"))
             check(self.name, "quote", [self.quote.url, self.quote.query, self.quote.row], {"symbol"} | SECRET)
+        if not (self.rate > 0 and self.burst >= 1):
+            raise UsageError(
+                f"source {self.name}: rate {self.rate:g}, burst {self.burst}",
+                hint="rate is above 0 requests a second, burst 1 or more at once",
+            )
         if self.limit < 1 or self.poll < 0 or self.bounds.largest < 1:
             raise UsageError(
                 f"source {self.name}: limit {self.limit}, largest {self.bounds.largest}, poll {self.poll:g}",

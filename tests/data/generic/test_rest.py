@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -16,7 +17,8 @@ from appliance.core.rate_limit import Rate, TokenBucket
 from appliance.data.polite import Polite
 from appliance.data.sources.base import Kind, Oddity, Wire
 from appliance.data.sources.fetching import Bounds
-from appliance.data.sources.mapping import BarFields, QuoteFields, Times
+from appliance.data.sources.mapping import BarFields, QuoteFields, Reader, Times
+from appliance.data.sources.moments import written
 from appliance.data.sources.rest import RestSource
 from appliance.data.sources.rest_options import Ask, Paging, RestOptions
 from appliance.domain.market import MINUTE, SECOND, Bar, Quote
@@ -65,6 +67,8 @@ def options(server: HttpServer, **changed: Any) -> RestOptions:
         limit=10,
         paging=Paging("token", "next"),
         bounds=Bounds(connect=2, read=0.4, whole=1.0, largest=1 << 20),
+        rate=1000.0,
+        burst=100,
         key=KEY,
     )
     return replace(made, **changed)
@@ -167,6 +171,29 @@ def test_a_day_in_new_york_has_23_hours_when_clocks_go_forward() -> None:
     assert [(bar.end - bar.start) // (3600 * SECOND) for bar in found] == [24, 23, 24]
 
 
+def test_rows_in_no_order_are_put_in_order_and_a_row_that_comes_twice_is_told_once() -> None:
+    odd: list[Oddity] = []
+    found = answered([row(3), row(1), row(2), row(1), row(0), row(2, c=12)], odd)
+    assert [(bar.start, bar.close) for bar in found] == [
+        (START + minute * MINUTE, close) for minute, close in ((0, 11), (1, 11), (2, 12), (3, 11))
+    ]
+    assert [one.text.partition(" that end")[0] for one in odd] == ["mine: two different bars of AAA"]
+
+
+def test_pages_that_overlap_give_each_bar_once() -> None:
+    pages = {"": ([row(0), row(1), row(2)], "b"), "b": ([row(2), row(3)], "c"), "c": ([row(3, c=12), row(4)], None)}
+
+    def overlapping(request: Request) -> Reply:
+        rows, following = pages[request.query.get("page_token", "")]
+        return as_json({"data": {"bars": rows}, "next": following})
+
+    odd: list[Oddity] = []
+    with HttpServer(overlapping) as server:
+        found = asked(source(server, odd))
+    assert [(bar.start, bar.close) for bar in found] == [(START + minute * MINUTE, 11.0) for minute in range(5)]
+    assert len(odd) == 1
+
+
 def test_bars_stamped_with_their_end_cover_the_time_before() -> None:
     found = answered([row(1)], times=Times(stamp="end"))
     assert [(bar.start, bar.end) for bar in found] == [(START, START + MINUTE)]
@@ -231,6 +258,7 @@ def test_a_row_without_a_time_among_others_is_left_out_and_told() -> None:
         ({"errors": {"Note": "buzy"}}, "errors is 'buzy'", "did you mean 'busy'?"),
         ({"query": {"s": "{symbols}"}, "paging": Paging()}, "nothing tells whose a row is", "bars.symbol"),
         ({"headers": {"A": "{basic}"}}, "its secret is used, but not given", "credential"),
+        ({"rate": 0.0}, "rate 0, burst 100", "above 0 requests a second"),
         ({"limit": 0}, "limit 0", "limit and largest are 1 or more"),
     ],
 )
@@ -405,6 +433,16 @@ def test_polling_ends_with_the_error_of_the_server_and_within_a_second_of_stop()
             pass
 
 
+def test_polling_asks_no_more_often_than_the_rate_allows() -> None:
+    with HttpServer(served) as server:
+        one = source(server, poll=0.001, rate=20.0, burst=1)
+        began = time.monotonic()
+        with Listening(one, ["AAA"], [Kind.BARS]) as heard:
+            heard.until(lambda told: sum(isinstance(each, Wire) for each in told) >= 5)
+        took = time.monotonic() - began
+        assert 5 <= len([request for request in server.log if "page_token" not in request.query]) <= 2 + took * 20
+
+
 def test_a_source_without_poll_is_not_live() -> None:
     with HttpServer(served) as server:
         one = source(server)
@@ -421,9 +459,6 @@ PRICE = st.floats(0.0001, 1e6)
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(PRICE, PRICE, PRICE, PRICE, st.floats(0, 1e12)), max_size=30), st.sampled_from(["s", "ms", "us", "ns", "iso"]), st.booleans())  # fmt: skip # noqa: E501
 def test_what_a_server_wrote_down_is_what_is_read(rows: list[tuple[float, ...]], form: str, as_text: bool) -> None:
-    from appliance.data.sources.mapping import Reader
-    from appliance.data.sources.moments import written
-
     reader = Reader("mine", Times(form))
     for minute, numbers in enumerate(rows):
         start = START + minute * MINUTE

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import time
 import zlib
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from appliance.data.sources.base import Kind, Linked, Oddity, Wire
@@ -148,6 +151,48 @@ def test_nothing_but_nonsense_ends_the_connection() -> None:
         error = heard.ended()
     assert isinstance(error, SourceNonsense)
     assert "100 messages in a row" in error.text
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("TSbatchqr"), inner, max_size=6),
+    max_leaves=12,
+)
+
+
+def test_whatever_is_sent_the_connection_goes_on() -> None:
+    with WebSocketServer(ordinary) as server, listening(server.url, kinds=(Kind.QUOTES, Kind.STATUSES)) as heard:
+        heard.linked()
+        sent = 2
+
+        @settings(max_examples=150, deadline=None)
+        @given(
+            st.lists(
+                JSON
+                | st.fixed_dictionaries(
+                    {
+                        "T": st.sampled_from("qh"),
+                        "S": st.just("AAA"),
+                        "b": JSON,
+                        "a": JSON,
+                        "t": JSON,
+                        "c": JSON,
+                        "r": JSON,
+                    }
+                ),
+                max_size=10,
+            )
+        )
+        def throw(messages: list[Any]) -> None:
+            nonlocal sent
+            sent += 1
+            server.send(*[json.dumps(message) for message in messages], {**QUOTE, "b": sent})
+            heard.until(lambda told: any(isinstance(one, Quote) and one.bid == sent for one in told[-50:]))
+
+        throw()
+        for quote in heard.of(Quote):
+            assert isinstance(quote, Quote)
+            assert math.isfinite(quote.bid + quote.ask)
 
 
 # --- signs of life ----------------------------------------------------------------------------------------------------
