@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -46,22 +48,23 @@ USUAL = Patience()
 class Polite:
     """A history source that asks another one politely; everything it tells is what that one told, each row once.
 
-    A page takes a token of ``bucket``. What is ``retryable`` is tried again after the wait the source asked for, else
-    after a backoff with jitter, and goes on after the last page that came. While ``breaker`` is open the source is not
-    asked: SourceDown says why and for how long. ``clock`` never goes back (ns), ``wall`` is UTC (ns); ``sleep`` takes
-    seconds, and may raise to end the waiting. Raises what the source raises, once it was patient enough.
+    A page takes a token of ``bucket``; of a longer answer one page may be ahead of its token. What is ``retryable`` is
+    tried again after the wait the source asked for, else after a backoff with jitter, and goes on after the last page
+    that came. While ``breaker`` is open the source is not asked: SourceDown says why and for how long. ``clock`` never
+    goes back (ns), ``wall`` is UTC (ns); ``sleep`` takes seconds, and may raise to end the waiting. Raises what the
+    source raises, once it was patient enough.
     """
 
     def __init__(
-        self, source: HistorySource, bucket: TokenBucket, breaker: CircuitBreaker, clock: Ticks = time.monotonic_ns,
-        sleep: Callable[[float], object] = time.sleep, *, random: Dice, wall: Ticks = time.time_ns,
-        patience: Patience = USUAL,
+        self, source: HistorySource, bucket: TokenBucket, breaker: CircuitBreaker, clock: Ticks,
+        sleep: Callable[[float], object], random: Dice, wall: Ticks = time.time_ns, patience: Patience = USUAL,
     ) -> None:  # fmt: skip
         self.name, self.traits = source.name, source.traits
         self.health = Health()
         self._source, self._bucket, self._breaker = source, bucket, breaker
         self._clock, self._sleep, self._wall, self._random = clock, sleep, wall, random
         self._patience = patience
+        self._lock = threading.Lock()  # several threads may ask, with one bucket and one breaker
 
     def bars(self, symbols: Sequence[str], timeframe: str, start: int, end: int) -> Iterator[tuple[Bar, ...]]:
         """See ``HistorySource.bars``."""
@@ -77,6 +80,7 @@ class Polite:
 
     def actions(self, symbols: Sequence[str], start: int, end: int) -> tuple[CorporateAction, ...]:
         """See ``HistorySource.actions``."""
+        self._token()
         return self._patiently(lambda: self._source.actions(symbols, start, end), lambda: True)
 
     def _having(self, what: str) -> Any:
@@ -86,7 +90,9 @@ class Polite:
         return found
 
     def _pages(self, asked: _Question[Row]) -> Iterator[tuple[Row, ...]]:
-        while True:
+        for number in count():
+            if number != 1:  # what follows the first page may be the end, which costs nothing: it is paid for later
+                self._token()
             page = self._patiently(asked.page, asked.resume)
             if page is None:
                 return
@@ -121,31 +127,35 @@ class Polite:
 
     def _rest(self, seconds: float) -> None:
         self._sleep(seconds)
+        self._token()
+
+    def _token(self) -> None:
+        """Wait for a token. Raises SourceDown where the breaker is open: nobody waits only to be refused."""
+        while True:
+            with self._lock:
+                now = self._clock()
+                if self._breaker.state(now) is Circuit.OPEN:
+                    raise self._refusal(now)
+                wait = self._bucket.take(now)
+            if not wait:
+                return
+            self._sleep(wait / SECOND)
 
     def _once(self, ask: Callable[[], Asked]) -> Asked:
         """Ask, and remember how it went."""
-        self._allowed()
-        while wait := self._bucket.take(self._clock()):
-            self._sleep(wait / SECOND)
         began = self._clock()
-        if not self._breaker.allows(began):
-            raise self._refusal(began)
+        with self._lock:
+            if not self._breaker.allows(began):
+                raise self._refusal(began)
         try:
             answer = ask()
         except BaseException as error:
-            self._went_wrong(error)
+            with self._lock:
+                self._went_wrong(error)
             raise
-        finally:
-            self._heard()
-        self._breaker.succeeded()
-        self.health.succeeded(self._clock() - began)
+        with self._lock:
+            self._went_well(self._clock() - began, ended=answer is None)
         return answer
-
-    def _allowed(self) -> None:
-        """Do not wait for tokens only to be refused."""
-        now = self._clock()
-        if self._breaker.state(now) is Circuit.OPEN:
-            raise self._refusal(now)
 
     def _refusal(self, now: int) -> SourceDown:
         breaker = self._breaker
@@ -155,8 +165,18 @@ class Polite:
             hint=f"it is tried again in {max(breaker.until - now, 0) / SECOND:.1f} s; other sources go on",
         )  # fmt: skip
 
+    def _went_well(self, took: int, ended: bool) -> None:
+        """``ended``: there was no page left to ask for, which says nothing of the source."""
+        if ended:
+            self._breaker.unasked()
+            return
+        self._heard()
+        self._breaker.succeeded()
+        self.health.succeeded(took)
+
     def _went_wrong(self, error: BaseException) -> None:
         """Being busy or refusing us is an answer: such a source is not down."""
+        self._heard()
         now = self._clock()
         if isinstance(error, SourceBusy):
             self._bucket.shut(now + error.wait)

@@ -30,7 +30,8 @@ class Request(Struct, frozen=True):
 class Reply(Struct, frozen=True):
     """What is answered. ``zipped``: the body is gzipped; ``cut``: so many bytes are missing at its end, and the length
     is that of what is sent; ``hang_up``: the connection ends after so many bytes of it, while the length promised all;
-    ``after``: seconds before anything is sent; ``endless``: the body is sent again and again."""
+    ``after``: seconds before anything is sent; ``endless``: the body is sent again and again; ``dribble``: seconds after each
+    byte of it."""
 
     body: bytes
     status: int = 200
@@ -40,6 +41,7 @@ class Reply(Struct, frozen=True):
     hang_up: int = -1
     after: float = 0.0
     endless: bool = False
+    dribble: float = 0.0
 
 
 Answer = Callable[[Request], Reply]
@@ -114,7 +116,16 @@ def _handler(server: HttpServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             if reply.hang_up >= 0:
                 body, self.close_connection = body[: reply.hang_up], True
-            self.wfile.write(body)
+            if reply.dribble:
+                self._dribble(body, reply.dribble)
+            else:
+                self.wfile.write(body)
+
+        def _dribble(self, body: bytes, pause: float) -> None:
+            for byte in body:
+                self.wfile.write(bytes([byte]))
+                if server.closing.wait(pause):
+                    return
 
         def log_message(self, format: str, *args: object) -> None:
             """The log is the server's, not the terminal's."""

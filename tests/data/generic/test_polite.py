@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
@@ -181,7 +182,27 @@ def test_a_question_without_sense_does_not_use_up_the_one_try_of_a_half_open_bre
 def test_pages_take_tokens_so_a_long_answer_does_not_flood_the_server() -> None:
     place, time = Place(BARS, 1), Time()
     assert all_of(polite(place, time, rate=Rate(2, burst=1))) == BARS
-    assert time.now >= (place.pages - 1) * SECOND // 2
+    assert time.now >= (place.pages - 2) * SECOND // 2
+
+
+def test_an_answer_of_one_page_costs_one_token() -> None:
+    place, time = Place(BARS, 20), Time()
+    source = polite(place, time, rate=Rate(0.1, burst=2))
+    assert all_of(source) + all_of(source) == BARS * 2
+    assert time.naps == []
+    all_of(source)
+    assert time.now == 10 * SECOND
+
+
+def test_several_threads_that_ask_at_once_take_a_token_each() -> None:
+    place, time = Place(BARS, 20), Time()
+    source = polite(place, time, rate=Rate(1e-6, burst=16))
+    threads = [threading.Thread(target=all_of, args=(source,)) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert (place.pages, time.naps) == (16, [])
 
 
 def test_what_the_reply_says_of_its_limit_is_obeyed() -> None:

@@ -299,6 +299,7 @@ FAULTS: list[tuple[Reply, type[Exception], str]] = [
     (Reply(b" " * (2 << 20), zipped=True), SourceNonsense, "more than 1048576 bytes"),
     (as_json({"data": {"bars": []}}, hang_up=5), SourceDown, "hung up over 1m bars of AAA"),
     (as_json([], hang_up=0), SourceDown, "hung up"),
+    (Reply(b" " * 99, dribble=0.1), SourceDown, "no whole answer to 1m bars of AAA within 1 s .* bytes came"),
     (SLOW, SourceDown, "no answer to 1m bars of AAA within 0.4 s"),
     (as_json({"message": "later"}, status=503), SourceDown, "fails on its side .HTTP 503.*later"),
     (as_json({"message": KEY}, status=403), SourceRefused, r"refuses our key .*\*\*\*"),

@@ -139,6 +139,12 @@ def test_a_message_that_makes_no_sense_is_told_as_odd_and_the_next_one_is_taken(
     assert texts[4].startswith("mine: left out, t: 'x' is no number of units since the epoch")
 
 
+def test_what_comes_twice_late_or_after_a_gap_is_told_as_it_comes_for_others_to_judge() -> None:
+    minutes = [0, 1, 1, 5, 3]
+    told = heard_of([{**QUOTE, "t": START // MS + minute * 60_000} for minute in minutes], len(minutes))
+    assert [one.time for one in told] == [START + minute * MINUTE for minute in minutes]
+
+
 def test_an_unknown_message_is_told_once_however_often_it_comes() -> None:
     told = heard_of([{"hi": n} for n in range(50)] + [QUOTE], 2)
     assert [type(one) for one in told] == [Oddity, Quote]
