@@ -30,8 +30,8 @@ class Request(Struct, frozen=True):
 class Reply(Struct, frozen=True):
     """What is answered. ``zipped``: the body is gzipped; ``cut``: so many bytes are missing at its end, and the length
     is that of what is sent; ``hang_up``: the connection ends after so many bytes of it, while the length promised all;
-    ``after``: seconds before anything is sent; ``endless``: the body is sent again and again; ``dribble``: seconds after each
-    byte of it."""
+    ``after``: seconds before anything is sent; ``endless``: the body is sent again and again; ``dribble``: seconds
+    after each byte of it."""
 
     body: bytes
     status: int = 200

@@ -66,7 +66,7 @@ def options(server: HttpServer, **changed: Any) -> RestOptions:
         timeframes={"1m": "1Min"},
         limit=10,
         paging=Paging("token", "next"),
-        bounds=Bounds(connect=2, read=0.4, whole=1.0, largest=1 << 20),
+        bounds=Bounds(connect=5, read=10, whole=20, largest=1 << 20),
         rate=1000.0,
         burst=100,
         key=KEY,
@@ -287,7 +287,8 @@ def test_a_question_without_sense_is_not_sent(question: Any, text: str) -> None:
 
 # --- a server in trouble ----------------------------------------------------------------------------------------------
 
-SLOW = as_json({}, after=1.5)
+SLOW, DRIBBLING = as_json({}, after=5), Reply(b" " * 99, dribble=0.1)
+IMPATIENT = Bounds(connect=5, read=0.4, whole=1.0, largest=1 << 20)
 FAULTS: list[tuple[Reply, type[Exception], str]] = [
     (Reply(LOGIN, headers={"Content-Type": "text/html"}), SourceNonsense, "with a web page titled 'Sign in'"),
     (as_json({}, status=302, headers={"Location": "/login"}), SourceNonsense, "a redirection to /login"),
@@ -299,7 +300,7 @@ FAULTS: list[tuple[Reply, type[Exception], str]] = [
     (Reply(b" " * (2 << 20), zipped=True), SourceNonsense, "more than 1048576 bytes"),
     (as_json({"data": {"bars": []}}, hang_up=5), SourceDown, "hung up over 1m bars of AAA"),
     (as_json([], hang_up=0), SourceDown, "hung up"),
-    (Reply(b" " * 99, dribble=0.1), SourceDown, "no whole answer to 1m bars of AAA within 1 s .* bytes came"),
+    (DRIBBLING, SourceDown, "no whole answer to 1m bars of AAA within 1 s .* bytes came"),
     (SLOW, SourceDown, "no answer to 1m bars of AAA within 0.4 s"),
     (as_json({"message": "later"}, status=503), SourceDown, "fails on its side .HTTP 503.*later"),
     (as_json({"message": KEY}, status=403), SourceRefused, r"refuses our key .*\*\*\*"),
@@ -313,8 +314,9 @@ FAULTS: list[tuple[Reply, type[Exception], str]] = [
 def test_what_goes_wrong_is_told_by_name_once_and_without_the_key(
     fault: Reply, kind: type[Exception], text: str
 ) -> None:
+    changed = {"bounds": IMPATIENT} if fault in (SLOW, DRIBBLING) else {}
     with HttpServer(served, [fault]) as server, pytest.raises(kind, match=text) as told:
-        asked(source(server))
+        asked(source(server, **changed))
     assert type(told.value) is kind
     assert len(server.log) == 1
     assert KEY not in f"{told.value} {told.value!r} {told.value.__cause__}"
