@@ -226,7 +226,7 @@ _MAYBE_STRATEGY = click.argument(
 
 _OPTIONS = (
     click.option("--data", "data", multiple=True, type=click.Path(), metavar="FILE",
-                 help="recorded data, CSV or CSV.gz (repeatable)"),
+                 help="recorded data: CSV, CSV.gz or Parquet (repeatable)"),
     click.option("--bar-stamp", type=click.Choice(("start", "end")), default="end", show_default=True,
                  help="which end of a bar the file's ts is"),
     click.option("--timeframe", default="", metavar="LENGTH", help="of the file's bars, such as 1m  [default: told by "

@@ -93,6 +93,10 @@ class CircuitBreaker:
         self._failed = self._opened = self.until = self.since = 0
         self._trying, self.why = False, ""
 
+    def unasked(self) -> None:
+        """A request that was allowed was not made after all: in HALF_OPEN another may try."""
+        self._trying = False
+
     def failed(self, now: int, why: str, wait: int = 0) -> None:
         """A request failed; ``wait`` (ns) is how long the source wants to be left alone, which opens at once."""
         self._failed += 1

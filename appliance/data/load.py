@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from appliance.data.layout import Layout, nearest, recognise
-from appliance.data.reading import Reader, Series
+from appliance.data.packing import Unzipped
+from appliance.data.parquet import MAGIC, parquet_text
+from appliance.data.reading import BLOCK, Reader, Series
 from appliance.data.rows import Scratch
 from appliance.data.rules import Findings
 from appliance.domain.market import DAY, HOUR, TIMEFRAMES
@@ -56,16 +56,22 @@ def load(path: str, wanted: Sequence[str], findings: Findings, scratch: Scratch,
     """Read a file. Bad rows go to ``findings`` and are left out; ``wanted`` (all when empty) chooses symbols; the rows
     are kept in ``scratch``, and ``told`` hears how many bytes of the file have been read since it was last told.
 
-    Raises DataError when there is no such file, it cannot be read, is empty, or lacks a column.
+    Raises DataError when there is no such file, it cannot be read, is empty, or lacks a column, and UsageError for a
+    Parquet file without pyarrow. Of a damaged gzip file the rows before the damage are taken, and ``findings`` told.
     """
     with _opened(path) as (stream, raw):
         first = stream.readline().removeprefix(codecs.BOM_UTF8)
         header = next(csv.reader([first.decode()]), None)
         if not header or not any(header):
+            _whole(path, stream)
             raise DataError(f"{path}: the file is empty", hint="the first line must be a header such as ts,symbol,open")
         loaded = Loaded(Path(path).name, recognise(path, header))
         reader = Reader(loaded.name, loaded.layout, wanted, findings, scratch)
-        reader.read(stream, 1, _telling(raw, told))
+        reader.read(stream, 1, _telling(stream, raw, told))
+        if not reader.rows:
+            _whole(path, stream)
+        if fault := _fault(stream):
+            findings.cut_off(path, reader.rows, reader.bad, fault)
     loaded.take(reader)
     if not loaded.rows:
         raise DataError(f"{path}: a header, but no rows", hint="look whether the export went through")
@@ -115,6 +121,7 @@ def text_rows(path: str) -> Iterator[Any]:
     """The csv reader of a file; everything that goes wrong while reading is a DataError."""
     with _opened(path) as (stream, _), io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
         yield csv.reader(text)
+        _whole(path, stream)
 
 
 @contextmanager
@@ -122,15 +129,18 @@ def _opened(path: str) -> Iterator[tuple[Any, IO[bytes]]]:
     """The bytes of a file, unpacked, and the file as it lies on the disk."""
     try:
         with open(path, "rb") as raw:
-            packed = raw.read(2) == _GZIP or path.endswith(".gz")
+            start = raw.read(4)
             raw.seek(0)
-            yield (gzip.GzipFile(fileobj=raw) if packed else raw), raw
+            if start[:2] == _GZIP or path.endswith(".gz"):
+                yield io.BufferedReader(Unzipped(raw), BLOCK), raw
+            elif start == MAGIC or path.endswith(".parquet"):
+                yield io.BufferedReader(parquet_text(path, raw), BLOCK), raw
+            else:
+                yield raw, raw
     except FileNotFoundError:
         raise DataError(f"{path}: no such file", hint=_neighbour(path)) from None
     except IsADirectoryError:
         raise DataError(f"{path}: a folder, not a file", hint="name each file in it: --data FILE --data FILE") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: the gzip data is damaged: {error}", hint="copy the file again") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a CSV text in UTF-8: {error}", hint="export it as plain CSV") from None
     except OSError as error:
@@ -144,12 +154,24 @@ def _neighbour(path: str) -> str:
     return nearest(Path(path).name, (entry.name for entry in folder.iterdir())) or f"look into {folder}"
 
 
-def _telling(raw: IO[bytes], told: Told) -> Callable[[], None]:
+def _fault(stream: IO[bytes]) -> str:
+    """What is wrong with the gzip file a stream comes from, "" where there is nothing, or no such file."""
+    return str(getattr(getattr(stream, "raw", None), "fault", ""))
+
+
+def _whole(path: str, stream: IO[bytes]) -> None:
+    """Raise DataError where the stream ended because its file is damaged."""
+    if fault := _fault(stream):
+        raise DataError(f"{path}: the gzip data is damaged: {fault}", hint="copy the file again")
+
+
+def _telling(stream: IO[bytes], raw: IO[bytes], told: Told) -> Callable[[], None]:
     before = 0
+    place = getattr(getattr(stream, "raw", None), "place", raw.tell)
 
     def tell() -> None:
         nonlocal before
-        read = raw.tell()
+        read = place()
         told(read - before)
         before = read
 

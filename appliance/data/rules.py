@@ -43,6 +43,7 @@ class Findings:
         self.count = 0
         self.verdicts: list[Verdict] = []
         self._keep = keep
+        self._damage: list[str] = []
 
     def add(self, file: str, number: int, layout: Layout, row: Sequence[str], last: int | None) -> None:
         """Count a bad row, and explain it while there is room."""
@@ -50,8 +51,22 @@ class Findings:
         if len(self.verdicts) < self._keep:
             self.verdicts.append(Verdict(file, number, *explain(layout, row, last)))
 
+    def cut_off(self, path: str, rows: int, bad: int, fault: str) -> None:
+        """A file is damaged after so many ``rows``, ``bad`` of them bad: what follows is lost."""
+        self.count += 1
+        self._damage.append(f"{path}: the gzip data is damaged after {rows - bad:,} good rows: {fault}")
+        advice = "copy the file again: what follows is lost"
+        self.verdicts.append(
+            Verdict(path.rpartition("/")[2], rows + 2, "file", "", f"the gzip data ends: {fault}", advice)
+        )
+
     def refuse(self) -> None:
-        """Raise DataError with the first bad rows, if there are any."""
+        """Raise DataError with the first bad rows, if there are any, or for a file that is damaged."""
+        if self._damage:
+            raise DataError(
+                "\n".join(self._damage),
+                hint="copy the file again, or take the rows there are with --bad-rows quarantine",
+            )
         if not self.count:
             return
         shown = "\n".join(f"  {verdict}" for verdict in self.verdicts[:SHOWN])

@@ -94,3 +94,12 @@ def test_a_health_score_is_never_below_0_or_above_1(answers: list[int | None]) -
         else:
             health.succeeded(took)
         assert 0 <= health.score <= 1
+
+
+def test_a_try_that_was_not_made_leaves_the_next_one_to_try() -> None:
+    breaker = CircuitBreaker(Limits(failures=1, cooldown=10))
+    breaker.failed(0, "down")
+    assert breaker.allows(10)
+    assert not breaker.allows(10)
+    breaker.unasked()
+    assert breaker.allows(10)

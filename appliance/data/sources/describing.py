@@ -1,0 +1,66 @@
+"""A source's description as it stands in settings, a table of plain values, into its options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from appliance.data.layout import nearest
+from appliance.data.sources.rest_options import RestOptions
+from appliance.data.sources.websocket_options import WebSocketOptions
+from appliance.errors import UsageError
+
+Options = TypeVar("Options", RestOptions, WebSocketOptions)
+_AT = re.compile(r"^(?P<said>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.S)
+_UNKNOWN = re.compile(r"Object contains unknown field `(\w+)`")
+
+
+def described(kind: type[Options], table: Mapping[str, Any], key: str = "", secret: str = "") -> Options:
+    """The options of a source, checked, with its credential. Raises UsageError naming the source, the option and what
+    is wrong with it."""
+    name = str(table.get("name") or "without a name")
+    given = [option for option in ("key", "secret") if option in table]
+    if given:
+        raise UsageError(
+            f"source {name}: {given[0]} stands in its description",
+            hint="give it as the source's credential, where no log or copy of the settings shows it",
+        )
+    try:
+        options = msgspec.convert({**table, "key": key, "secret": secret}, kind)
+    except msgspec.ValidationError as error:
+        raise _mistake(name, str(error), kind) from None
+    return options.checked()
+
+
+def _mistake(name: str, text: str, kind: type[Struct]) -> UsageError:
+    found = _AT.match(text)
+    said, path = (found["said"], found["path"] or "") if found else (text, "")
+    unknown = _UNKNOWN.search(said)
+    known = _fields(kind, path)
+    if unknown is None:
+        where = f"{path}: " if path else ""
+        return UsageError(f"source {name}: {where}{said}", hint=f"there may be {', '.join(known)}" if known else "")
+    option = f"{path}.{unknown[1]}" if path else unknown[1]
+    hint = f"{nearest(unknown[1], known)} there may be {', '.join(known)}" if known else "leave it out"
+    return UsageError(f"source {name}: there is no option {option}", hint=hint.strip())
+
+
+def _fields(kind: type[Struct], path: str) -> list[str]:
+    """The options there are at a path: those of the source, or of a table in it that has one form."""
+    here: Any = kind
+    for step in [step for step in re.sub(r"\[[^]]*\]", "", path).split(".") if step]:
+        here = _form(next((field.type for field in msgspec.structs.fields(here) if field.name == step), None))
+        if here is None:
+            return []
+    return [field.name for field in msgspec.structs.fields(here) if field.name not in ("key", "secret")]
+
+
+def _form(annotation: Any) -> type[Struct] | None:
+    """The one Struct that an annotation is, may be, or is a row of."""
+    inner = [annotation, *getattr(annotation, "__args__", ())]
+    forms = [one for one in inner if isinstance(one, type) and issubclass(one, Struct)]
+    return forms[0] if len(forms) == 1 else None
