@@ -1,4 +1,4 @@
-"""What sources in reserve told: kept for a moment, and used where the active source does not tell the same bar. Pure."""
+"""What sources in reserve told: kept for a moment, used where the active source does not tell the same bar. Pure."""
 
 from __future__ import annotations
 

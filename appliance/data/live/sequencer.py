@@ -52,10 +52,15 @@ class _Line:
         self.last = last
         self.told: dict[int, Bar] = {}
         self.held: dict[int, Bar] = {}
-        self.since = 0
+        self.arrived: dict[int, int] = {}
         self.asked: Question | None = None
         self.settled = (0, 0)
         self.holes: list[Question] = []
+
+    @property
+    def since(self) -> int:
+        """When the bar arrived that has waited longest."""
+        return min(self.arrived.values())
 
     def remember(self, bar: Bar) -> None:
         self.told[bar.end] = bar
@@ -144,9 +149,8 @@ class Sequencer:
         if before is not None and before.source != bar.source:
             self.counts["duplicates"] += 1
             return  # who told it first is believed; the same source may correct itself before it is published
-        if not line.held:
-            line.since = now
         line.held[bar.end] = bar
+        line.arrived.setdefault(bar.end, now)
 
     def _again(self, line: _Line, bar: Bar, out: Sequenced) -> None:
         known = line.told.get(bar.end)
@@ -190,7 +194,7 @@ class Sequencer:
             self._publish(line, line.held[end], out)
 
     def _publish(self, line: _Line, bar: Bar, out: Sequenced) -> None:
-        del line.held[bar.end]
+        del line.held[bar.end], line.arrived[bar.end]
         if line.last is not None and bar.start < line.last:
             self.counts["overlaps"] += 1
             return
