@@ -10,10 +10,11 @@ from contextlib import suppress
 
 from msgspec import Struct
 
+from appliance.core.feed import conflated
 from appliance.data.live.sequencer import Question
 from appliance.data.sources.base import HistorySource, Kind, LiveSource, Told
 from appliance.domain.market import Bar, Quote
-from appliance.errors import DataError, SourceDown, SourceError, SourceRefused
+from appliance.errors import DataError, SourceDown, SourceError
 
 QUEUE_MAX = 20_000
 """What may wait for the loop besides quotes; beyond, the connection is ended: nothing is dropped unseen."""
@@ -69,7 +70,7 @@ class Bell:
 
 
 class Conduit:
-    """One connection of one source at a time. Quotes conflate by symbol, the newest wins; all else keeps its order."""
+    """One connection of one source at a time. Quotes conflate by symbol; all else keeps its order."""
 
     def __init__(self, source: LiveSource, symbols: Sequence[str], kinds: Sequence[Kind], bell: Bell) -> None:
         self.source = source
@@ -114,7 +115,7 @@ class Conduit:
                 return
             with self._lock:
                 if isinstance(told, Quote):
-                    self._quotes[told.symbol] = told
+                    self._quotes[told.symbol] = conflated(self._quotes.get(told.symbol), told)
                 elif len(self._queue) < QUEUE_MAX:
                     self._queue.append(told)
                 else:
@@ -208,8 +209,3 @@ class Asker:
             except DataError as error:
                 whys.append(error.text)
         return Answered(question, None, "; ".join(whys) or "no source has such history")
-
-
-def refused(error: SourceError | None) -> bool:
-    """Whether the source said not to ask again."""
-    return isinstance(error, SourceRefused)

@@ -30,9 +30,12 @@ class State(Enum):
     __hash__ = object.__hash__
 
 
+WAITING = (State.RESTING, State.FAILING, State.REFUSED)
+
+
 class Terms(Struct, frozen=True):
     """``mute`` (ns) of silence in session ends a connection, ``connect`` ns without ``Linked`` too. A preferred source
-    is returned to after ``hold`` ns of health. Attempts are ``first`` to ``longest`` ns apart, refused ones ``refused``.
+    is returned to after ``hold`` ns of health. Attempts are ``first`` to ``longest`` ns apart, after a refusal ``refused``.
     """
 
     mute: int = 10 * SECOND
@@ -152,10 +155,9 @@ class Selection:
         for one in self.candidates.values():
             if self._hangs(one, now):
                 ended.append(one.name)
-            elif one.state in (State.RESTING, State.FAILING, State.REFUSED) and now >= one.due:
-                if one.breaker.allows(now):
-                    one.become(State.CONNECTING, now)
-                    connect.append(one.name)
+            elif one.state in WAITING and now >= one.due and one.breaker.allows(now):
+                one.become(State.CONNECTING, now)
+                connect.append(one.name)
         changes = self._choose(now)
         changes.connect, changes.end = connect, ended
         return changes
