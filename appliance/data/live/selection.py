@@ -35,7 +35,8 @@ WAITING = (State.RESTING, State.FAILING, State.REFUSED)
 
 class Terms(Struct, frozen=True):
     """``mute`` (ns) of silence in session ends a connection, ``connect`` ns without ``Linked`` too. A preferred source
-    is returned to after ``hold`` ns of health. Attempts are ``first`` to ``longest`` ns apart, after a refusal ``refused``.
+    is returned to after ``hold`` ns of health. Attempts are ``first`` to ``longest`` ns apart, after a refusal
+    ``refused`` ns.
     """
 
     mute: int = 10 * SECOND

@@ -1,0 +1,214 @@
+"""Scripted sources fail at every position: what the feed's core publishes is complete, in order, each bar once."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from appliance.core.feed import BARS, FeedCore
+from appliance.core.streams import Writers
+from appliance.data.live.agreement import Agreement
+from appliance.data.live.desk import Desk, Todo
+from appliance.data.live.reserve import Reserve
+from appliance.data.live.selection import Selection, State, Switch, Terms
+from appliance.data.live.sequencer import Question, Sequencer
+from appliance.data.live.staleness import Staleness
+from appliance.data.sources.base import Linked, Oddity, Told
+from appliance.domain import topics
+from appliance.domain.market import MINUTE, SECOND, AlwaysOpen, Bar
+from appliance.domain.messages import Now, Offer, local
+from appliance.errors import SourceDown, SourceError, SourceRefused
+
+BEGIN = 1_700_000_040 * SECOND
+COUNT = 100
+ROUND = 5
+TERMS = Terms(mute=90 * SECOND, hold=120 * SECOND)
+NAMES = ("first", "second")
+
+
+def truth(number: int) -> Bar:
+    start = BEGIN + number * MINUTE
+    price = 100.0 + number
+    return Bar("SPY", "1m", start, start + MINUTE, price, price + 1, price - 1, price + 0.5, 1000.0)
+
+
+BARS_TOLD = tuple(truth(number) for number in range(COUNT))
+
+
+class Stage:
+    """Time, two sources, history and the core. The first source is broken from bar ``at`` for ``length`` bars."""
+
+    def __init__(self, fault: str, at: int, length: int = 5, history: bool = True) -> None:
+        self.fault, self.broken = fault, range(at, at + length)
+        self.history = history
+        self.open = set[str]()
+        self.queue: list[tuple[int, int, Callable[[int], None]]] = []
+        self.number = 0
+        self.core = FeedCore("feed", Writers(topics.streams_written_by("feed"), {}))
+        market = AlwaysOpen()
+        self.selection = Selection(
+            NAMES, ["SPY"], lambda symbol, now: market.at(now).open, random.Random(7), dict.fromkeys(NAMES, TERMS)
+        )
+        self.desk = Desk(
+            self.selection,
+            Sequencer(lambda symbol: market),
+            Reserve(),
+            {name: Staleness(lambda symbol: market, {}, BEGIN) for name in NAMES},
+            Agreement(),
+        )
+        self.published: list[Bar] = []
+        self.switches: list[Switch] = []
+        self.holes: list[str] = []
+
+    def at(self, time: int, call: Callable[[int], None]) -> None:
+        self.number += 1
+        heapq.heappush(self.queue, (time, self.number, call))
+
+    def run(self) -> list[Bar]:
+        """Play it all."""
+        for second in range(0, COUNT * 60 + 30, ROUND):
+            self.at(BEGIN + second * SECOND, lambda now: self.follow(self.desk.tick(now), now))
+        for number in range(COUNT):
+            self.tell(number)
+        while self.queue:
+            time, _, call = heapq.heappop(self.queue)
+            call(time)
+        return self.published
+
+    def tell(self, number: int) -> None:
+        bar = BARS_TOLD[number]
+        self.at(bar.end + SECOND // 2, lambda now: self.say("second", replace(bar, source="second"), now))
+        mine = replace(bar, source="first")
+        time = bar.end + SECOND // 10
+        if number in self.broken:
+            getattr(self, f"do_{self.fault}")(number, mine, time)
+        else:
+            self.at(time, lambda now: self.say("first", mine, now))
+
+    # --- faults: what the first source does with a bar ------------------------------------------------------------
+
+    def do_mute(self, number: int, bar: Bar, time: int) -> None:
+        """Connected, silent."""
+
+    do_gap = do_mute
+
+    def do_hang_up(self, number: int, bar: Bar, time: int) -> None:
+        self.at(time, lambda now: self.drop("first", SourceDown("hung up"), now))
+
+    def do_refused(self, number: int, bar: Bar, time: int) -> None:
+        self.at(time, lambda now: self.drop("first", SourceRefused("no subscription"), now))
+
+    def do_slow(self, number: int, bar: Bar, time: int) -> None:
+        self.at(time + 45 * SECOND, lambda now: self.say("first", bar, now))
+
+    def do_wrong_order(self, number: int, bar: Bar, time: int) -> None:
+        later = time + (MINUTE + SECOND if number % 2 else 0)
+        self.at(later, lambda now: self.say("first", bar, now))
+
+    def do_duplicate(self, number: int, bar: Bar, time: int) -> None:
+        for step in range(3):
+            self.at(time + step * SECOND, lambda now: self.say("first", bar, now))
+
+    def do_malformed(self, number: int, bar: Bar, time: int) -> None:
+        self.at(time, lambda now: self.say("first", Oddity("not understood: {{{"), now))
+
+    # --- what the outer parts do ----------------------------------------------------------------------------------
+
+    def say(self, name: str, told: Told, now: int) -> None:
+        if name in self.open:
+            self.follow(self.desk.told(name, told, now), now)
+
+    def drop(self, name: str, error: SourceError | None, now: int) -> None:
+        if name in self.open:
+            self.open.discard(name)
+            self.follow(self.desk.ended(name, error, now), now)
+
+    def link(self, name: str, now: int) -> None:
+        self.open.add(name)
+        self.follow(self.desk.told(name, Linked(("SPY",)), now), now)
+
+    def answer(self, question: Question, now: int) -> None:
+        bars = tuple(bar for bar in BARS_TOLD if question.start <= bar.start and bar.end <= question.end)
+        self.follow(self.desk.answered(question, bars if self.history else None, "down", now), now)
+
+    def follow(self, todo: Todo, now: int) -> None:
+        self.switches += todo.switches
+        self.holes += [notice.text for notice in todo.notices if notice.code.startswith("hole/")]
+        for name in todo.end:
+            self.at(now, lambda then, name=name: self.drop(name, None, then))
+        for name in todo.connect:
+            self.at(now + SECOND // 5, lambda then, name=name: self.link(name, then))
+        for question in todo.questions:
+            self.at(now + SECOND // 5, lambda then, question=question: self.answer(question, then))
+        offer = Offer(0, tuple(todo.events), notices=tuple(todo.notices))
+        for event in self.core.handle(local(offer), Now(now, "boot", now)):
+            if event.stream == BARS:
+                self.published.append(event.body)
+
+
+def ends(bars: list[Bar]) -> list[int]:
+    return [bar.end for bar in bars]
+
+
+FAULTS = ("mute", "gap", "hang_up", "refused", "slow", "wrong_order", "duplicate", "malformed")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_at_any_position_neither_loses_nor_doubles_a_bar(fault: str) -> None:
+    for at in range(COUNT):
+        stage = Stage(fault, at)
+        assert ends(stage.run()) == ends(list(BARS_TOLD)), (fault, at)
+        assert stage.holes == []
+
+
+@pytest.mark.parametrize("fault", ["mute", "hang_up"])
+def test_the_reserve_alone_fills_what_the_first_does_not_tell(fault: str) -> None:
+    for at in range(3, COUNT, 29):
+        stage = Stage(fault, at, history=False)
+        assert ends(stage.run()) == ends(list(BARS_TOLD)), at
+
+
+def test_a_hang_up_fails_over_at_once_and_returns_after_its_hold() -> None:
+    stage = Stage("hang_up", 50, length=1)
+    stage.run()
+    away = next(one for one in stage.switches if one.old == "first")
+    back = next(one for one in stage.switches if one.back)
+    assert away.time == BARS_TOLD[50].end + SECOND // 10
+    assert TERMS.hold <= back.time - away.time < TERMS.hold + 10 * SECOND
+    assert stage.selection.active["SPY"] == "first"
+
+
+def test_a_mute_source_is_found_at_its_limit_and_given_up() -> None:
+    stage = Stage("mute", 50, length=COUNT)
+    stage.run()
+    away = next(one for one in stage.switches if one.old == "first")
+    assert TERMS.mute <= away.detect <= TERMS.mute + ROUND * SECOND
+    assert "silent" in away.why
+    assert stage.selection.active["SPY"] == "second"
+
+
+def test_a_refused_source_is_left_alone() -> None:
+    stage = Stage("refused", 50, length=1)
+    stage.open.clear()
+    stage.run()
+    away = next(one for one in stage.switches if one.old == "first")
+    linked_again = [one for one in stage.switches if one.back]
+    assert all(one.time - away.time >= TERMS.refused for one in linked_again)
+    assert stage.selection.candidates["first"].state in (State.REFUSED, State.LIVE)
+
+
+@settings(max_examples=40, deadline=None)
+@given(fault=st.sampled_from(FAULTS), at=st.integers(0, COUNT), length=st.integers(1, 60), history=st.booleans())
+def test_whatever_fails_for_however_long_bars_come_in_order_and_once(
+    fault: str, at: int, length: int, history: bool
+) -> None:
+    published = ends(Stage(fault, at, length, history).run())
+    assert published == sorted(set(published))
+    if history:
+        assert published == ends(list(BARS_TOLD))
