@@ -72,9 +72,11 @@ def test_bars_keep_their_order_and_quotes_conflate_with_their_extremes() -> None
         raise SourceDown("hung up")
 
     quote, linked, bar, ended = heard(script)
-    assert isinstance(quote, Quote) and (quote.bid, quote.low, quote.high) == (11.0, 9.0, 12.0)
+    assert isinstance(quote, Quote)
+    assert (quote.bid, quote.low, quote.high) == (11.0, 9.0, 12.0)
     assert (linked, bar) == (Linked(("SPY",)), BAR)
-    assert isinstance(ended, Ended) and isinstance(ended.error, SourceDown)
+    assert isinstance(ended, Ended)
+    assert isinstance(ended.error, SourceDown)
 
 
 def test_a_full_queue_ends_the_connection_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +88,8 @@ def test_a_full_queue_ends_the_connection_and_says_so(monkeypatch: pytest.Monkey
 
     *bars, ended = heard(script)
     assert bars == [BAR] * 3
-    assert isinstance(ended, Ended) and "more than 3" in str(ended.error)
+    assert isinstance(ended, Ended)
+    assert "more than 3" in str(ended.error)
 
 
 def test_what_is_no_error_of_a_source_is_handed_on() -> None:
@@ -94,7 +97,8 @@ def test_what_is_no_error_of_a_source_is_handed_on() -> None:
         raise ZeroDivisionError
 
     (crashed,) = heard(script)
-    assert isinstance(crashed, Crashed) and isinstance(crashed.error, ZeroDivisionError)
+    assert isinstance(crashed, Crashed)
+    assert isinstance(crashed.error, ZeroDivisionError)
 
 
 def test_an_end_we_asked_for_is_no_error() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -96,7 +97,10 @@ class Stage:
     def do_mute(self, number: int, bar: Bar, time: int) -> None:
         """Connected, silent."""
 
-    do_gap = do_mute
+    def do_gap(self, number: int, bar: Bar, time: int) -> None:
+        """Every other bar is left out."""
+        if number % 2:
+            self.at(time, lambda now: self.say("first", bar, now))
 
     def do_hang_up(self, number: int, bar: Bar, time: int) -> None:
         self.at(time, lambda now: self.drop("first", SourceDown("hung up"), now))
@@ -141,11 +145,11 @@ class Stage:
         self.switches += todo.switches
         self.holes += [notice.text for notice in todo.notices if notice.code.startswith("hole/")]
         for name in todo.end:
-            self.at(now, lambda then, name=name: self.drop(name, None, then))
+            self.at(now, partial(self.drop, name, None))
         for name in todo.connect:
-            self.at(now + SECOND // 5, lambda then, name=name: self.link(name, then))
+            self.at(now + SECOND // 5, partial(self.link, name))
         for question in todo.questions:
-            self.at(now + SECOND // 5, lambda then, question=question: self.answer(question, then))
+            self.at(now + SECOND // 5, partial(self.answer, question))
         offer = Offer(0, tuple(todo.events), notices=tuple(todo.notices))
         for event in self.core.handle(local(offer), Now(now, "boot", now)):
             if event.stream == BARS:

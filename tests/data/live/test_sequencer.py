@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from appliance.data.live.sequencer import PATIENCE, Question, Sequenced, Sequencer
+from appliance.data.live.sequencer import HELD_MAX, PATIENCE, Question, Sequenced, Sequencer
 from appliance.domain.market import HOUR, MINUTE, SECOND, AlwaysOpen, Bar, Session, Sessions
 
 BEGIN = 1_700_000_040 * SECOND
@@ -22,8 +22,8 @@ def question(first: int, after: int) -> Question:
     return Question("SPY", "1m", BEGIN + first * MINUTE, BEGIN + after * MINUTE)
 
 
-def always(**more: int) -> Sequencer:
-    return Sequencer(lambda symbol: ALWAYS, **more)
+def always(held_max: int = HELD_MAX) -> Sequencer:
+    return Sequencer(lambda symbol: ALWAYS, held_max=held_max)
 
 
 def test_other_content_of_the_same_source_is_a_counted_revision() -> None:
