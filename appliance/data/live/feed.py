@@ -12,8 +12,9 @@ from appliance.data.live.conduit import Asker, Bell, Conduit, Crashed, Ended
 from appliance.data.live.desk import Desk, Todo
 from appliance.data.live.sequencer import Key
 from appliance.data.sources.base import HistorySource, Kind, LiveSource
-from appliance.domain.market import Bar
+from appliance.domain.market import Bar, MarketEvent
 from appliance.domain.messages import Offer, local
+from appliance.domain.operations import Notice
 
 ROUND = 100_000_000
 """How often (ns) time is looked at."""
@@ -41,6 +42,8 @@ class LiveFeed:
         self._asker = Asker(history, self._bell)
         self._make_desk, self._clock, self._keep = make_desk, clock, keep
         self._desk: Desk | None = None
+        self._events: list[MarketEvent] = []
+        self._notices: list[Notice] = []
         self._due = 0
 
     def fds(self) -> Sequence[tuple[int, Callable[[], None]]]:
@@ -56,19 +59,20 @@ class LiveFeed:
         core, now = cast(FeedCore, turn.core), self._clock.now(None).time
         if self._desk is None:
             self._desk = self._make_desk(core.lasts())
-            self._follow(self._desk.begin(now), core, turn, now)
+            self._follow(self._desk.begin(now))
         for name, conduit in self._conduits.items():
             for told in conduit.take():
-                self._follow(self._heed(self._desk, name, told, now), core, turn, now)
+                self._follow(self._heed(self._desk, name, told, now))
         for answer in self._asker.take():
             if isinstance(answer, Crashed):
                 raise answer.error
             followed = self._desk.answered(answer.question, answer.bars, answer.why, now)
-            self._follow(followed, core, turn, now)
+            self._follow(followed)
         ticks = self._clock.ticks()
         if ticks >= self._due:
             self._due = ticks + ROUND
-            self._follow(self._desk.tick(now), core, turn, now)
+            self._follow(self._desk.tick(now))
+        self._offer(core, turn, now)
 
     def close(self) -> None:
         """End all connections; waits for them two seconds at most."""
@@ -86,17 +90,24 @@ class LiveFeed:
             return desk.ended(name, told.error, now)
         return desk.told(name, told, now)  # type: ignore[arg-type]
 
-    def _follow(self, todo: Todo, core: FeedCore, turn: Turn, now: int) -> None:
+    def _follow(self, todo: Todo) -> None:
         for name in todo.end:
             self._conduits[name].end()
         for name in todo.connect:
             self._conduits[name].open()
         for question in todo.questions:
             self._asker.ask(question)
-        if todo.events or todo.notices:
-            offer = Offer(core.wanted, tuple(todo.events), notices=tuple(todo.notices))
-            turn.accept(local(offer, now, "source/live"))
-        bars = [event for event in todo.events if isinstance(event, Bar)]
+        self._events += todo.events
+        self._notices += todo.notices
+
+    def _offer(self, core: FeedCore, turn: Turn, now: int) -> None:
+        """One offer a round: its quotes conflate to one message."""
+        events, notices = tuple(self._events), tuple(self._notices)
+        self._events.clear()
+        self._notices.clear()
+        if events or notices:
+            turn.accept(local(Offer(core.wanted, events, notices=notices), now, "source/live"))
+        bars = [event for event in events if isinstance(event, Bar)]
         keep = self._keep
         if bars and keep is not None:
             self._asker.do(lambda: keep(bars))
