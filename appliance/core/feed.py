@@ -28,6 +28,8 @@ from appliance.domain.operations import Progress
 
 BARS = "feed/bars"
 QUOTES = "feed/quotes"
+REVISIONS = "feed/revisions"
+NOTICES = "feed/notices"
 
 
 class Taken(Struct, frozen=True):
@@ -84,6 +86,11 @@ class FeedCore(Core):
         """The source position the next offer must begin at."""
         return self._offered if self._offered is not None else self.taken.position
 
+    def lasts(self) -> dict[tuple[str, str], int]:
+        """Ends (ns UTC) of the last published bars, by symbol and timeframe."""
+        parts = ((key.rsplit("/", 2), seen.end) for key, seen in self._seen.items())
+        return {(symbol, timeframe): end for (symbol, timeframe, kind), end in parts if kind == Bar.__name__}
+
     @property
     def hungry(self) -> bool:
         """Whether to offer more market data."""
@@ -111,6 +118,8 @@ class FeedCore(Core):
             self._advance(waiting.held, waiting.deadline, now)
 
     def _publish(self, offer: Offer, now: Now) -> None:
+        for notice in offer.notices:
+            self.emit(NOTICES, notice, now)
         quotes: dict[str, Quote] = {}
         for happened in offer.events:
             if isinstance(happened, Bar | QuoteBar):
@@ -132,7 +141,9 @@ class FeedCore(Core):
         key = f"{bar.symbol}/{bar.timeframe}/{type(bar).__name__}"
         seen = self._seen.get(key)
         if seen is not None and bar.end <= seen.end:
-            return  # a revision of a bar that was published, never a new one
+            if isinstance(bar, Bar) and bar.revision:
+                self.emit(REVISIONS, bar, now)
+            return  # never a new one
         self._seen[key] = Seen(bar.end)
         self.emit(BARS, bar, now)
         if isinstance(bar, Bar):

@@ -66,7 +66,7 @@ class Offer(Struct, frozen=True):
     """Market events and corporate actions a source hands to the feed; ``position`` is the source's own, after them.
 
     ``outside`` counts events before it that were outside the session; ``state`` is what the source wants back after a
-    restart.
+    restart. ``notices`` are what live sources want the owner to know.
     """
 
     position: int
@@ -74,6 +74,7 @@ class Offer(Struct, frozen=True):
     outside: int = 0
     done: bool = False
     state: str = ""
+    notices: tuple[operations.Notice, ...] = ()
 
 
 class Settled(Struct, frozen=True):

@@ -40,6 +40,7 @@ BENCHES: dict[str, tuple[str, Options]] = {
     }),
     "orders": ("what an order costs on its whole way, and its messages alone", {"--orders": (20_000, "how many")}),
     "holding": ("what a bar costs while a position is held and its stop rests", {"--bars": (50_000, "how many")}),
+    "failover": ("each fault of a source, in simulated time", {"--bars": (5, "how many bars the fault lasts")}),
     "memory": ("an idle box: memory, processor time, bytes written", {
         "--seconds": (60.0, "how long, best in whole minutes"),
         "--symbols": (3, "simulated symbols of one-minute bars"),

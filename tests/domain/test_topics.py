@@ -126,7 +126,7 @@ def test_streams_are_read_and_written_by_the_processes_of_the_design() -> None:
     assert read["gateway"] == ("feed/bars", "feed/steps", "guard/decisions")
     assert read["guard"] == ("feed/bars", "feed/steps", "host/mean/intents", "host/trend/intents", "gateway/orders")
     assert read["host@trend"] == ("feed/bars", "feed/steps", "guard/decisions", "gateway/orders")
-    assert read["monitor"] == ("host/mean/notices", "host/trend/notices", "gateway/orders")
+    assert read["monitor"] == ("feed/notices", "host/mean/notices", "host/trend/notices", "gateway/orders")
     assert read["feed"] == ()
     following = topics.streams_read_by("host@trend", hosts, ("mean",))
     assert following == ("feed/bars", "feed/steps", "host/mean/signals", "guard/decisions", "gateway/orders")

@@ -1,0 +1,136 @@
+"""Threads around live sources: what they tell arrives, in bounds, and how they end is known."""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from appliance.data.live import conduit as module
+from appliance.data.live.conduit import Answered, Asker, Bell, Conduit, Crashed, Ended
+from appliance.data.live.sequencer import Question
+from appliance.data.sources.base import Kind, Linked, Stop, Tell, Traits
+from appliance.domain.market import MINUTE, Bar, CorporateAction, Quote
+from appliance.errors import SourceDown
+
+QUESTION = Question("SPY", "1m", 0, MINUTE)
+BAR = Bar("SPY", "1m", 0, MINUTE, 1.0, 1.0, 1.0, 1.0, 1.0)
+
+
+class Scripted:
+    """A source that does what it is given, in the thread it is run in."""
+
+    name, traits = "scripted", Traits()
+
+    def __init__(self, script: Callable[[Tell, Stop], None]) -> None:
+        self.script = script
+
+    def run(self, symbols: Sequence[str], kinds: Sequence[Kind], tell: Tell, stop: Stop) -> None:
+        self.script(tell, stop)
+
+
+class Past:
+    """History of one bar, or an error."""
+
+    name, traits = "past", Traits(history=True)
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    def bars(self, symbols: Sequence[str], timeframe: str, start: int, end: int) -> Iterator[tuple[Bar, ...]]:
+        if self.error is not None:
+            raise self.error
+        yield (BAR,)
+
+    def actions(self, symbols: Sequence[str], start: int, end: int) -> tuple[CorporateAction, ...]:
+        return ()
+
+
+def heard(script: Callable[[Tell, Stop], None]) -> list[object]:
+    """All a connection says until its end, collected as the loop does: waiting for the bell."""
+    bell = Bell()
+    line = Conduit(Scripted(script), ["SPY"], [Kind.BARS], bell)
+    line.open()
+    assert line.join(5)
+    assert select.select([bell.fileno()], [], [], 5)[0]
+    bell.hush()
+    assert not select.select([bell.fileno()], [], [], 0)[0]
+    taken: list[object] = list(line.take())
+    bell.close()
+    return taken
+
+
+def test_bars_keep_their_order_and_quotes_conflate_with_their_extremes() -> None:
+    def script(tell: Tell, stop: Stop) -> None:
+        tell(Linked(("SPY",)))
+        for step, bid in enumerate((10.0, 9.0, 11.0)):
+            tell(Quote("SPY", step + 1, bid, bid + 1))
+        tell(BAR)
+        raise SourceDown("hung up")
+
+    quote, linked, bar, ended = heard(script)
+    assert isinstance(quote, Quote)
+    assert (quote.bid, quote.low, quote.high) == (11.0, 9.0, 12.0)
+    assert (linked, bar) == (Linked(("SPY",)), BAR)
+    assert isinstance(ended, Ended)
+    assert isinstance(ended.error, SourceDown)
+
+
+def test_a_full_queue_ends_the_connection_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "QUEUE_MAX", 3)
+
+    def script(tell: Tell, stop: Stop) -> None:
+        while not stop.is_set():
+            tell(BAR)
+
+    *bars, ended = heard(script)
+    assert bars == [BAR] * 3
+    assert isinstance(ended, Ended)
+    assert "more than 3" in str(ended.error)
+
+
+def test_what_is_no_error_of_a_source_is_handed_on() -> None:
+    def script(tell: Tell, stop: Stop) -> None:
+        raise ZeroDivisionError
+
+    (crashed,) = heard(script)
+    assert isinstance(crashed, Crashed)
+    assert isinstance(crashed.error, ZeroDivisionError)
+
+
+def test_an_end_we_asked_for_is_no_error() -> None:
+    begun = threading.Event()
+
+    def script(tell: Tell, stop: Stop) -> None:
+        begun.set()
+        stop.wait(5)
+
+    line = Conduit(Scripted(script), ["SPY"], [Kind.BARS], Bell())
+    line.open()
+    assert begun.wait(5)
+    line.end()
+    assert line.join(5)
+    assert line.take() == [Ended()]
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ((Past(SourceDown("down")), Past()), Answered(QUESTION, (BAR,))),
+        ((Past(SourceDown("down")),), Answered(QUESTION, None, "down")),
+        ((), Answered(QUESTION, None, "no source has such history")),
+    ],
+)
+def test_the_first_history_that_answers_is_believed(sources: tuple[Past, ...], expected: Answered) -> None:
+    bell = Bell()
+    asker = Asker(sources, bell)
+    asker.ask(QUESTION)
+    until = time.monotonic() + 5
+    while not (answers := asker.take()) and time.monotonic() < until:
+        select.select([bell.fileno()], [], [], 5)
+        bell.hush()
+    asker.close()
+    assert answers == [expected]
