@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
-
-from tests.standins.alpaca.log import Log
-
-T = TypeVar("T")
+from tests.standins.faults import Switches
 
 
-class Faults:
-    """Attributes to set; each change is in the log. All are off at first."""
+class Faults(Switches):
+    """Those of Alpaca's servers; each change is in their log."""
 
     latency: float = 0.0
     """Seconds before each reply."""
@@ -37,12 +32,6 @@ class Faults:
     """Requests and handshakes are answered by resetting the connection."""
     garbled: bool = False
     """Rows without their fields; frames that are no msgpack."""
-    backwards: bool = False
-    """Rows and messages in the wrong order."""
-    twice: bool = False
-    """Each row and message two times."""
-    gap: int = 0
-    """How many rows of the next page, or messages of the stream, are left out."""
     greeting: int = 0
     """An error code of the stream instead of ``authenticated``."""
     subscribing: int = 0
@@ -50,25 +39,3 @@ class Faults:
 
     without: str = ""
     """A channel that this feed does not have: 410."""
-
-    def __init__(self, log: Log) -> None:
-        object.__setattr__(self, "_log", log)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        assert hasattr(type(self), name), f"no such fault: {name}"
-        object.__setattr__(self, name, value)
-        self._log.add("fault", name, value=value)  # type: ignore[attr-defined]
-
-    def clear(self) -> None:
-        """All off."""
-        for name in [name for name in vars(self) if name != "_log"]:
-            setattr(self, name, getattr(type(self), name))
-
-    def twisted(self, rows: Sequence[T]) -> list[T]:
-        """The rows with those of the faults that concern their order and number."""
-        kept = list(rows)[self.gap :] if self.gap else list(rows)
-        if self.gap:
-            self.gap = max(self.gap - len(rows), 0)
-        if self.twice:
-            kept = [row for row in kept for _ in range(2)]
-        return kept[::-1] if self.backwards else kept

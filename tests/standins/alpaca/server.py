@@ -30,7 +30,7 @@ class AlpacaStandIn:
     ) -> None:  # fmt: skip
         self.market = market or Market()
         self.log = Log()
-        self.faults = Faults(self.log)
+        self.faults = Faults(lambda name, value: self.log.add("fault", name, value=value))
         keys = {KEY: SECRET}
         self.data = DataRest(self.market, self.faults, clock, page_max, paid)
         self._rest = RestServer([self.data], keys, requests, self.faults, self.log, clock)

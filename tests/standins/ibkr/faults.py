@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from tests.standins.faults import Switches
 
 
-class Faults:
-    """Attributes to set; each change is in the log. All are off at first."""
+class Faults(Switches):
+    """Those of a gateway; each change is in its log."""
 
     refuse: bool = False
     """TCP is accepted, and nothing is ever read or answered: the wedge of gateway 10.41."""
@@ -25,31 +22,3 @@ class Faults:
     """Each question about the past is a pacing violation."""
     refusing: tuple[int, str] = (0, "")
     """Each question about the past gets this error, with its code."""
-    backwards: bool = False
-    """Rows of history, and the bars of one push, in the wrong order."""
-    twice: bool = False
-    """Each of them two times."""
-    gap: int = 0
-    """How many of the next are left out."""
-
-    def __init__(self, changed: Callable[[str, Any], None]) -> None:
-        object.__setattr__(self, "_changed", changed)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        assert hasattr(type(self), name), f"no such fault: {name}"
-        object.__setattr__(self, name, value)
-        self._changed(name, value)  # type: ignore[attr-defined]
-
-    def clear(self) -> None:
-        """All off."""
-        for name in [name for name in vars(self) if name != "_changed"]:
-            setattr(self, name, getattr(type(self), name))
-
-    def twisted(self, rows: Sequence[T]) -> list[T]:
-        """The rows with those of the faults that concern their order and number."""
-        kept = list(rows)[self.gap :] if self.gap else list(rows)
-        if self.gap:
-            self.gap = max(self.gap - len(rows), 0)
-        if self.twice:
-            kept = [row for row in kept for _ in range(2)]
-        return kept[::-1] if self.backwards else kept
