@@ -10,6 +10,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from appliance.core.rate_limit import Rate, TokenBucket
+from appliance.data.sources.asked import check_asked
 from appliance.data.sources.base import Kind, Oddity, Stop, Tell, Traits
 from appliance.data.sources.fetching import Fetcher
 from appliance.data.sources.mapping import Missing, Reader, Row, Untimed, Unusable, has, pick, shown
@@ -250,18 +251,10 @@ class RestSource:
     def _checked(self, symbols: Sequence[str], timeframe: str, start: int, end: int) -> int:
         """Where the answer ends (ns UTC). Raises DataError for a question without sense."""
         now = self._clock()
-        if not symbols or not all(symbols):
-            raise DataError(f"{self.name} was asked for no symbol", hint="name at least one")
+        check_asked(self.name, symbols, start, end, now)
         if timeframe not in self._options.timeframes:
             known = ", ".join(self._options.timeframes)
             raise DataError(f"{self.name} has no bars of {timeframe!r}", hint=f"its timeframes are {known}")
-        if start >= end:
-            raise DataError(f"start {written(start, 'iso')} is not before end {written(end, 'iso')}", hint="swap them")
-        if start > now:
-            raise DataError(
-                f"{', '.join(symbols)}: the range begins in the future, at {written(start, 'iso')}",
-                hint=f"it is {written(now, 'iso')}: ask for times before it, and check the clock",
-            )
         return min(end, now)
 
 

@@ -13,9 +13,10 @@ from appliance.data.sources.alpaca.options import AlpacaOptions
 from appliance.data.sources.alpaca.parsing import ACTIONS, Odd, Reader, Row, ex_date
 from appliance.data.sources.alpaca.requesting import Clock, Requests
 from appliance.data.sources.alpaca.times import Spans, rfc3339, wire_timeframe
+from appliance.data.sources.asked import check_asked
 from appliance.data.sources.base import Traits
 from appliance.domain.market import DAY, MINUTE, SECOND, AlwaysOpen, Bar, CorporateAction, Quote, Sessions, Trade
-from appliance.errors import DataError, SourceNonsense
+from appliance.errors import SourceNonsense
 
 Tick = TypeVar("Tick", Quote, Trade)
 Read = TypeVar("Read")
@@ -121,15 +122,7 @@ class AlpacaHistory:
     def _checked(self, symbols: Sequence[str], start: int, end: int) -> int:
         """Where the answer ends (ns UTC): at what is known by now. Raises DataError for a question without sense."""
         now = self._clock()
-        if not symbols or not all(symbols):
-            raise DataError(f"{self.name} was asked for no symbol", hint="name at least one")
-        if start >= end:
-            raise DataError(f"start {rfc3339(start)} is not before end {rfc3339(end)}", hint="swap the two times")
-        if start > now:
-            raise DataError(
-                f"{', '.join(symbols)}: the range begins in the future, at {rfc3339(start)}",
-                hint=f"it is {rfc3339(now)}: ask for times before it, and check the clock",
-            )
+        check_asked(self.name, symbols, start, end, now)
         return min(end, now - (_DELAY if self._options.feed == "delayed_sip" else 0))
 
     def _span(self, start: int, until: int) -> dict[str, Any]:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Sequence
 
 from appliance.data.sources.alpaca.connection import Connection
 from appliance.data.sources.alpaca.conversation import CHANNELS, TIMEFRAME, Conversation, Revisions
 from appliance.data.sources.alpaca.options import AlpacaOptions
 from appliance.data.sources.alpaca.requesting import Clock
 from appliance.data.sources.base import Kind, Stop, Tell, Traits
+from appliance.data.sources.tasks import cancelled, first, until_set
 from appliance.errors import DataError, SourceDown
-
-_LOOK = 0.1
-"""Seconds between two looks at ``stop``."""
 
 
 class AlpacaLive:
@@ -46,16 +42,16 @@ class AlpacaLive:
 
     async def _talk(self, conversation: Conversation, tell: Tell, stop: Stop) -> None:
         connection = Connection(self._options, self._clock)
-        stopped = asyncio.create_task(_set(stop))
+        stopped = asyncio.create_task(until_set(stop))
         try:
-            await _first(connection.open(conversation.wanted), stopped)
+            await first(connection.open(conversation.wanted), stopped)
             if not stopped.done():
                 listening = self._listen(connection, conversation, tell)
                 beating = connection.beat(lambda wire: tell(wire) if conversation.linked else None)
                 linking = self._linking(conversation)
-                await _first(listening, beating, linking, stopped)
+                await first(listening, beating, linking, stopped)
         finally:
-            await _cancelled([stopped])
+            await cancelled([stopped])
             await connection.close()
 
     async def _listen(self, connection: Connection, conversation: Conversation, tell: Tell) -> None:
@@ -75,29 +71,3 @@ class AlpacaLive:
         if not conversation.linked:
             raise SourceDown(f"does not confirm the subscription in {self._options.answer:g} s", source=self.name)
         await asyncio.Event().wait()
-
-
-async def _first(*jobs: Coroutine[Any, Any, None] | asyncio.Task[None]) -> None:
-    """Wait for the first job that ends, end those that were begun here, and raise what it raised."""
-    begun = [job if isinstance(job, asyncio.Task) else asyncio.create_task(job) for job in jobs]
-    mine = [task for task, job in zip(begun, jobs, strict=True) if task is not job]
-    try:
-        done, _ = await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await _cancelled(mine)
-    for task in filter(done.__contains__, begun):
-        task.result()
-
-
-async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError, Exception):
-            await task
-
-
-async def _set(stop: Stop) -> None:
-    """Ends once ``stop`` is set."""
-    while not stop.is_set():
-        await asyncio.sleep(_LOOK)

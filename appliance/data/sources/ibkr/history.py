@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from appliance.data.sources.asked import check_asked, shown
 from appliance.data.sources.base import Traits
 from appliance.data.sources.ibkr.contracts import spec
 from appliance.data.sources.ibkr.options import IbkrOptions
@@ -87,21 +87,13 @@ class IbkrHistory:
     def _checked(self, symbols: Sequence[str], start: int, end: int) -> int:
         """Where the answer ends (ns UTC): at what is known by now. Raises DataError for a question without sense."""
         now = self._clock()
-        if not symbols:
-            raise DataError(f"{self.name} was asked for no symbol", hint="name at least one")
+        check_asked(self.name, symbols, start, end, now)
         for symbol in symbols:
             spec(symbol)
-        if start >= end:
-            raise DataError(f"start {_shown(start)} is not before end {_shown(end)}", hint="swap the two times")
-        if start > now:
-            raise DataError(
-                f"{', '.join(symbols)}: the range begins in the future, at {_shown(start)}",
-                hint=f"it is {_shown(now)}: ask for times before it, and check the clock",
-            )
         if start >= self._known[1] or end <= self._known[0]:
             raise DataError(
-                f"{_shown(start)} to {_shown(end)} is outside the sessions that are known",
-                hint=f"they go from {_shown(self._known[0])} to {_shown(self._known[1])}",
+                f"{shown(start)} to {shown(end)} is outside the sessions that are known",
+                hint=f"they go from {shown(self._known[0])} to {shown(self._known[1])}",
             )
         return min(end, now)
 
@@ -236,7 +228,3 @@ def _turn(loop: asyncio.AbstractEventLoop) -> None:
             task.cancel()
         loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.close()
-
-
-def _shown(when: int) -> str:
-    return f"{datetime.fromtimestamp(when // SECOND, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from appliance.data.sources.base import Kind, Stop, Tell, Told, Traits
 from appliance.data.sources.ibkr.desk import TIMEFRAME, Desk, Prices, Tick
 from appliance.data.sources.ibkr.options import IbkrOptions
 from appliance.data.sources.ibkr.session import Session, load, opened
+from appliance.data.sources.tasks import cancelled, first, until_set
 from appliance.errors import DataError, SourceError, SourceRefused
 
-_LOOK = 0.1
-"""Seconds between two looks at ``stop``."""
 _AT_ONCE = 20
 """Contracts that are looked up at the same time; the library sends 45 messages a second."""
 SYMBOLS = 50
@@ -82,7 +80,7 @@ class _Run:
 
     async def talk(self, stop: Stop) -> None:
         """Until ``stop`` is set or the connection ends, which raises."""
-        stopped = asyncio.create_task(_set(stop))
+        stopped = asyncio.create_task(until_set(stop))
         opening = asyncio.create_task(opened(self._session, self._options.ids(history=False)))
         session: Session | None = None
         try:
@@ -91,7 +89,7 @@ class _Run:
                 session = opening.result()
                 await self._listen(session, stopped)
         finally:
-            await _cancelled([stopped, opening])
+            await cancelled([stopped, opening])
             if session is None and not opening.cancelled() and opening.exception() is None:
                 session = opening.result()
             if session is not None:
@@ -107,7 +105,7 @@ class _Run:
     async def _listen(self, session: Session, stopped: asyncio.Task[None]) -> None:
         session.ib.pendingTickersEvent += self._ticks
         session.ib.barUpdateEvent += self._bar
-        await _first(
+        await first(
             session.until_lost(),
             self._serve(session),
             session.beat(lambda: self._tell(self._desk.alive())),
@@ -205,29 +203,3 @@ class _Run:
     def _tell(self, told: Sequence[Told]) -> None:
         for one in told:
             self._told(one)
-
-
-async def _first(*jobs: Coroutine[Any, Any, None] | asyncio.Task[None]) -> None:
-    """Wait for the first job that ends, end those that were begun here, and raise what it raised."""
-    begun = [job if isinstance(job, asyncio.Task) else asyncio.create_task(job) for job in jobs]
-    mine = [task for task, job in zip(begun, jobs, strict=True) if task is not job]
-    try:
-        done, _ = await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await _cancelled(mine)
-    for task in done:
-        task.result()
-
-
-async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError, Exception):
-            await task
-
-
-async def _set(stop: Stop) -> None:
-    """Ends once ``stop`` is set."""
-    while not stop.is_set():
-        await asyncio.sleep(_LOOK)
