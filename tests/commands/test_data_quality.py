@@ -6,10 +6,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from appliance.cli import app
 from appliance.commands.data.quality import quality
 from appliance.errors import ApplianceError, DataError, UsageError
-from tests.commands.conftest import MINUTE, START, bars, prices
+from tests.commands.conftest import MINUTE, START, Appliance, bars, prices
 
 
 def asked(*arguments: object) -> Result:
@@ -32,10 +31,9 @@ def test_good_data_are_said_to_be_good_and_end_with_0(tmp_path: Path) -> None:
     assert "100.00" in result.output
 
 
-def test_the_tool_has_it_beside_its_other_commands(tmp_path: Path) -> None:
-    file = bars(tmp_path / "good.csv", *calm(390))
-    result = CliRunner().invoke(app, ["data", "quality", str(file), "--bar-stamp", "start"])
-    assert (result.exit_code, "nothing was found" in result.output) == (0, True)
+def test_the_tool_has_it_beside_its_other_commands(appliance: Appliance, tmp_path: Path) -> None:
+    said = appliance("data", "quality", bars(tmp_path / "good.csv", *calm(390)), "--bar-stamp", "start")
+    assert (said.code, "nothing was found" in said.out) == (0, True)
 
 
 def test_what_is_set_aside_is_named_and_ends_with_1(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import socket
 import threading
 import time
@@ -211,6 +212,7 @@ def test_with_the_usual_patience_a_half_open_connection_is_found_within_ten_seco
 def test_it_leaves_nothing_behind_when_it_is_stopped_and_nobody_answers(
     server: AlpacaStandIn, stream: LiveOf, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING)  # what asyncio says of tasks left behind; another test may have asked for more
     with Listening(stream(ping=30.0), SPY, [Kind.QUOTES]) as heard:
         heard.linked()
         server.freeze()
