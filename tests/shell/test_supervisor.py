@@ -20,7 +20,7 @@ from appliance.shell import output
 from appliance.shell.child import START_SILENCE, ChildState, Spec
 from appliance.shell.notify import Notifier, watchdog_interval
 from appliance.shell.paths import StatePaths
-from appliance.shell.supervisor import BACKOFF_MAX, HEALTHY_AFTER, Supervisor
+from appliance.shell.supervisor import BACKOFF_FIRST, BACKOFF_MAX, HEALTHY_AFTER, Supervisor
 
 MS = 1_000_000
 
@@ -107,17 +107,22 @@ def test_kill_9_before_ready_does_not_count_either(supervisor):
     assert supervisor.child("feed").quick_deaths == 0
 
 
-def test_a_child_that_fails_before_it_is_ready_waits_longer_each_time_but_not_the_first(supervisor):
+def test_a_child_that_fails_before_it_is_ready_waits_longer_each_time_but_not_the_first(paths):
+    now, waits = [0], []
+    supervisor = Supervisor(paths, lambda: now[0])
     supervisor.start(_script("feed", _exits(1)))
-    child, waits = supervisor.child("feed"), []
-    while len(waits) < 4:
-        _until(supervisor, lambda: child.state is ChildState.WAITING or child.restarts > len(waits))
-        died = time.monotonic()
-        _until(supervisor, lambda: child.restarts > len(waits))
-        waits.append(time.monotonic() - died)
-    assert waits[0] < 0.1
-    assert [0.05 < wait < 0.2 for wait in waits[1:2]] == [True]
-    assert waits[3] > waits[2] > waits[1]
+    child = supervisor.child("feed")
+    for restarts in (1, 2, 3):  # the first was at once: the clock has not moved
+        _until(supervisor, lambda: child.state is ChildState.WAITING)
+        waits.append(child.start_at - now[0])
+        now[0] = child.start_at - 1
+        supervisor.poll()
+        assert child.restarts == restarts
+        now[0] = child.start_at
+        supervisor.poll()
+        assert child.restarts == restarts + 1
+    assert waits == [BACKOFF_FIRST, 2 * BACKOFF_FIRST, 4 * BACKOFF_FIRST]
+    supervisor.close()
 
 
 def test_backoff_is_bounded_and_forgiven_after_ten_seconds_of_health(paths):
