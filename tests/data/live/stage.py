@@ -58,6 +58,7 @@ class Stage:
         self.history, self.bars_told = history, told
         self.symbols = [bars[0].symbol for bars in told]
         self.hear: Callable[[Event, Now], object] = lambda event, now: None
+        self.offer: Callable[[Offer, int], object] = lambda offer, now: None
         self.open = set[str]()
         self.queue: list[tuple[int, int, Callable[[int], None]]] = []
         self.number = 0
@@ -166,6 +167,7 @@ class Stage:
         for question in todo.questions:
             self.at(now + SECOND // 5, partial(self.answer, question))
         offer = Offer(0, tuple(todo.events), notices=tuple(todo.notices), views=tuple(todo.views))
+        self.offer(offer, now)
         time = Now(now, "boot", now)
         for event in self.core.handle(local(offer), time):
             self.hear(event, time)
