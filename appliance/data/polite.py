@@ -83,6 +83,10 @@ class Polite:
         self._token()
         return self._patiently(lambda: self._source.actions(symbols, start, end), lambda: True)
 
+    def close(self) -> None:
+        """See ``HistorySource.close``."""
+        self._source.close()
+
     def _having(self, what: str) -> Any:
         found = getattr(self._source, what, None)
         if found is None:
