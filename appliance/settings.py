@@ -284,7 +284,7 @@ def load_settings(
     env = os.environ if env is None else env
     tree = read_toml(path) if path is not None else {}
     chosen = profile or env.get(f"{ENV_PREFIX}PROFILE") or tree.get("profile", "paper")
-    merged = _merge(_PROFILE_DEFAULTS.get(str(chosen), {}), _anchored(tree, path.parent) if path is not None else tree)
+    merged = _merge({}, _anchored(tree, path.parent) if path is not None else tree)
     origins = {}
     for variable, keys, value in _overrides(env):
         if keys[0] == "sources":
@@ -292,7 +292,15 @@ def load_settings(
             continue
         merged = _merge(merged, reduce(lambda inner, key: {key: inner}, reversed(keys), value))
         origins[".".join(keys)] = variable
+    merged = _merge(_defaults(str(chosen), merged.get("market")), merged)
     return _checked(Settings, merged | {"profile": chosen}, str(path) if path else "settings", origins)
+
+
+def _defaults(profile: str, market: object) -> dict[str, dict[str, Any]]:
+    """A profile's defaults; those of the market are for one that is not live."""
+    defaults = _PROFILE_DEFAULTS.get(profile, {})
+    live = isinstance(market, dict) and market.get("source") == "live"
+    return {name: table for name, table in defaults.items() if not (live and name == "market")}
 
 
 def load_limits(path: Path) -> Limits:

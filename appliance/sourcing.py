@@ -28,9 +28,8 @@ from appliance.domain.market import SECOND, AlwaysOpen, Bar, Sessions, Split
 from appliance.errors import DataError, SettingsError, SourceRefused, UsageError
 from appliance.settings import Settings
 from appliance.settings_sources import Source
-from appliance.shell import credentials
+from appliance.shell import credentials, logs
 from appliance.shell.paths import StatePaths
-
 
 # --- from settings ----------------------------------------------------------------------------------------------------
 
@@ -57,9 +56,7 @@ def keep_credentials(settings: Settings, paths: StatePaths) -> None:
 
 
 def _spec(source: Source) -> SourceSpec:
-    spec = SourceSpec(
-        source.name, source.kind, source.table, source.live, source.history, source.rate, source.burst
-    )
+    spec = SourceSpec(source.name, source.kind, source.table, source.live, source.history, source.rate, source.burst)
     spec.options()
     return spec
 
@@ -94,7 +91,8 @@ def manager_of(
     A source whose credential is missing is not asked for the past, and live it refuses itself: the others go on.
     """
     hours = Hours(sessions or AlwaysOpen(), spec.always)
-    ready, live = {}, []
+    ready: dict[str, Options] = {}
+    live: list[LiveSource] = []
     for source in spec.sources:
         try:
             ready[source.name] = _options(source, paths)
@@ -102,8 +100,8 @@ def manager_of(
             if source.live:
                 live.append(Unready(source.name, error))
             continue
-        if source.live and (found := live_of(ready[source.name])) is not None:
-            live.append(found)
+        if source.live and (telling := live_of(ready[source.name])) is not None:
+            live.append(_telling(telling, spec.timeframe))
     knowing: list[DataManager] = []  # who is asked for splits is only there once the sources are
 
     def splits(symbol: str) -> tuple[Split, ...]:
@@ -122,14 +120,24 @@ def manager_of(
     return manager
 
 
+def _telling(source: LiveSource, timeframe: str) -> LiveSource:
+    """A live source that has bars of ``timeframe``, or says that it does not."""
+    if timeframe in source.traits.timeframes:
+        return source
+    known = ", ".join(source.traits.timeframes)
+    return Unready(source.name, SourceRefused(f"tells bars of {known}, not of {timeframe}", source=source.name))
+
+
 def _options(source: SourceSpec, paths: StatePaths) -> Options:
     """Raises SourceRefused where a part of the credential is missing."""
     parts = {part: credentials.read(paths, source.name, part) for part in ("key", "secret")}
+    logs.hide(*parts.values())
     lacking = [part for part in source.needs if not parts[part]]
     if lacking:
         variable = f"APPLIANCE_SOURCES__{source.name.upper().replace('-', '_')}__{lacking[0].upper()}"
         raise SourceRefused(
-            f"has no {' and no '.join(lacking)}", source=source.name,
+            f"has no {' and no '.join(lacking)}",
+            source=source.name,
             hint=f"set {variable}, or give the credential {source.name}-{lacking[0]} to its systemd unit",
         )
     return source.options(**parts)
@@ -159,14 +167,16 @@ def feed_of(spec: LiveSpec, paths: StatePaths, sessions: Sessions | None, clock:
     return manager.subscribe(spec.symbols, spec.subscribed, clock, random.Random(seed), keep, ends)
 
 
-def fetch_past(spec: LiveSpec, paths: StatePaths, sessions: Sessions | None, needs: Iterable[Need], now: int) -> str:
+def prepare(spec: LiveSpec, paths: StatePaths, sessions: Sessions | None, needs: Iterable[Need], now: int) -> str:
     """Fetch what strategies with these needs warm up with, adjusted for splits, and leave it for them; "" or what is
-    lacking, and why: they then learn as they go. ``now`` is UTC (ns). Raises EnvironmentFault."""
+    lacking, and why: they then learn as they go. ``now`` is UTC (ns). Raises SettingsError where no source can tell
+    live data, EnvironmentFault."""
     hours = Hours(sessions or AlwaysOpen(), spec.always)
     found: list[Bar] = []
     whys = []
     with closing(open_store(spec, paths)) as store:
         manager = manager_of(spec, paths, sessions, store)
+        _check_live(manager)
         for symbol, start in sorted(past.wanted(needs, hours, spec.timeframe, now).items()):
             try:
                 deque(manager.fetch(symbol, spec.timeframe, start, now), 0)
@@ -176,3 +186,10 @@ def fetch_past(spec: LiveSpec, paths: StatePaths, sessions: Sessions | None, nee
         manager.close()
     past.write(paths.past, past.Past(now, tuple(sorted(found, key=lambda bar: (bar.end, bar.symbol)))))
     return "; ".join(whys)
+
+
+def _check_live(manager: DataManager) -> None:
+    unready = [source.why for source in manager.live if isinstance(source, Unready)]
+    if len(unready) == len(manager.live):
+        whys = "; ".join(why.text for why in unready) or "none of them is used live (a rest source needs poll)"
+        raise SettingsError(f"sources: no source can tell live data: {whys}", hint=unready[0].hint if unready else "")

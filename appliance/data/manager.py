@@ -28,9 +28,9 @@ SETTLED = 60 * SECOND
 
 
 class DataManager:
-    """Sources of past (``sources``) and of ``live`` data in order of preference; ``store`` is what the box keeps itself,
-    ``cache`` remembers what sources told. ``rescaled`` names the sources whose bars are adjusted for splits because
-    nobody told them any. One thread uses it. ``now`` is UTC (ns).
+    """Sources of past (``sources``) and of ``live`` data in order of preference; ``store`` is what the box keeps
+    itself, ``cache`` remembers what sources told. ``rescaled`` names the sources whose bars are adjusted for splits
+    because nobody told them any. One thread uses it. ``now`` is UTC (ns).
     """
 
     def __init__(
@@ -103,7 +103,8 @@ class DataManager:
         if not whys and (own := self._own_actions(symbols, start, end)):
             return _in_order(own)
         raise DataError(
-            f"nobody knows the splits and dividends of {', '.join(symbols)}: {'; '.join(whys) or 'no source tells them'}",
+            f"nobody knows the splits and dividends of {', '.join(symbols)}: "
+            f"{'; '.join(whys) or 'no source tells them'}",
             hint="ask for raw bars, or add a source that knows them (kind alpaca)",
         )
 
@@ -179,9 +180,7 @@ class DataManager:
         able = [one for one in named if timeframe in one.traits.timeframes]
         if not able:
             known = "; ".join(f"{one.name} has {', '.join(one.traits.timeframes)}" for one in named)
-            raise DataError(
-                f"no source has bars of {timeframe!r}", hint=known or "name one that does in [[sources]] of the settings"
-            )
+            raise DataError(f"no source has bars of {timeframe!r}", hint=known or "name one that does in [[sources]]")
         raw = [one for one in able if way != "raw" or one.name not in self._rescaled]
         if not raw:
             raise DataError(

@@ -8,7 +8,6 @@ from typing import Any
 from msgspec import Struct
 
 from appliance.core.rate_limit import Rate
-from appliance.data.polite import RATES
 from appliance.data.sources.alpaca.options import AlpacaOptions
 from appliance.data.sources.base import HistorySource, Kind, LiveSource, Stop, Tell, Traits
 from appliance.data.sources.describing import described
@@ -23,6 +22,14 @@ OPTIONS: dict[str, type[Any]] = {
     "alpaca": AlpacaOptions, "ibkr": IbkrOptions, "rest": RestOptions, "websocket": WebSocketOptions,
 }  # fmt: skip
 """Every kind of source there is."""
+RATES: dict[str, Rate] = {
+    "alpaca": Rate(3, burst=20, reserve=4),
+    "ibkr": Rate(0.1, burst=6),
+    "rest": Rate(2, burst=5),
+    "websocket": Rate(1, burst=1),
+}
+"""How often each kind of source is asked, unless settings say otherwise. Alpaca allows 200 requests a minute, IB 60
+questions of history in 10 minutes; who runs a generic source did not say, so it is asked gently."""
 Splits = Callable[[str], Sequence[Split]]
 """The splits of a symbol up to today."""
 _ABSENT = "not-given"
@@ -77,12 +84,11 @@ class Unready:
     """A live source that cannot even be tried, such as one without its key: it says why whenever it is."""
 
     def __init__(self, name: str, why: SourceRefused) -> None:
-        self.name, self.traits = name, Traits(live=tuple(Kind))
-        self._why = why
+        self.name, self.traits, self.why = name, Traits(live=tuple(Kind)), why
 
     def run(self, symbols: Sequence[str], kinds: Sequence[Kind], tell: Tell, stop: Stop) -> None:
         """Raises SourceRefused."""
-        raise self._why
+        raise self.why
 
 
 def live_of(options: Options) -> LiveSource | None:
