@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from appliance.commands.options import RunOptions, orders_file, run_options
 from appliance.core.limits import LimitValues
 from appliance.data.sources.simulated import SYMBOLS
-from appliance.domain.market import SECOND, TIMEFRAMES
+from appliance.domain.market import RECORDED, SECOND
 from appliance.errors import INTERRUPTED, StrategyError, UsageError
 from appliance.making import Around, StrategyMaker
 from appliance.runs import RunSpec, StrategySpec
@@ -137,8 +137,8 @@ def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[
     if options.data:
         return _recorded(base, options, settings, speed)
     market = settings.market
-    if market.timeframe not in TIMEFRAMES:
-        raise UsageError(f"timeframe {market.timeframe!r}", hint=f"one of {', '.join(TIMEFRAMES)}")
+    if market.timeframe not in RECORDED:
+        raise UsageError(f"timeframe {market.timeframe!r}", hint=f"one of {', '.join(RECORDED)}")
     simulated = replace(
         base,
         limits=_limits(options, settings),
