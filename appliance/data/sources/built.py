@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from appliance.core import building
 from appliance.data.building import GRACE, LATE, Building, PartBars, TradeBars
+from appliance.data.calendars import SessionsOf
 from appliance.data.sources.base import HistorySource, Kind, Linked, LiveSource, Stop, Tell, Told, Traits
 from appliance.domain.market import (
     DAY,
@@ -26,7 +27,6 @@ from appliance.domain.market import (
 )
 from appliance.errors import DataError, UsageError
 
-SessionsOf = Callable[[str], Sessions]
 Clock = Callable[[], int]
 LOOK = 0.1
 """Seconds between two looks at what time brings."""
