@@ -238,10 +238,10 @@ class _Parts:
     """The sum of smaller bars. Those that nothing can revise any more are kept as their sum only, so that a day of
     seconds does not take the memory of all of them."""
 
-    __slots__ = ("_base", "_late", "_parts", "_through")
+    __slots__ = ("_base", "_late", "_newest", "_parts", "_through")
 
     def __init__(self, late: int) -> None:
-        self._late, self._through = late, 0
+        self._late, self._through, self._newest = late, 0, 0
         self._base: list[float] = []
         self._parts: dict[int, Bar] = {}
 
@@ -252,12 +252,12 @@ class _Parts:
         if before is not None and row_of(before) == row_of(piece):
             return False
         self._parts[piece.start] = piece
-        if before is None:
-            self._settle()
+        self._newest = max(self._newest, piece.end)
+        if next(iter(self._parts)) <= self._newest - 2 * self._late:
+            self._settle(self._newest - self._late)
         return True
 
-    def _settle(self) -> None:
-        settled = max(part.end for part in self._parts.values()) - self._late
+    def _settle(self, settled: int) -> None:
         for start in sorted(start for start, part in self._parts.items() if part.end <= settled):
             part = self._parts.pop(start)
             self._base = _joined(self._base, part)

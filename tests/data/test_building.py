@@ -16,6 +16,8 @@ from appliance.core.building import BarBuilder, Unbuildable
 from appliance.data.building import AHEAD, GRACE, LATE, Building, PartBars, TradeBars
 from appliance.data.options import NEW_YORK
 from appliance.domain.market import DAY, MINUTE, SECOND, Bar, Sessions, Trade
+from tests.bench.data_bars import as_told, compared, in_order, read
+from tests.data.real import needs_real_data
 
 BEGIN = 1_381_152_600 * SECOND
 """2013-10-07 09:30 in New York."""
@@ -228,7 +230,7 @@ def test_a_day_of_seconds_keeps_no_more_of_them_than_may_be_revised(sessions: Se
     made = told_by(builder, (part(number, 100.0 + number % 50) for number in range(4680)))
     assert [(bar.volume, bar.high, bar.end) for bar in made] == [(4680.0, 150.0, at("2013-10-07T16:00"))]
     (forming,) = builder._forming.values()
-    assert len(forming.total._parts) <= LATE // STEP + 1  # type: ignore[attr-defined]
+    assert len(forming.total._parts) <= 2 * LATE // STEP + 1  # type: ignore[attr-defined]
     assert builder.add(part(7, 500.0)) == ()
     assert builder.counts["late"] == 1
 
@@ -256,3 +258,16 @@ def test_smaller_bars_in_any_order_come_to_what_strategies_build_of_them(numbers
 def test_the_core_says_what_cannot_be_built_and_what_to_do() -> None:
     with pytest.raises(Unbuildable, match=r"bars of SPY: '5x'.*: for instance 5m, 1h or 1d"):
         BarBuilder("SPY", "5x")
+
+
+# --- recorded ------------------------------------------------------------------------------------------------------
+
+
+@needs_real_data
+def test_minutes_of_the_recorded_seconds_are_the_recorded_minutes(sessions: Sessions) -> None:
+    seconds, recorded = read(sessions)
+    for build in (in_order, as_told):
+        found = compared(build(seconds, sessions), recorded)
+        assert found["compared"] == len(recorded) == 5 * 390
+        assert (found["equal"], found["differing"], found["only_built"]) == (5 * 390, 0, 0)
+        assert found["open_equal"] >= 0.99 * 5 * 390
