@@ -20,7 +20,7 @@ from appliance.core.limits import LimitValues
 from appliance.data.live.spec import LiveSpec
 from appliance.data.sources.simulated import SYMBOLS
 from appliance.data.warmup import Need, needs_of
-from appliance.domain.market import SECOND, TIMEFRAMES
+from appliance.domain.market import RECORDED, SECOND
 from appliance.errors import INTERRUPTED, StrategyError, UsageError
 from appliance.making import Around, StrategyMaker
 from appliance.runs import RunSpec, StrategySpec
@@ -168,8 +168,8 @@ def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[
     market = settings.market
     if market.source == "live":
         return _live(base, options, settings), 0
-    if market.timeframe not in TIMEFRAMES:
-        raise UsageError(f"timeframe {market.timeframe!r}", hint=f"one of {', '.join(TIMEFRAMES)}")
+    if market.timeframe not in RECORDED:
+        raise UsageError(f"timeframe {market.timeframe!r}", hint=f"one of {', '.join(RECORDED)}")
     simulated = replace(
         base,
         limits=_limits(options, settings),
