@@ -96,7 +96,7 @@ def _prepare_live(spec: RunSpec, paths: StatePaths, settings: Settings, say: Cal
     needs = [need for one in spec.strategies for need in _needs(one)]
     if needs:
         say(f"fetching the past of {', '.join(sorted({need[0] for need in needs}))}")
-    if lacking := prepare(spec.live, paths, spec.calendar, needs, time.time_ns()):
+    if lacking := prepare(spec.live, paths, spec.exchange, needs, time.time_ns()):
         click.echo(f"warming up without {lacking}", err=True)
 
 
@@ -182,12 +182,11 @@ def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[
 
 
 def _live(base: RunSpec, options: RunOptions, settings: Settings) -> RunSpec:
-    hours = settings.data.hours
     return replace(
         base,
         limits=_limits(options, settings),
         timeframe=settings.market.timeframe,
-        sessions=None if hours == "always" else tuple(sessions_for(sessions_cache())),
+        sessions=tuple(sessions_for(sessions_cache())),
         live=live_spec(settings),
     )
 
