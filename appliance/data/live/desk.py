@@ -9,11 +9,13 @@ from msgspec import Struct
 from appliance.data.live.agreement import Agreement
 from appliance.data.live.judging import Judge, worth_telling
 from appliance.data.live.notices import Notices
+from appliance.data.live.punctuality import Punctuality
 from appliance.data.live.reserve import Reserve
-from appliance.data.live.selection import Changes, Selection, State, Switch
+from appliance.data.live.selection import Changes, Selection, Switch
 from appliance.data.live.sequencer import Question, Sequenced, Sequencer
 from appliance.data.live.showing import Showing, View
 from appliance.data.live.staleness import Freshness, Staleness
+from appliance.data.live.standing import Standing
 from appliance.data.sources.base import Kind, Linked, Oddity, Told, Wire
 from appliance.data.validation.rules import moment
 from appliance.data.validation.validator import DataValidator
@@ -24,8 +26,6 @@ from appliance.domain.operations import Notice, Severity
 from appliance.errors import SourceError, SourceRefused
 
 SECOND = 1_000_000_000
-STUCK = 5 * SECOND
-"""How long (ns) a source may take to end once it is asked to."""
 CHANNELS: dict[type, Kind] = {
     Bar: Kind.BARS, Quote: Kind.QUOTES, Trade: Kind.TRADES, Status: Kind.STATUSES, PriceBand: Kind.STATUSES,
 }  # fmt: skip
@@ -60,7 +60,8 @@ class Desk:
         self.selection, self.sequencer, self.reserve = selection, sequencer, reserve
         self.judge, self.notices = Judge(validator), Notices()
         self._staleness, self._agreement = staleness, agreement
-        self._showing = Showing()
+        self._punctuality = Punctuality()
+        self._showing, self._standing = Showing(), Standing(selection, self.notices)
         self._lacking: dict[str, dict[str, str]] = {}
         self._looked = 0
         self.quarantined = self.odd = 0
@@ -88,6 +89,7 @@ class Desk:
         todo = Todo()
         why, wait = (error.text, error.wait) if error is not None else ("", 0)
         refused = isinstance(error, SourceRefused)
+        self._punctuality.forget(name)
         self._changed(self.selection.ended(name, why, now, wait, refused), todo, now)
         return todo
 
@@ -125,6 +127,8 @@ class Desk:
                 self._changed(self.selection.stale(name, symbol, now), todo, now)
         self._changed(self.selection.tick(now), todo, now)
         for bar in self.reserve.due(now):
+            late = self.selection.active.get(bar.symbol, "")
+            self._lags(late, bar.symbol, self._punctuality.missed(late, bar) if late else None, now, todo)
             self._sequenced(self.sequencer.bar(bar, now), now, todo)
         self._sequenced(self.sequencer.tick(now), now, todo)
         todo.views += self._showing.due(self.selection, now)
@@ -151,7 +155,7 @@ class Desk:
         if isinstance(told, Bar):
             bar = self._form(told, now, todo)
             if isinstance(bar, Bar):
-                self._bar(bar, active, now, todo)
+                self._bar(name, bar, now, todo)
         elif isinstance(told, Status | PriceBand):
             self._status(told, now, todo)
         elif active:
@@ -174,14 +178,19 @@ class Desk:
         if isinstance(event, Quote):
             todo.notices += self._agreement.quote(event, now)
 
-    def _bar(self, bar: Bar, active: bool, now: int, todo: Todo) -> None:
-        if active:
+    def _bar(self, name: str, bar: Bar, now: int, todo: Todo) -> None:
+        self._lags(name, bar.symbol, self._punctuality.told(name, bar, now), now, todo)
+        if self.selection.active.get(bar.symbol) == name:
             refused = self._sequenced(self.sequencer.bar(bar, now), now, todo)
             if not refused:
                 self.reserve.told(bar)
             return
         for each in self.reserve.put(bar, now):
             self._sequenced(self.sequencer.bar(each, now), now, todo)
+
+    def _lags(self, name: str, symbol: str, lags: bool | None, now: int, todo: Todo) -> None:
+        if lags is not None:
+            self._changed(self.selection.lags(name, symbol, now, lags), todo, now)
 
     # --- verdicts -------------------------------------------------------------------------------------------------
 
@@ -204,8 +213,9 @@ class Desk:
         todo.connect += changes.connect
         todo.end += changes.end
         todo.switches += changes.switches
+        if changes.switches:
+            todo.notices += self._standing.look(now)
         for switch in changes.switches:
-            todo.notices += _notices(switch)
             for bar in self.reserve.switched(switch.symbols):
                 self._sequenced(self.sequencer.bar(bar, now), now, todo)
 
@@ -240,10 +250,7 @@ class Desk:
     # --- what lasts -----------------------------------------------------------------------------------------------
 
     def _look(self, now: int, todo: Todo) -> None:
-        for one in self.selection.candidates.values():
-            stuck = one.state is State.MUTE and now - one.since >= STUCK
-            text = f"{one.name} does not end, though it was asked to; until it does it is not connected again"
-            todo.notices += self.notices.hold(f"source_stuck/{one.name}", text if stuck else "", now)
+        todo.notices += self._standing.look(now)
         by_rule: dict[str, list[Finding]] = {}
         for finding in self.judge.silent(now):
             by_rule.setdefault(finding.rule, []).append(finding)
@@ -257,15 +264,3 @@ def _together(found: list[Finding]) -> str:
     """Many findings of one rule in a line; "" for none."""
     shown = "; ".join(f"{one.symbol}: {one.text}" for one in found[:3])
     return shown + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
-
-
-def _notices(switch: Switch) -> list[Notice]:
-    who = switch.symbols[0] if len(switch.symbols) == 1 else f"{len(switch.symbols)} symbols"
-    if not switch.new:
-        text = f"nobody tells {who} any more: {switch.old}: {switch.why}"
-        return [Notice("no_source", Severity.CRITICAL, text)]
-    if not switch.old:
-        return [Notice("no_source", Severity.INFO, f"{switch.new} tells {who}", holds=False)]
-    text = f"{switch.new} tells {who} instead of {switch.old}: {switch.why}"
-    code = f"failover/{switch.new if switch.back else switch.old}"
-    return [Notice(code, Severity.WARNING, text, holds=not switch.back)]

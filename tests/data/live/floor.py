@@ -28,15 +28,15 @@ SYMBOLS = ("EEM", "SPY", "USO")
 CASH = Decimal(100_000)
 TEN: dict[str, tuple[str, dict[str, str]]] = {
     "bollinger": ("bollinger", {"window": "10"}),
-    "buy_and_hold": ("buy_and_hold", {}),
+    "buy-and-hold": ("buy_and_hold", {}),
     "donchian": ("donchian_breakout", {"entry": "8", "leave": "4", "period": "5"}),
     "rotation": ("momentum_rotation", {"symbols": "SPY,EEM,USO", "timeframe": "10m", "lookback": "2"}),
     "opening": ("opening_range", {"symbol": "EEM"}),
     "pairs": ("pairs", {"symbol": "SPY", "other": "EEM", "period": "15", "entry": "1.0"}),
     "rsi": ("rsi_reversion", {"symbol": "USO", "period": "6", "oversold": "40"}),
     "sma": ("sma_cross", {"fast": "4", "slow": "9"}),
-    "sma_eem": ("sma_cross", {"symbol": "EEM", "fast": "3", "slow": "8"}),
-    "sma_uso": ("sma_cross", {"symbol": "USO", "fast": "5", "slow": "12"}),
+    "sma-eem": ("sma_cross", {"symbol": "EEM", "fast": "3", "slow": "8"}),
+    "sma-uso": ("sma_cross", {"symbol": "USO", "fast": "5", "slow": "12"}),
 }
 """Ten strategies by name: the example they are, and its parameters, short enough for an hour or two of minutes."""
 

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 
 from appliance.core.feed import FeedCore
 from appliance.data.live.agreement import Agreement
-from appliance.data.live.desk import STUCK, Desk, Todo
+from appliance.data.live.desk import Desk, Todo
 from appliance.data.live.reserve import GRACE, Reserve
 from appliance.data.live.selection import Selection, Terms
 from appliance.data.live.sequencer import PATIENCE, Sequencer
 from appliance.data.live.staleness import Staleness
+from appliance.data.live.standing import STUCK
 from appliance.data.sources.base import Linked, Oddity, Told
 from appliance.data.validation.validator import DataValidator
 from appliance.domain.market import HOUR, MINUTE, SECOND, AlwaysOpen, Bar, PriceBand, Quote, Split, SymbolStatus
@@ -29,6 +30,10 @@ from tests.playbook import Playbook
 
 NAMES = ("first", "second")
 MARKET = AlwaysOpen()
+
+
+WILD = replace(BARS_TOLD[2], **dict.fromkeys(("open", "high", "low", "close"), 10_000.0))
+"""Impossible after the bars before it."""
 
 
 class Talk:
@@ -110,9 +115,8 @@ def test_a_bar_that_is_impossible_is_replaced_by_the_reserve_before_the_next() -
 
 def test_a_price_that_only_its_neighbours_make_impossible_is_replaced_by_the_reserve_too() -> None:
     talk = Talk()
-    wild = [replace(BARS_TOLD[2], **dict.fromkeys(("open", "high", "low", "close"), 10_000.0))]
     talk.says("second", *BARS_TOLD[:3])
-    talk.says("first", *BARS_TOLD[:2], *wild, BARS_TOLD[3])
+    talk.says("first", *BARS_TOLD[:2], WILD, BARS_TOLD[3])
     published = talk.on("feed/bars")
     assert ends(published) == ends(BARS_TOLD[:4])
     assert published[2].close == BARS_TOLD[2].close
@@ -150,7 +154,7 @@ def test_a_hole_that_history_answers_reaches_the_validator_in_order() -> None:
     (question,) = talk.says("first", BARS_TOLD[5]).questions
     todo = talk.desk.answered(question, (BARS_TOLD[4], BARS_TOLD[3]), "", talk.now)
     assert ends(todo.events) == ends(BARS_TOLD[3:6])  # type: ignore[arg-type]
-    assert talk.codes("") == [("no_source", False)]
+    assert talk.codes("") == []
 
 
 def test_a_revision_passes_the_validator_with_its_number_and_so_does_a_hole_that_is_filled_late() -> None:
@@ -272,3 +276,27 @@ def test_a_source_name_or_symbol_with_a_slash_is_one_level_of_its_topic() -> Non
     with Playbook(core) as play:
         play >> Offer(0, (), views=(SymbolStatus("BTC/USDT"), SourceState("my/own", "live")))
         play << "view/status/BTC-USDT" << "view/source/my-own"
+
+
+def test_a_source_that_lags_is_replaced_and_returned_to_when_it_has_been_prompt_for_long() -> None:
+    talk = Talk()
+    for number, bar in enumerate(BARS_TOLD[:20]):
+        slow = 2 <= number < 8
+        talk.says("second", bar)
+        if not slow:
+            talk.says("first", bar)
+        talk.waits(GRACE + SECOND)
+        if slow:
+            talk.says("first", bar)
+    published = talk.on("feed/bars")
+    assert ends(published) == ends(BARS_TOLD[:20])
+    assert [bar.source for bar in published] == ["first"] * 2 + ["second"] * 10 + ["first"] * 8
+    assert talk.codes("failover/") == [("failover/first", True), ("failover/first", False)]
+
+
+def test_a_bar_that_the_reserve_knows_too_late_is_a_revision() -> None:
+    talk = Talk()
+    talk.says("first", *BARS_TOLD[:2], WILD, *BARS_TOLD[3:5])
+    talk.says("second", BARS_TOLD[2])
+    talk.waits(GRACE)
+    assert [(bar.end, bar.revision) for bar in talk.on("feed/revisions")] == [(BARS_TOLD[2].end, 1)]
