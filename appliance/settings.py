@@ -10,7 +10,6 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import date
 from decimal import Decimal
 from functools import lru_cache, reduce
 from pathlib import Path
@@ -26,18 +25,14 @@ from appliance.errors import SettingsError, UsageError
 from appliance.settings_kinds import (
     OFF,
     Count,
-    Files,
     Limit,
     Name,
     Parameter,
     Seconds,
     Section,
-    Speed,
-    Symbols,
-    Timeframe,
     Words,
 )  # fmt: skip
-from appliance.settings_sources import Data, Source, set_by_name
+from appliance.settings_market import Data, Market, Source, set_by_name
 from appliance.settings_text import MASK, mistakes, read_toml, secrets_in, toml, unsecret
 
 ENV_PREFIX = "APPLIANCE_"
@@ -56,34 +51,6 @@ class Log(Section):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     json_lines: bool | None = Field(default=None, alias="json")
-
-
-class Market(Section):
-    """Where market data comes from; ``live`` is from ``[[sources]]``. ``speed`` is a multiple of real time or ``max``
-    (recorded data, in lockstep)."""
-
-    source: Literal["simulated", "files", "live"] = "simulated"
-    seed: int = Field(default=1, ge=0)
-    symbols: Symbols = ("SPY", "QQQ")
-    timeframe: Timeframe = "1m"
-    speed: Speed = "1"
-    files: Files = ()
-    bar_stamp: Literal["start", "end"] = "end"
-    session: Literal["regular", "all"] = "regular"
-    start: date | None = None
-    end: date | None = None
-    factors: str | None = None
-    bad_rows: Literal["refuse", "quarantine"] = "refuse"
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.source == "files" and not self.files:
-            raise ValueError("files: name at least one file, since source is 'files'")
-        if self.source != "files" and not self.symbols:
-            raise ValueError(f"symbols: name at least one symbol, since source is {self.source!r}")
-        if self.start and self.end and self.start > self.end:
-            raise ValueError(f"start: {self.start} is after end {self.end}")
-        return self
 
 
 class Strategy(Section):

@@ -27,7 +27,7 @@ from appliance.data.warmup import Need
 from appliance.domain.market import SECOND, AlwaysOpen, Bar, Sessions, Split
 from appliance.errors import DataError, SettingsError, SourceRefused, UsageError
 from appliance.settings import Settings
-from appliance.settings_sources import Source
+from appliance.settings_market import Source
 from appliance.shell import credentials, logs
 from appliance.shell.paths import StatePaths
 

@@ -1,4 +1,4 @@
-"""Market data behind one interface: past data from what is kept, cached or told by sources in order, live data too."""
+"""Market data behind one interface: past data from what is kept or told by sources in order, and live data too."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from msgspec.structs import replace
 from appliance.core.breaker import Dice
 from appliance.core.ports import Clock
 from appliance.data.adjustment import WAYS, adjusted
+from appliance.data.aligning import outward
 from appliance.data.layout import nearest
 from appliance.data.live.spec import LiveSpec
 from appliance.data.sources.asked import check_asked
 from appliance.data.sources.base import HistorySource, Kind, LiveSource
-from appliance.domain.market import SECOND, Bar, CorporateAction, Sessions, Split, timeframe_ns
+from appliance.domain.market import SECOND, AlwaysOpen, Bar, CorporateAction, Sessions, Split, timeframe_ns
 from appliance.errors import DataError, SourceError, UsageError
 
 if TYPE_CHECKING:
-    from appliance.data.cache import DataCache
     from appliance.data.live.feed import Keep, LiveFeed
     from appliance.data.store import HistoryStore
 
@@ -29,8 +29,8 @@ SETTLED = 60 * SECOND
 
 class DataManager:
     """Sources of past (``sources``) and of ``live`` data in order of preference; ``store`` is what the box keeps
-    itself, ``cache`` remembers what sources told. ``rescaled`` names the sources whose bars are adjusted for splits
-    because nobody told them any. One thread uses it. ``now`` is UTC (ns).
+    itself. ``rescaled`` names the sources whose bars are adjusted for splits because nobody told them any. One thread
+    uses it. ``now`` is UTC (ns).
     """
 
     def __init__(
@@ -40,12 +40,11 @@ class DataManager:
         live: Sequence[LiveSource],
         sessions_of: Callable[[str], Sessions],
         store: HistoryStore | None = None,
-        cache: DataCache | None = None,
         rescaled: Sequence[str] = (),
         now: Callable[[], int] = time.time_ns,
     ) -> None:
         self.spec, self.sources, self.live, self.store = spec, tuple(sources), tuple(live), store
-        self._sessions_of, self._cache, self._rescaled, self._now = sessions_of, cache, tuple(rescaled), now
+        self._sessions_of, self._rescaled, self._now = sessions_of, tuple(rescaled), now
 
     # --- the past -------------------------------------------------------------------------------------------------
 
@@ -66,8 +65,9 @@ class DataManager:
             yield self._history(symbol, timeframe, start, end, adjusted, source)
 
     def fetch(self, symbol: str, timeframe: str, start: int, end: int, source: str = "") -> Iterator[int]:
-        """Have the store cover raw bars of ``[start, end)`` (ns UTC): only what it lacks is asked for, page by page.
-        After each page the number of rows so far that were new. Where one source fails the next goes on from there.
+        """Have the store cover raw bars of ``[start, end)`` (ns UTC) and of the sessions it cuts: only what it lacks is
+        asked for, page by page. After each page the number of rows so far that were new. Where one source fails the
+        next goes on from there.
 
         Raises as ``history`` does; what came before is kept.
         """
@@ -76,6 +76,7 @@ class DataManager:
         check_asked("the box", (symbol,), start, end, now)
         length = timeframe_ns(timeframe)
         settled = now - length - max(SETTLED, length // 20)  # what began before it has ended, months too
+        start, end = outward(start, end, timeframe, self._sessions_of(symbol))
         rows = 0
         for begin, until in store.lacking(symbol, timeframe, start, min(end, now)):
             for page in self._pages(symbol, timeframe, begin, until, source):
@@ -87,7 +88,10 @@ class DataManager:
 
     def actions(self, symbols: Sequence[str], start: int, end: int) -> tuple[CorporateAction, ...]:
         """Splits and dividends with an ex-date in ``[start, end)`` (ns UTC), in order of time, as the first source that
-        knows them tells, and what the store has. Raises DataError where no source knows any, or none answers."""
+        knows them tells, and what the store has; a market that never closes has none. Raises DataError where no source
+        knows any, or none answers."""
+        if all(isinstance(self._sessions_of(symbol), AlwaysOpen) for symbol in symbols):
+            return ()
         whys = []
         for one in self.sources:
             if not one.traits.actions:
@@ -105,7 +109,8 @@ class DataManager:
         raise DataError(
             f"nobody knows the splits and dividends of {', '.join(symbols)}: "
             f"{'; '.join(whys) or 'no source tells them'}",
-            hint="ask for raw bars, or add a source that knows them (kind alpaca)",
+            hint="ask for raw bars, add a source that knows them (kind alpaca), or name what trades day and night in "
+            "data.always",
         )
 
     def splits(self, symbol: str) -> tuple[Split, ...]:
@@ -137,30 +142,38 @@ class DataManager:
     # --- inside ---------------------------------------------------------------------------------------------------
 
     def _history(self, symbol: str, timeframe: str, start: int, end: int, way: str, source: str) -> tuple[Bar, ...]:
+        kept = None if source else self.store
+        lacking = kept.lacking(symbol, timeframe, start, end) if kept is not None else ((start, end),)
+        able = self._able(timeframe, source) if lacking else []
+        if able and way == "split" and all(one.name in self._rescaled for one in able):  # they tell nothing else
+            return self._first(able, symbol, timeframe, start, end)
         actions = self.actions((symbol,), start, self._now()) if way != "raw" else ()
-        if not source and self.store is not None and not self.store.lacking(symbol, timeframe, start, end):
-            bars = _joined(self.store.bars(symbol, timeframe, start, end))
-            return adjusted(bars, actions, way, self._now())
+        raw = self._raw(able) if lacking else []
+        found = [bar for span in lacking for bar in self._first(raw, symbol, timeframe, *span)]
+        if kept is not None and lacking != ((start, end),):
+            found += _joined(kept.bars(symbol, timeframe, start, end))
+        ordered = {bar.end: bar for bar in sorted(found, key=_end)}
+        return adjusted(tuple(ordered.values()), actions, way, self._now())
+
+    def _first(
+        self, sources: Sequence[HistorySource], symbol: str, timeframe: str, start: int, end: int
+    ) -> tuple[Bar, ...]:
+        """The answer of the first source that gives one. Raises DataError with what all of them said."""
         whys = []
-        for one in self._able(timeframe, source, way):
+        for one in sources:
             try:
-                bars = self._told(one, symbol, timeframe, start, end)
+                return self._told(one, symbol, timeframe, start, end)
             except DataError as error:
                 whys.append(error)
-                continue
-            rest = [a for a in actions if one.name not in self._rescaled or not isinstance(a, Split)]
-            return adjusted(bars, rest, way, self._now())
         raise _nobody(whys)
 
     def _told(self, source: HistorySource, symbol: str, timeframe: str, start: int, end: int) -> tuple[Bar, ...]:
-        if self._cache is not None:
-            return self._cache.history(source, symbol, timeframe, start, end)
         return _joined(source.bars((symbol,), timeframe, start, end))
 
     def _pages(self, symbol: str, timeframe: str, start: int, end: int, source: str) -> Iterator[tuple[Bar, ...]]:
         """Pages of the first source; where it fails, those of the next from there on."""
         whys = []
-        for one in self._able(timeframe, source, "raw"):
+        for one in self._raw(self._able(timeframe, source)):
             try:
                 for page in one.bars((symbol,), timeframe, start, end):
                     yield page
@@ -170,7 +183,7 @@ class DataManager:
                 whys.append(error)
         raise _nobody(whys)
 
-    def _able(self, timeframe: str, source: str, way: str) -> list[HistorySource]:
+    def _able(self, timeframe: str, source: str) -> list[HistorySource]:
         """The sources to ask, in order. Raises UsageError or DataError where there is none."""
         names = [one.name for one in self.sources]
         if source and source not in names:
@@ -181,7 +194,11 @@ class DataManager:
         if not able:
             known = "; ".join(f"{one.name} has {', '.join(one.traits.timeframes)}" for one in named)
             raise DataError(f"no source has bars of {timeframe!r}", hint=known or "name one that does in [[sources]]")
-        raw = [one for one in able if way != "raw" or one.name not in self._rescaled]
+        return able
+
+    def _raw(self, able: Sequence[HistorySource]) -> list[HistorySource]:
+        """Those that tell raw bars. Raises DataError where there is none."""
+        raw = [one for one in able if one.name not in self._rescaled]
         if not raw:
             raise DataError(
                 f"{able[0].name} tells bars adjusted for splits, and no source of this box knows the splits",
@@ -200,6 +217,10 @@ class DataManager:
         if self.store is None:
             raise UsageError("there is no store to fetch into", hint="open one in the state directory: --state DIR")
         return self.store
+
+
+def _end(bar: Bar) -> int:
+    return bar.end
 
 
 def _joined(pages: Iterable[tuple[Bar, ...]]) -> tuple[Bar, ...]:

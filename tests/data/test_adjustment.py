@@ -23,7 +23,7 @@ def _closes(bars):
 BARS = tuple(_bar(day, close) for day, close in enumerate([100.0, 100.0, 49.0, 50.0]))
 SPLIT = Split("A", 2 * DAY, 2, 1)
 DIVIDEND = Dividend("A", 1 * DAY, Decimal("10"))
-NOW = 10 * DAY
+NOW = 19 * DAY
 
 
 @pytest.mark.parametrize(

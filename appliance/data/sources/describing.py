@@ -46,7 +46,8 @@ def _mistake(name: str, text: str, kind: type[Struct]) -> UsageError:
     known = _fields(kind, path)
     if unknown is None:
         where = f"{path}: " if path else ""
-        return UsageError(f"source {name}: {where}{said}", hint=f"there may be {', '.join(known)}" if known else "")
+        hint = f"there may be {', '.join(known)}" if known else "correct it where the source is described"
+        return UsageError(f"source {name}: {where}{said}", hint=hint)
     option = f"{path}.{unknown[1]}" if path else unknown[1]
     hint = f"{nearest(unknown[1], known)} there may be {', '.join(known)}" if known else "leave it out"
     return UsageError(f"source {name}: there is no option {option}", hint=hint.strip())

@@ -71,7 +71,8 @@ def test_live_data_are_minutes_unless_said_otherwise_whatever_the_profile_is_use
 def test_no_key_is_shown_hashed_or_handed_on(tmp_path):
     settings = _load(tmp_path, LIVE)
     other = _load(tmp_path, LIVE.replace("PKHUSH", "PKOTHER"))
-    assert "HUSH" not in show(settings) and "not to be" not in show(settings)
+    assert "HUSH" not in show(settings)
+    assert "not to be" not in show(settings)
     assert settings_hash(settings) == settings_hash(other)
     assert {"PKHUSH", "not to be shown"} <= set(secret_values(settings))
     assert "HUSH" not in repr(live_spec(settings))
@@ -140,4 +141,5 @@ def test_a_source_knows_which_parts_of_a_credential_it_needs(tmp_path):
     spec = live_spec(_load(tmp_path, LIVE + REST))
     assert [one.needs for one in spec.sources] == [("key", "secret"), (), ("key",)]
     options = spec.sources[0].options("K", "S")
-    assert isinstance(options, AlpacaOptions) and (options.key, options.name) == ("K", "alpaca-iex")
+    assert isinstance(options, AlpacaOptions)
+    assert (options.key, options.name) == ("K", "alpaca-iex")

@@ -1,15 +1,44 @@
-"""Where market data comes from, as the owner writes it: ``[[sources]]`` in order of preference, and ``[data]``."""
+"""Where market data comes from, as the owner writes it: ``[market]``, ``[[sources]]`` by preference, ``[data]``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from appliance.errors import SettingsError
-from appliance.settings_kinds import Name, Seconds, Section, Symbols
+from appliance.settings_kinds import Files, Name, Seconds, Section, Speed, Symbols, Timeframe
+
+
+class Market(Section):
+    """Where market data comes from; ``live`` is from ``[[sources]]``. ``speed`` is a multiple of real time or ``max``
+    (recorded data, in lockstep)."""
+
+    source: Literal["simulated", "files", "live"] = "simulated"
+    seed: int = Field(default=1, ge=0)
+    symbols: Symbols = ("SPY", "QQQ")
+    timeframe: Timeframe = "1m"
+    speed: Speed = "1"
+    files: Files = ()
+    bar_stamp: Literal["start", "end"] = "end"
+    session: Literal["regular", "all"] = "regular"
+    start: date | None = None
+    end: date | None = None
+    factors: str | None = None
+    bad_rows: Literal["refuse", "quarantine"] = "refuse"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.source == "files" and not self.files:
+            raise ValueError("files: name at least one file, since source is 'files'")
+        if self.source != "files" and not self.symbols:
+            raise ValueError(f"symbols: name at least one symbol, since source is {self.source!r}")
+        if self.start and self.end and self.start > self.end:
+            raise ValueError(f"start: {self.start} is after end {self.end}")
+        return self
 
 
 class Source(BaseModel):
