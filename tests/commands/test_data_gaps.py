@@ -130,7 +130,7 @@ def test_gaps_are_told_and_end_with_1(appliance: Appliance, store: HistoryStore,
     store.close()
     said = appliance("data", "gaps", "--state", tmp_path)
     assert said.code == 1
-    assert "SPY 1m: 15 bars lacking in 1 gaps on 1 days" in said.out
+    assert "SPY 1m: 15 bars lacking in 1 gap on 1 day" in said.out
     assert "2013-10-04 15:10:00 to 2013-10-04 15:25:00 UTC" in said.out
     told = appliance(
         "data", "gaps", "SPY", "--start", "2013-10-04", "--end", "2013-10-07", "--state", tmp_path, "--json"

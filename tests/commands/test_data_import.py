@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,7 @@ def test_of_a_truncated_gzip_nothing_is_kept_and_the_good_rows_are_counted(
 def test_partial_takes_the_good_rows_of_a_truncated_gzip(appliance: Appliance, tmp_path: Path) -> None:
     file = truncated(tmp_path, calm(390))
     said = appliance("data", "import", file, "--partial", "--state", tmp_path)
-    assert (said.code, "only up to its damage" in said.out) == (0, True)
+    assert (said.code, "only up to its damage" in said.out) == (1, True)
     assert 0 < len(held(tmp_path)) == good_rows(file) < 390
 
 
@@ -215,6 +216,30 @@ def test_a_bar_that_has_not_ended_is_set_aside(appliance: Appliance, tmp_path: P
     future = [f"{4_000_000_000_000_000_000 + at * MINUTE},SPY,100,100.1,99.9,100,1" for at in range(3)]
     said = appliance("data", "import", bars(tmp_path / "a.csv", *future), "--state", tmp_path, "--all", "--json")
     assert (said.code, said.json["files"][0]["set_aside"]) == (1, {"from_the_future": 3})
+
+
+def test_interrupted_it_says_what_is_kept_and_ends_with_130(
+    appliance: Appliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, pages = HistoryStore.add, []
+
+    def stopped(store: HistoryStore, told: Iterable[Bar]) -> int:
+        if pages:
+            raise KeyboardInterrupt
+        pages.append(list(told))
+        return add(store, pages[0])
+
+    monkeypatch.setattr(HistoryStore, "add", stopped)
+    file = bars(tmp_path / "a.csv", *(row for day in range(40) for row in calm(390, START + day * DAY)))
+    said = appliance("data", "import", file, "--session", "always", "--state", tmp_path)
+    assert (said.code, "10,000 1m bars are new" in said.out, "run it again" in said.err) == (130, True, True)
+    assert held(tmp_path) == pages[0]
+
+
+def test_bars_that_are_not_kept_for_long_are_imported_with_a_warning(appliance: Appliance, tmp_path: Path) -> None:
+    rows = [f"{START + at * 10**9},SPY,100,100.1,99.9,100,1000" for at in range(30)]
+    said = appliance("data", "import", bars(tmp_path / "a.csv", *rows), "--state", tmp_path)
+    assert (said.code, "1s bars are kept for 30 days" in said.err) == (0, True)
 
 
 def test_killed_while_it_imports_and_run_again_it_ends_as_without(appliance: Appliance, tmp_path: Path) -> None:

@@ -116,6 +116,21 @@ def opened(state: Path, writing: bool = False) -> Iterator[HistoryStore]:
         store.close()
 
 
+def tell_short_memory(store: HistoryStore, timeframes: Iterable[str], now: int) -> None:
+    """Say it where the store holds bars that it will not keep for long, for they are old and short."""
+    from appliance.domain.market import DAY
+
+    for timeframe in dict.fromkeys(timeframes):
+        days = store.limits.days.get(timeframe, 0)
+        old = [one.symbol for one in store.holdings() if one.timeframe == timeframe and one.first < now - days * DAY]
+        if days and old:
+            click.echo(
+                f"note: {timeframe} bars are kept for {days} days: a running box removes the older ones of "
+                f"{', '.join(old[:5])}; 'appliance data export' writes them to a file",
+                err=True,
+            )
+
+
 def chosen(store: HistoryStore, symbols: Sequence[str], timeframe: str = "") -> tuple[Holding, ...]:
     """What the store holds of symbols and a timeframe (of all where none is named). Raises DataError for a symbol it
     has nothing of."""
@@ -135,23 +150,37 @@ def chosen(store: HistoryStore, symbols: Sequence[str], timeframe: str = "") -> 
     return tuple(one for one in some if not symbols or one.symbol in symbols)
 
 
-class Calendars:
-    """The sessions of symbols: as ``session`` says, by the symbol itself where that is ``symbol``."""
+def always_open_in(settings_file: Path | None) -> tuple[str, ...]:
+    """The symbols that trade day and night as the settings say. Raises SettingsError."""
+    from appliance.settings import load_settings
 
-    def __init__(self, session: str = "symbol") -> None:
-        self._session = session
+    return load_settings(settings_file).data.always if settings_file is not None else ()
+
+
+class Calendars:
+    """The sessions of symbols: as ``session`` says; where that is ``symbol`` by the symbol itself, of which ``always``
+    trade day and night."""
+
+    def __init__(self, session: str = "symbol", always: Sequence[str] = ()) -> None:
+        self._session, self._always = session, frozenset(always)
         self._exchange: Sessions | None = None
 
     def __call__(self, symbol: str) -> Sessions:
         from appliance.data.calendars import always_open
 
-        if self._session == "always" or (self._session == "symbol" and ALWAYS in symbol):
+        named = ALWAYS in symbol or symbol in self._always
+        if self._session == "always" or (self._session == "symbol" and named):
             return always_open()
         if self._exchange is None:
             from appliance.commands.options import sessions_cache, sessions_for
 
             self._exchange = sessions_for(sessions_cache())
         return self._exchange
+
+
+def counted(number: int, what: str) -> str:
+    """``1 gap``, ``3,000 gaps``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def moment(at: int) -> str:

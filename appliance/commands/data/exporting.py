@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from appliance.domain.market import Bar
 
 
-@click.command()
+@click.command(short_help="Bars of the store into a file.")
 @click.argument("symbol", shell_complete=held_symbols)
 @timeframe_option("1m")
 @dates("  [default: the first there is]", "  [default: the last there is]")

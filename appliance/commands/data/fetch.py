@@ -12,6 +12,8 @@ import click
 
 from appliance.commands.data.asking import (
     Calendars,
+    always_open_in,
+    counted,
     dates,
     held_symbols,
     json_option,
@@ -21,6 +23,7 @@ from appliance.commands.data.asking import (
     settings_option,
     span,
     state_option,
+    tell_short_memory,
     timeframe_option,
 )
 from appliance.commands.data.reaching import reached, source_names
@@ -35,7 +38,7 @@ LACKING = 3
 """Exit code where something that was asked for is not there."""
 
 
-@click.command()
+@click.command(short_help="Past bars from the sources into the store.")
 @click.argument("symbols", nargs=-1, metavar="SYMBOLS...", shell_complete=held_symbols)
 @timeframe_option("1m")
 @dates("", "  [default: today]")
@@ -84,13 +87,14 @@ def fetch(
     if not wanted:
         raise UsageError("no symbol", hint="name at least one")
     asked = _asked(known_timeframe(timeframe), start, end)
-    calendars = Calendars()
+    calendars = Calendars("symbol", always_open_in(settings_file))
     with reached(settings_file, state, calendars) as manager:
         from appliance.commands.data.fetching import Fetching
 
         fetching = Fetching(manager, timeframe, source, calendars)
         done = _fetch(fetching, wanted, asked, progress)
         unknown = _actions(manager, wanted, asked[0]) if done and adjusted != "raw" else ""
+        tell_short_memory(fetching.store, [timeframe], time.time_ns())
     return _told(fetching, len(wanted), unknown, as_json, done)
 
 
@@ -138,8 +142,8 @@ def _told(fetching: Fetching, asked: int, unknown: str, as_json: bool, done: boo
     else:
         click.echo("\n".join([*readable(rows), *([f"splits and dividends: {unknown}"] if unknown else [])]))
     if not done:
-        rest = f", {asked - len(rows)} symbols were not asked for" if asked > len(rows) else ""
+        rest = f", and {counted(asked - len(rows), 'symbol')} not asked for" if asked > len(rows) else ""
         kept = sum(one.new for one in rows)
-        click.echo(f"interrupted: {kept:,} new bars are kept{rest}; run it again to go on", err=True)
+        click.echo(f"interrupted: {counted(kept, 'new bar')} kept{rest}; run it again to go on", err=True)
         return INTERRUPTED
     return LACKING if unknown or any(one.error for one in rows) else 0

@@ -10,13 +10,15 @@ from msgspec import Struct
 
 from appliance.commands.data.absent import Span, countable
 from appliance.data.validation.gaps import missing
-from appliance.domain.market import Sessions
-from appliance.errors import DataError
+from appliance.domain.market import SECOND, Sessions
+from appliance.errors import DataError, SourceBusy
 
 if TYPE_CHECKING:
     from appliance.data.manager import DataManager
     from appliance.data.store import HistoryStore
 
+PATIENCE = 60 * SECOND
+"""How long (ns) a source may want to be left alone before the other symbols are given up."""
 Advance = Callable[[int], None]
 """Hears how many more bars have come, of those that are due."""
 
@@ -32,8 +34,9 @@ class Fetched(Struct):
 
 
 class Fetching:
-    """Fetches bars of a ``timeframe`` from the sources of ``manager``, from ``source`` alone where it is named.
-    ``done`` tells what came, also of a symbol in which it was stopped."""
+    """Fetches bars of a ``timeframe`` from the sources of ``manager``, from ``source`` alone where it is named, into
+    its ``store``. ``done`` tells what came, also of a symbol in which it was stopped. Where they want to be left alone
+    for longer than a minute they are not asked for other symbols."""
 
     def __init__(
         self, manager: DataManager, timeframe: str, source: str, sessions_of: Callable[[str], Sessions]
@@ -41,16 +44,17 @@ class Fetching:
         if manager.store is None:
             raise ValueError("a manager without a store has nothing to fetch into")
         self._manager, self._timeframe, self._source = manager, timeframe, source
-        self._store: HistoryStore = manager.store
+        self.store: HistoryStore = manager.store
         self._sessions_of = sessions_of
         self.done: list[Fetched] = []
+        self._busy: SourceBusy | None = None
 
     def due(self, symbol: str, span: Span) -> int:
         """How many bars are to come, at most: the sessions of what the store lacks."""
         if not countable(self._timeframe):
             return 0
         end = min(span[1], time.time_ns())
-        lacking = self._store.lacking(symbol, self._timeframe, span[0], end) if span[0] < end else ()
+        lacking = self.store.lacking(symbol, self._timeframe, span[0], end) if span[0] < end else ()
         return sum(expected(self._sessions_of(symbol), self._timeframe, one) for one in lacking)
 
     def fetch(self, symbol: str, spans: Sequence[Span], advance: Advance, known: bool = False) -> Fetched:
@@ -59,12 +63,15 @@ class Fetching:
         fetched = Fetched(symbol, self._timeframe)
         self.done.append(fetched)
         try:
+            if self._busy is not None:
+                raise self._busy
             for span in spans:
                 self._fetch(fetched, span, advance)
             if not known:
                 self._any_at_all(symbol, spans)
         except DataError as error:
             fetched.error = error
+            self._busy = error if isinstance(error, SourceBusy) and error.wait > PATIENCE else self._busy
             fetched.lacking = tuple(self._lacking(symbol, spans))
         return fetched
 
@@ -81,7 +88,7 @@ class Fetching:
     def _any_at_all(self, symbol: str, spans: Sequence[Span]) -> None:
         """Raise DataError where no source has any bar although markets were open: nobody knows the symbol."""
         for start, end in spans:
-            if next(iter(self._store.bars(symbol, self._timeframe, start, end)), ()):
+            if next(iter(self.store.bars(symbol, self._timeframe, start, end)), ()):
                 return
         due = sum(expected(self._sessions_of(symbol), self._timeframe, span) for span in spans)
         if due or not countable(self._timeframe):
@@ -94,7 +101,7 @@ class Fetching:
         now = time.time_ns()
         for start, end in spans:
             if start < min(end, now):
-                yield from self._store.lacking(symbol, self._timeframe, start, min(end, now))
+                yield from self.store.lacking(symbol, self._timeframe, start, min(end, now))
 
 
 def expected(sessions: Sessions, timeframe: str, span: Span) -> int:

@@ -14,7 +14,9 @@ import click
 from appliance.commands.data.asking import (
     FOREVER,
     Calendars,
+    always_open_in,
     chosen,
+    counted,
     dates,
     held_symbols,
     json_option,
@@ -44,7 +46,7 @@ SHOWN = 20
 """Gaps of a symbol and timeframe that a person is shown."""
 
 
-@click.command()
+@click.command(short_help="Bars that the store lacks; --fill asks for them.")
 @click.argument("symbols", nargs=-1, metavar="[SYMBOLS...]", shell_complete=held_symbols)
 @timeframe_option("")
 @dates("  [default: the first there is]", "  [default: the last there is]")
@@ -68,7 +70,7 @@ def gaps(symbols: tuple[str, ...], fill: bool, state: Path, progress: bool, as_j
       appliance data gaps SPY --timeframe 1m --start 2024-01-02 --fill --settings settings.toml
     """
     timeframe = known_timeframe(given["timeframe"]) if given["timeframe"] else ""
-    asked, calendars = span(given["start"], given["end"]), Calendars(given["session"])
+    asked, calendars = span(given["start"], given["end"]), _calendars(given)
     with opened(state) as store:
         found = look(store, names(symbols), timeframe, asked, calendars)
     if not fill or not found:
@@ -79,6 +81,10 @@ def gaps(symbols: tuple[str, ...], fill: bool, state: Path, progress: bool, as_j
     with opened(state) as store:
         rest = look(store, names(symbols), timeframe, asked, calendars)
     return _told(done, rest, whole, as_json)
+
+
+def _calendars(given: dict[str, Any]) -> Calendars:
+    return Calendars(given["session"], always_open_in(given["settings_file"]))
 
 
 def _fill(
@@ -143,9 +149,9 @@ def readable(found: Sequence[Gap]) -> Iterator[str]:
         yield "nothing is lacking"
     for (symbol, timeframe), group in groupby(found, key=lambda gap: (gap.symbol, gap.timeframe)):
         mine = list(group)
-        days = len({day for gap in mine for day in gap.days})
-        bars = sum(gap.bars for gap in mine)
-        yield f"{symbol} {timeframe}: {bars:,} bars lacking in {len(mine):,} gaps on {days:,} days"
+        days = counted(len({day for gap in mine for day in gap.days}), "day")
+        bars = counted(sum(gap.bars for gap in mine), "bar")
+        yield f"{symbol} {timeframe}: {bars} lacking in {counted(len(mine), 'gap')} on {days}"
         yield from (f"  {moment(gap.start)} to {moment(gap.end)} UTC  {gap.bars:>9,} bars" for gap in mine[:SHOWN])
         if len(mine) > SHOWN:
             yield f"  and {len(mine) - SHOWN:,} more (--json tells all)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from appliance.commands.data.asking import (
     progress_option,
     session_option,
     state_option,
+    tell_short_memory,
     timeframe_option,
 )
 from appliance.commands.progress import Progress
@@ -31,7 +33,7 @@ if TYPE_CHECKING:  # numpy comes with the readers
 _SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,31}")
 
 
-@click.command("import")
+@click.command("import", short_help="Bars from files into the store.")
 @click.argument("files", nargs=-1, metavar="FILES...", type=click.Path())
 @click.option("--symbols", default="", metavar="A,B", help="only these  [default: all]")
 @timeframe_option("")
@@ -69,7 +71,7 @@ def import_(files: tuple[str, ...], state: Path, as_json: bool, progress: bool, 
 
     Every file is read to its end before anything is kept. What is set aside is told and not kept. Bars that are known
     are left as they are: stopped at any moment, it is run again. Prices are taken as they are traded, not adjusted.
-    Exit code 0: all is kept; 1: something was set aside; 3: a file cannot be read.
+    Exit code 0: all is kept; 1: something was left out; 3: a file cannot be read; 130: interrupted.
 
     \b
       appliance data import bars.csv.gz --bar-stamp start
@@ -89,11 +91,12 @@ def import_(files: tuple[str, ...], state: Path, as_json: bool, progress: bool, 
             _whole(surveys, taking)
         store.add_actions(actions)
         done = _take(taking, surveys, progress)
+        tell_short_memory(store, [one.timeframe for one in taking.taken], time.time_ns())
     click.echo(json.dumps(_plain(taking.taken)) if as_json else "\n".join(readable(taking.taken)))
     if not done:
         click.echo("interrupted: what is told above is kept; run it again to go on", err=True)
         return INTERRUPTED
-    return int(any(one.left_out for one in taking.taken))
+    return int(any(one.left_out or one.fault for one in taking.taken))
 
 
 def _choice(given: dict[str, Any], calendars: Calendars) -> Choice:

@@ -22,7 +22,7 @@ from appliance.commands.data.asking import (
 )
 
 
-@click.command()
+@click.command(short_help="What the store holds.")
 @click.option("--symbols", default="", metavar="A,B", help="only these  [default: all]", shell_complete=held_symbols)
 @session_option
 @state_option

@@ -26,7 +26,26 @@ PATIENCE = 10.0
 """Seconds a live source may take to connect."""
 
 
-@click.command()
+class Described(click.Command):
+    """Its help page ends with what may be written in the settings."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options of each kind of source."""
+        from msgspec.structs import fields
+
+        from appliance.data.sources.spec import OPTIONS
+        from appliance.settings_market import Source
+
+        common = ", ".join(Source.model_fields)
+        kinds = [
+            (kind, ", ".join(one.name for one in fields(options) if one.name not in Source.model_fields))
+            for kind, options in OPTIONS.items()
+        ]
+        with formatter.section("Keys of [[sources]] in the settings"):
+            formatter.write_dl([("every kind", common), *kinds])
+
+
+@click.command(cls=Described, short_help="Where data come from, and who answers.")
 @click.option("--check", is_flag=True, help="ask each of them for a few bars, or connect where it only tells live data")
 @click.option("--symbol", default="", metavar="SYMBOL", help="to ask for  [default: the first of market.symbols]")
 @settings_option
