@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 
 from appliance.commands.data.exporting import Pages, write
 from appliance.commands.data.taking import Choice, Taking, survey
+from appliance.commands.data.writing import written
 from appliance.data.options import FileOptions
 from appliance.data.store import HistoryStore
 from appliance.domain.market import TIMEFRAMES, AlwaysOpen, Bar
@@ -57,7 +58,7 @@ def any_bars(draw: some.DrawFn) -> list[Bar]:
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(made=any_bars())
 def test_import_of_an_export_is_what_was_exported(
     tmp_path_factory: pytest.TempPathFactory, ending: str, made: list[Bar]
@@ -106,6 +107,24 @@ def test_where_nothing_is_written_no_file_is_left(appliance: Appliance, tmp_path
     )
     assert (said.code, "it holds 2013-10-04 to 2013-10-04" in said.err) == (3, True)
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
+def test_an_export_that_fails_in_between_leaves_the_file_that_was_there(tmp_path: Path, ending: str) -> None:
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    out = tmp_path / f"spy.{ending}"
+    out.write_text("mine")
+
+    def interrupted() -> None:
+        with written(out, force=True) as page_out:
+            page_out([minute(1)])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+    assert out.read_text() == "mine"
 
 
 @pytest.mark.parametrize(

@@ -347,6 +347,21 @@ def test_sources_are_listed_in_order_and_no_secret_is_shown(
     assert questions(server) == []
 
 
+def test_sources_of_every_kind_are_listed_without_asking_one(appliance: Appliance, tmp_path: Path) -> None:
+    stream = (
+        'kind = "websocket"\nname = "ws"\nurl = "ws://127.0.0.1:9/?{key}"\nsubscribe = {bars = {want = "{symbol}"}}\n'
+        '[[sources.messages]]\nwhere = {T = "b"}\n[sources.messages.fields]\nkind = "bars"\n'
+        'time = "t"\nopen = "o"\nhigh = "h"\nlow = "l"\nclose = "c"\nvolume = "v"\nsymbol = "S"\n'
+    )
+    four = settings(tmp_path, 'kind = "ibkr"\nname = "ib"\nport = 9\n', 'kind = "alpaca"\nname = "a"\n', stream)
+    said = appliance("data", "sources", "--settings", four, "--state", tmp_path, "--json")
+    told = {one["name"]: (one["credential"], one["lacking"], bool(one["history"])) for one in said.json["sources"]}
+    assert said.code == 0
+    assert told == {
+        "ib": ("not needed", [], True), "a": ("lacking", ["key", "secret"], True), "ws": ("lacking", ["key"], False),
+    }  # fmt: skip
+
+
 def test_a_check_tells_who_answers_and_how_fast(appliance: Appliance, server: AlpacaStandIn, tmp_path: Path) -> None:
     def refusing(request: Request) -> Reply:
         return as_json({"message": "no such plan"}, status=403)

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from appliance.commands.data.absent import Span, countable
 from appliance.data.validation.gaps import missing
-from appliance.domain.market import SECOND, Sessions
+from appliance.domain.market import MINUTE, SECOND, Sessions
 from appliance.errors import DataError, SourceBusy
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 60 * SECOND
 """How long (ns) a source may want to be left alone before the other symbols are given up."""
+DELAY = 20 * MINUTE
+"""What is younger (ns) may not have been told yet: free data come a quarter of an hour late."""
 Advance = Callable[[int], None]
 """Hears how many more bars have come, of those that are due."""
 
@@ -90,8 +92,10 @@ class Fetching:
         for start, end in spans:
             if next(iter(self.store.bars(symbol, self._timeframe, start, end)), ()):
                 return
-        due = sum(expected(self._sessions_of(symbol), self._timeframe, span) for span in spans)
-        if due or not countable(self._timeframe):
+        settled = time.time_ns() - DELAY
+        over = [(start, min(end, settled)) for start, end in spans if start < settled]
+        due = sum(expected(self._sessions_of(symbol), self._timeframe, span) for span in over)
+        if due or (over and not countable(self._timeframe)):
             raise DataError(
                 f"{symbol}: no source has a {self._timeframe} bar of it in these days",
                 hint="look whether the symbol is written as its source writes it, and whether it was traded then",

@@ -13,7 +13,7 @@ import click
 
 from appliance.commands.data.asking import Calendars, json_option, settings_option, state_option
 from appliance.commands.data.reaching import PARTS, credential, described, variable
-from appliance.domain.market import DAY, AlwaysOpen
+from appliance.domain.market import DAY
 from appliance.errors import ApplianceError, SourceDown
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _made(source: SourceSpec, parts: dict[str, str]) -> tuple[LiveSource | None,
 
     options = source.options(**parts)
     live = live_of(options) if source.live else None
-    return live, history_of(options, AlwaysOpen()) if source.history else None
+    return live, history_of(options, Calendars()("")) if source.history else None
 
 
 def _checked(settings: Settings, paths: StatePaths, source: SourceSpec, symbol: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -37,9 +37,8 @@ def written(path: Path, force: bool) -> Iterator[Write]:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with open(part, "wb") as raw:
-            sink = make(raw)
-            yield sink.write
-            sink.close()
+            with closing(make(raw)) as sink:
+                yield sink.write
             raw.flush()
             os.fsync(raw.fileno())
         part.replace(path)
