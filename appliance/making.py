@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from appliance.core.host import unmarked
 from appliance.core.wishes import RELOAD, Code, Runner
-from appliance.data.live.spec import Hours, LiveSpec
+from appliance.data.live.spec import LiveSpec
 from appliance.data.options import FileOptions
 from appliance.data.warmup import Need, needs_of, warm_up
-from appliance.domain.market import AlwaysOpen, Bar, Sessions
+from appliance.domain.market import Bar, Sessions
 from appliance.errors import StrategyError
 from appliance.runs import RunSpec, StrategySpec
 
@@ -178,18 +178,18 @@ def past_of_run(spec: RunSpec) -> Past:
     """What the strategies of a run warm up with: recorded data has a past, live data have what was fetched of it, the
     simulated market has none."""
     if spec.live is not None:
-        return past_of_live(spec.live, spec.past, spec.calendar)
+        return past_of_live(spec.live, spec.past, spec.exchange)
     return past_in(spec.files, spec.reading, spec.warm_up) if spec.files else no_past
 
 
-def past_of_live(live: LiveSpec, path: str, sessions: Sessions | None) -> Past:
+def past_of_live(live: LiveSpec, path: str, sessions: Sessions) -> Past:
     """What was fetched before a live run began; nothing where it could not be."""
 
     def past(runner: Runner) -> tuple[Bar, ...]:
         from appliance.data.past import read
 
-        hours = Hours(sessions or AlwaysOpen(), live.always)
-        return read(Path(path)).of(needs_of(runner.needs, runner.symbols, None), hours, live.timeframe)
+        needs = needs_of(runner.needs, runner.symbols, None)
+        return read(Path(path)).of(needs, live.sessions_of(sessions), live.timeframe)
 
     return past
 

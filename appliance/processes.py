@@ -187,7 +187,7 @@ def _feed(paths: StatePaths, spec: RunSpec, clock: Clock) -> Hooks:
     if spec.live is not None:
         from appliance.sourcing import feed_of  # it brings the sources along
 
-        return feed_of(spec.live, paths, spec.calendar, clock, spec.seed)
+        return feed_of(spec.live, paths, spec.exchange, clock, spec.seed)
 
     from appliance.data.feeds import FileFeed, SimulatedFeed
     from appliance.data.sources.simulated import SimulatedMarket

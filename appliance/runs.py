@@ -14,7 +14,7 @@ from appliance.core.limits import LimitValues
 from appliance.core.models import MarketModel
 from appliance.data.live.spec import LiveSpec
 from appliance.data.options import FileOptions
-from appliance.domain.market import SECOND, Session, Sessions
+from appliance.domain.market import SECOND, AlwaysOpen, Session, Sessions
 from appliance.errors import EnvironmentFault
 from appliance.shell.paths import StatePaths
 
@@ -132,8 +132,16 @@ class RunSpec(Struct, frozen=True):
 
     @property
     def calendar(self) -> Sessions | None:
-        """The sessions as a calendar, or None when the market is always open."""
+        """When the market is open, or None when it always is."""
+        if self.live is not None:
+            found = self.live.usual(self.exchange)
+            return None if isinstance(found, AlwaysOpen) else found
         return Sessions(self.sessions) if self.sessions is not None else None
+
+    @property
+    def exchange(self) -> Sessions:
+        """The regular sessions of the exchange; none where nobody said."""
+        return Sessions(self.sessions or ())
 
     @property
     def reading(self) -> FileOptions:

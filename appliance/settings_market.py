@@ -41,6 +41,9 @@ class Market(Section):
         return self
 
 
+Hours = Literal["regular", "extended", "always"]
+
+
 class Source(BaseModel):
     """One source. Its key and secret are given here on a desk only; on a box they come as credentials. All other keys
     are those of its ``kind`` (``appliance data sources --help`` names them)."""
@@ -63,12 +66,14 @@ class Source(BaseModel):
 
 
 class Data(Section):
-    """What is believed and kept. ``hours``: when data are expected; ``always`` names symbols that trade day and night,
-    whatever the hours are. ``kinds``: what is subscribed to. ``mute_seconds``: a connection that tells nothing for so
-    long in session is given up. ``limits`` are those of the validator (``appliance data quality --rules``)."""
+    """What is believed and kept. ``hours``: when data are expected, ``calendars`` for single symbols; ``extended`` is
+    how many minutes before the open and after the close. ``kinds``: what is subscribed to. ``mute_seconds``: a
+    connection that tells nothing for so long in session is given up. ``limits`` are those of the validator
+    (``appliance data quality --rules``)."""
 
-    hours: Literal["regular", "extended", "always"] = "regular"
-    always: Symbols = ()
+    hours: Hours = "regular"
+    calendars: dict[str, Hours] = Field(default_factory=dict)
+    extended: dict[str, int] = Field(default_factory=dict)
     kinds: tuple[Literal["bars", "quotes", "trades", "statuses"], ...] = ("bars", "quotes", "statuses")
     mute_seconds: Seconds = Decimal(10)
     return_seconds: Seconds = Decimal(30)

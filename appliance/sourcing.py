@@ -5,31 +5,38 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from typing import TypeVar
 
-from msgspec import ValidationError, convert
+from msgspec import Struct, ValidationError, convert
 
 from appliance.core.breaker import CircuitBreaker
 from appliance.core.ports import Clock
 from appliance.core.rate_limit import TokenBucket
 from appliance.data import past
+from appliance.data.calendars import CalendarOptions, Extended, SessionsOf
+from appliance.data.layout import nearest
 from appliance.data.live.feed import LiveFeed
 from appliance.data.live.keeping import Keeper
-from appliance.data.live.spec import Hours, LiveSpec
+from appliance.data.live.spec import LiveSpec
 from appliance.data.manager import DataManager
 from appliance.data.polite import Polite
 from appliance.data.sources.base import HistorySource, LiveSource
+from appliance.data.sources.built import BuiltHistory, BuiltLive
 from appliance.data.sources.spec import Options, SourceSpec, Unready, history_of, live_of
 from appliance.data.store import HistoryStore, StoreLimits
 from appliance.data.validation.limits import ValidationLimits
 from appliance.data.warmup import Need
-from appliance.domain.market import SECOND, AlwaysOpen, Bar, Sessions, Split
+from appliance.domain.market import SECOND, Bar, Sessions, Split
 from appliance.errors import DataError, SettingsError, SourceRefused, UsageError
 from appliance.settings import Settings
 from appliance.settings_market import Source
 from appliance.shell import credentials, logs
 from appliance.shell.paths import StatePaths
+
+Made = TypeVar("Made", bound=Struct)
+
 
 # --- from settings ----------------------------------------------------------------------------------------------------
 
@@ -40,9 +47,11 @@ def live_spec(settings: Settings, timeframe: str = "") -> LiveSpec:
     data, market = settings.data, settings.market
     with _settings():
         sources = tuple(_spec(source) for source in settings.sources)
-        limits = _limits(data.limits)
+        limits = _table("limits", data.limits, ValidationLimits).checked()
+        extended = _table("extended", data.extended, Extended)
+        calendar = CalendarOptions(data.hours, data.calendars, extended).checked()
     return LiveSpec(
-        sources, market.symbols, timeframe or market.timeframe, data.kinds, data.always,
+        sources, market.symbols, timeframe or market.timeframe, data.kinds, calendar,
         int(data.mute_seconds * SECOND), int(data.return_seconds * SECOND), limits, data.history_mb, data.cache_mb,
     )  # fmt: skip
 
@@ -61,15 +70,17 @@ def _spec(source: Source) -> SourceSpec:
     return spec
 
 
-def _limits(table: dict[str, float]) -> ValidationLimits:
-    unknown = [name for name in table if name not in ValidationLimits.__struct_fields__]
-    if unknown:
-        known = ", ".join(ValidationLimits.__struct_fields__)
-        raise UsageError(f"data.limits.{unknown[0]}: there is no such limit", hint=f"there may be {known}")
+def _table(name: str, given: Mapping[str, object], kind: type[Made]) -> Made:
+    """A table of ``[data]`` as what it describes. Raises UsageError that names the key and what there may be."""
+    known = kind.__struct_fields__
+    for key in given:
+        if key not in known:
+            hint = f"{nearest(key, known)} there may be {', '.join(known)}"
+            raise UsageError(f"data.{name}.{key}: there is no such key", hint=hint.strip())
     try:
-        return convert(table, ValidationLimits, strict=False).checked()
+        return convert(given, kind, strict=False)
     except ValidationError as error:
-        raise UsageError(f"data.limits: {error}", hint="`appliance data quality --rules` shows them") from None
+        raise UsageError(f"data.{name}: {error}", hint=f"there may be {', '.join(known)}") from None
 
 
 @contextmanager
@@ -83,14 +94,12 @@ def _settings() -> Iterator[None]:
 # --- running objects --------------------------------------------------------------------------------------------------
 
 
-def manager_of(
-    spec: LiveSpec, paths: StatePaths, sessions: Sessions | None, store: HistoryStore | None = None
-) -> DataManager:
-    """The manager of a box's sources, with their credentials. ``sessions`` None: every market is always open.
+def manager_of(spec: LiveSpec, paths: StatePaths, sessions: Sessions, store: HistoryStore | None = None) -> DataManager:
+    """The manager of a box's sources, with their credentials; ``sessions`` are the exchange's regular ones.
 
     A source whose credential is missing is not asked for the past, and live it refuses itself: the others go on.
     """
-    hours = Hours(sessions or AlwaysOpen(), spec.always)
+    hours = spec.sessions_of(sessions)
     ready: dict[str, Options] = {}
     live: list[LiveSource] = []
     for source in spec.sources:
@@ -101,7 +110,7 @@ def manager_of(
                 live.append(Unready(source.name, error))
             continue
         if source.live and (telling := live_of(ready[source.name])) is not None:
-            live.append(_telling(telling, spec.timeframe))
+            live.append(_telling(telling, spec.timeframe, hours))
     knowing: list[DataManager] = []  # who is asked for splits is only there once the sources are
 
     def splits(symbol: str) -> tuple[Split, ...]:
@@ -109,10 +118,10 @@ def manager_of(
 
     known = any(one.kind == "alpaca" and one.history and one.name in ready for one in spec.sources)
     asked = [
-        _polite(source, found)
+        BuiltHistory(_polite(source, found), hours)
         for source in spec.sources
         if source.history and source.name in ready
-        and (found := history_of(ready[source.name], hours(""), splits if known else None)) is not None
+        and (found := history_of(ready[source.name], sessions, splits if known else None)) is not None
     ]  # fmt: skip
     rescaled = () if known else [one.name for one in spec.sources if one.kind == "ibkr"]
     manager = DataManager(spec, asked, live, hours, store, rescaled=rescaled)
@@ -120,12 +129,14 @@ def manager_of(
     return manager
 
 
-def _telling(source: LiveSource, timeframe: str) -> LiveSource:
-    """A live source that has bars of ``timeframe``, or says that it does not."""
+def _telling(source: LiveSource, timeframe: str, sessions_of: SessionsOf) -> LiveSource:
+    """A live source that has bars of ``timeframe``, builds them, or says that it does not."""
     if timeframe in source.traits.timeframes:
         return source
-    known = ", ".join(source.traits.timeframes)
-    return Unready(source.name, SourceRefused(f"tells bars of {known}, not of {timeframe}", source=source.name))
+    try:
+        return BuiltLive(source, timeframe, sessions_of)
+    except UsageError as error:
+        return Unready(source.name, SourceRefused(error.text, hint=error.hint))
 
 
 def _options(source: SourceSpec, paths: StatePaths) -> Options:
@@ -159,7 +170,7 @@ def open_store(spec: LiveSpec, paths: StatePaths, read_only: bool = False) -> Hi
     return HistoryStore(paths.history, read_only, StoreLimits(size_mb=spec.history_mb))
 
 
-def feed_of(spec: LiveSpec, paths: StatePaths, sessions: Sessions | None, clock: Clock, seed: int) -> LiveFeed:
+def feed_of(spec: LiveSpec, paths: StatePaths, sessions: Sessions, clock: Clock, seed: int) -> LiveFeed:
     """The hooks of a feed process on live data; what it publishes is kept in the history store."""
     manager = manager_of(spec, paths, sessions)
     keep = Keeper(lambda: open_store(spec, paths), time.time_ns)
@@ -167,11 +178,11 @@ def feed_of(spec: LiveSpec, paths: StatePaths, sessions: Sessions | None, clock:
     return manager.subscribe(spec.symbols, spec.subscribed, clock, random.Random(seed), keep, ends)
 
 
-def prepare(spec: LiveSpec, paths: StatePaths, sessions: Sessions | None, needs: Iterable[Need], now: int) -> str:
+def prepare(spec: LiveSpec, paths: StatePaths, sessions: Sessions, needs: Iterable[Need], now: int) -> str:
     """Fetch what strategies with these needs warm up with, adjusted for splits, and leave it for them; "" or what is
     lacking, and why: they then learn as they go. ``now`` is UTC (ns). Raises SettingsError where no source can tell
     live data, EnvironmentFault."""
-    hours = Hours(sessions or AlwaysOpen(), spec.always)
+    hours = spec.sessions_of(sessions)
     found: list[Bar] = []
     whys = []
     with closing(open_store(spec, paths)) as store:

@@ -120,7 +120,7 @@ def test_a_mistake_names_key_value_and_what_is_allowed(tmp_path, wrong, right, t
         ("port = 4001", "port = 99999", "ib: port 99999"),
         ("port = 4001", 'port = "many"', "source ib: port: Expected `int`"),
         ('kind = "alpaca"', 'kind = "alpaca"\nfeed = "all"', "alpaca-iex: feed 'all'"),
-        ("[market]", "[data.limits]\njump_sigma = 3\n[market]", "data.limits.jump_sigma: there is no such limit"),
+        ("[market]", "[data.limits]\njump_sigma = 3\n[market]", "data.limits.jump_sigma: there is no such key"),
         ("[market]", "[data.limits]\njump_sigmas = 1\n[market]", "limit jump_sigmas 1"),
     ],
 )

@@ -20,7 +20,7 @@ from appliance.core.limits import LimitValues
 from appliance.data.live.spec import LiveSpec
 from appliance.data.sources.simulated import SYMBOLS
 from appliance.data.warmup import Need, needs_of
-from appliance.domain.market import SECOND, TIMEFRAMES
+from appliance.domain.market import RECORDED, SECOND
 from appliance.errors import INTERRUPTED, StrategyError, UsageError
 from appliance.making import Around, StrategyMaker
 from appliance.runs import RunSpec, StrategySpec
@@ -96,7 +96,7 @@ def _prepare_live(spec: RunSpec, paths: StatePaths, settings: Settings, say: Cal
     needs = [need for one in spec.strategies for need in _needs(one)]
     if needs:
         say(f"fetching the past of {', '.join(sorted({need[0] for need in needs}))}")
-    if lacking := prepare(spec.live, paths, spec.calendar, needs, time.time_ns()):
+    if lacking := prepare(spec.live, paths, spec.exchange, needs, time.time_ns()):
         click.echo(f"warming up without {lacking}", err=True)
 
 
@@ -168,8 +168,8 @@ def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[
     market = settings.market
     if market.source == "live":
         return _live(base, options, settings), 0
-    if market.timeframe not in TIMEFRAMES:
-        raise UsageError(f"timeframe {market.timeframe!r}", hint=f"one of {', '.join(TIMEFRAMES)}")
+    if market.timeframe not in RECORDED:
+        raise UsageError(f"timeframe {market.timeframe!r}", hint=f"one of {', '.join(RECORDED)}")
     simulated = replace(
         base,
         limits=_limits(options, settings),
@@ -182,12 +182,11 @@ def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[
 
 
 def _live(base: RunSpec, options: RunOptions, settings: Settings) -> RunSpec:
-    hours = settings.data.hours
     return replace(
         base,
         limits=_limits(options, settings),
         timeframe=settings.market.timeframe,
-        sessions=None if hours == "always" else tuple(sessions_for(sessions_cache())),
+        sessions=tuple(sessions_for(sessions_cache())),
         live=live_spec(settings),
     )
 

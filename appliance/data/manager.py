@@ -110,7 +110,7 @@ class DataManager:
             f"nobody knows the splits and dividends of {', '.join(symbols)}: "
             f"{'; '.join(whys) or 'no source tells them'}",
             hint="ask for raw bars, add a source that knows them (kind alpaca), or name what trades day and night in "
-            "data.always",
+            "data.calendars",
         )
 
     def splits(self, symbol: str) -> tuple[Split, ...]:

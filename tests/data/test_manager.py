@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.data.live.spec import Hours, LiveSpec
+from appliance.data.calendars import CalendarOptions, calendar_of
+from appliance.data.live.spec import LiveSpec
 from appliance.data.manager import DataManager
 from appliance.data.sources.base import Traits
 from appliance.data.store import HistoryStore
@@ -68,7 +69,7 @@ def store(tmp_path):
 
 
 def manager_of(*sources: Told, store: HistoryStore | None = None, now: int = NOW, **others) -> DataManager:
-    hours = others.pop("hours", Hours(NEW_YORK))
+    hours = others.pop("hours", calendar_of(CalendarOptions(), NEW_YORK))
     return DataManager(LiveSpec((), ("SPY",)), sources, (), hours, store, now=lambda: now, **others)
 
 
@@ -217,8 +218,9 @@ def test_a_source_that_knows_splits_and_is_down_is_no_source_without_splits(stor
 
 
 def test_a_market_that_never_closes_has_no_splits():
-    manager = manager_of(Told("plain"), hours=Hours(NEW_YORK, ("SPY",)))
-    assert isinstance(Hours(NEW_YORK, ("SPY",))("SPY"), AlwaysOpen)
+    hours = calendar_of(CalendarOptions(symbols={"SPY": "always"}), NEW_YORK)
+    manager = manager_of(Told("plain"), hours=hours)
+    assert isinstance(hours("SPY"), AlwaysOpen)
     assert _asked(manager, way="split") == _asked(manager)
 
 

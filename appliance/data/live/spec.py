@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from appliance.data.calendars import CalendarOptions, SessionsOf, calendar_of, hours
 from appliance.data.sources.base import Kind
 from appliance.data.sources.spec import SourceSpec
 from appliance.data.validation.limits import DEFAULTS, ValidationLimits
-from appliance.domain.market import SECOND, AlwaysOpen, Sessions
+from appliance.domain.market import SECOND, Sessions
 
 
 class LiveSpec(Struct, frozen=True):
     """``sources`` in order of preference tell ``symbols``: bars of ``timeframe``, and what else is among ``kinds``.
 
-    ``always`` are symbols that trade day and night whatever the sessions are. ``mute`` (ns) of silence in session gives
+    ``calendar`` says when each of them trades. ``mute`` (ns) of silence in session gives
     a connection up; a preferred source is returned to after ``hold`` ns of health. ``history_mb`` and ``cache_mb``
     bound the files of past data.
     """
@@ -22,7 +23,7 @@ class LiveSpec(Struct, frozen=True):
     symbols: tuple[str, ...]
     timeframe: str = "1m"
     kinds: tuple[str, ...] = ("bars", "quotes", "statuses")
-    always: tuple[str, ...] = ()
+    calendar: CalendarOptions = CalendarOptions()
     mute: int = 10 * SECOND
     hold: int = 30 * SECOND
     limits: ValidationLimits = DEFAULTS
@@ -34,14 +35,10 @@ class LiveSpec(Struct, frozen=True):
         """What is subscribed to."""
         return tuple(map(Kind, self.kinds))
 
+    def sessions_of(self, sessions: Sessions) -> SessionsOf:
+        """The sessions of each symbol, given the exchange's regular ones."""
+        return calendar_of(self.calendar, sessions)
 
-class Hours:
-    """The sessions of each symbol (a ``SessionsOf``): those of the exchange, or day and night for those ``always``."""
-
-    def __init__(self, sessions: Sessions, always: tuple[str, ...] = ()) -> None:
-        self._sessions = sessions
-        self._open = dict.fromkeys(always, AlwaysOpen())
-
-    def __call__(self, symbol: str) -> Sessions:
-        """The sessions of ``symbol``."""
-        return self._open.get(symbol, self._sessions)
+    def usual(self, sessions: Sessions) -> Sessions:
+        """The sessions of a symbol of which nothing else is said, given the exchange's regular ones."""
+        return hours(sessions, self.calendar.hours, self.calendar.extended)

@@ -93,10 +93,13 @@ class TickHistory(Protocol):
 
 
 class Linked(Struct, frozen=True):
-    """Connected, authenticated and subscribed to ``symbols``; what the source refuses is in ``lacking``, with why."""
+    """Connected, authenticated and subscribed to ``symbols``; what the source refuses is in ``lacking``, with why.
+    When it is told again, ``anew`` are those that are subscribed to anew (None: all): what happened to them just before
+    may have been missed."""
 
     symbols: tuple[str, ...]
     lacking: dict[str, str] = {}
+    anew: tuple[str, ...] | None = None
 
 
 class Wire(Struct, frozen=True):
