@@ -180,6 +180,28 @@ def test_recorded_minutes_are_imported_and_exported_as_they_were(appliance: Appl
     assert [int(row[7]) for row in exported] == [int(row[0]) for row in recorded]
 
 
+def test_days_of_a_market_that_never_closes_are_those_of_the_clock(appliance: Appliance, tmp_path: Path) -> None:
+    midnight = START - START % DAY
+    rows = [f"{midnight + at * DAY},BTC/USD,100,101,99,100,1" for at in range(30)]
+    arguments = ("--bar-stamp", "start", "--timeframe", "1d", "--state", tmp_path)
+    assert appliance("data", "import", bars(tmp_path / "a.csv", *rows), *arguments).code == 0
+    found = held(tmp_path, "BTC/USD", "1d")
+    assert [(bar.start, bar.end) for bar in found] == [
+        (midnight + at * DAY, midnight + (at + 1) * DAY) for at in range(30)
+    ]
+
+
+def test_hours_of_the_settings_say_what_is_missing(appliance: Appliance, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[data]\nhours = "extended"\n[data.calendars]\nQQQ = "regular"\n')
+    for symbol in ("SPY", "QQQ"):
+        file = bars(tmp_path / f"{symbol}.csv", *calm(390, symbol=symbol), *calm(390, START + 3 * DAY, symbol))
+        appliance("data", "import", file, "--bar-stamp", "start", "--settings", settings, "--state", tmp_path)
+    told = appliance("data", "gaps", "--settings", settings, "--state", tmp_path, "--json").json
+    assert [(gap["symbol"], gap["bars"]) for gap in told["gaps"]] == [("SPY", 240 + 330)]
+    assert appliance("data", "gaps", "--session", "regular", "--state", tmp_path).code == 0
+
+
 def test_symbols_of_several_files_choose(appliance: Appliance, tmp_path: Path) -> None:
     one = bars(tmp_path / "one.csv", *calm(30), *calm(30, symbol="IBM"))
     other = bars(tmp_path / "other.csv", *calm(30, symbol="QQQ"))
@@ -194,6 +216,7 @@ def test_symbols_of_several_files_choose(appliance: Appliance, tmp_path: Path) -
         (["--symbols", "SPX"], 3, ("no symbol SPX", "there are SPY")),
         (["--timeframe", "7m"], 2, ("timeframe '7m'",)),
         (["--start", "yesterday"], 2, ("is not a date",)),
+        (["--timeframe", "1w"], 3, ("bars of 1w begin and end with sessions", "a column start")),
         (["--source-name", "a b"], 2, ("--source-name 'a b'", "letters, digits")),
     ],
 )

@@ -14,13 +14,12 @@ from appliance.domain.market import SECOND, Sessions
 from appliance.errors import ApplianceError, DataError, UsageError
 
 if TYPE_CHECKING:
+    from appliance.data.calendars import SessionsOf
     from appliance.data.store import HistoryStore, Holding
 
 Command = Callable[..., Any]
 FOREVER = 2**63 - 1
 """Where an open end of a range lies (ns UTC)."""
-ALWAYS = "/"
-"""In the name of a symbol: a pair of currencies, whose market never closes."""
 
 
 def held_symbols(context: click.Context, param: click.Parameter, begun: str) -> list[str]:
@@ -43,9 +42,9 @@ settings_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 progress_option = click.option("--progress", is_flag=True, help="say how far it is, also where there is no terminal")
 session_option = click.option(
-    "--session", type=click.Choice(("symbol", "regular", "always")), default="symbol", show_default=True,
-    help="when bars are due: regular hours of the exchange, or always (a market that never closes); symbol: always for "
-    "pairs such as BTC/USD, else regular",
+    "--session", type=click.Choice(("regular", "extended", "always")), default=None,
+    help="when bars are due  [default: as the settings say, without settings in regular hours of the exchange, and "
+    "always for pairs such as BTC/USD]",
 )  # fmt: skip
 
 
@@ -150,32 +149,40 @@ def chosen(store: HistoryStore, symbols: Sequence[str], timeframe: str = "") -> 
     return tuple(one for one in some if not symbols or one.symbol in symbols)
 
 
-def always_open_in(settings_file: Path | None) -> tuple[str, ...]:
-    """The symbols that trade day and night as the settings say. Raises SettingsError."""
-    from appliance.settings import load_settings
-
-    return load_settings(settings_file).data.always if settings_file is not None else ()
-
-
 class Calendars:
-    """The sessions of symbols: as ``session`` says; where that is ``symbol`` by the symbol itself, of which ``always``
-    trade day and night."""
+    """The sessions of symbols: those of ``session`` for all, else as the settings say, which has its defaults without a
+    file. Raises SettingsError."""
 
-    def __init__(self, session: str = "symbol", always: Sequence[str] = ()) -> None:
-        self._session, self._always = session, frozenset(always)
+    def __init__(self, session: str | None = None, settings_file: Path | None = None) -> None:
+        from appliance.settings import load_settings
+
+        self._session, self._settings = session, load_settings(settings_file)
+        self._of: SessionsOf | None = None
         self._exchange: Sessions | None = None
 
     def __call__(self, symbol: str) -> Sessions:
-        from appliance.data.calendars import always_open
+        if self._of is None:
+            self._of = self._made()
+        return self._of(symbol)
 
-        named = ALWAYS in symbol or symbol in self._always
-        if self._session == "always" or (self._session == "symbol" and named):
-            return always_open()
+    @property
+    def exchange(self) -> Sessions:
+        """The regular sessions of the exchange."""
         if self._exchange is None:
             from appliance.commands.options import sessions_cache, sessions_for
 
             self._exchange = sessions_for(sessions_cache())
         return self._exchange
+
+    def _made(self) -> SessionsOf:
+        from appliance.data.calendars import calendar_of, hours
+        from appliance.sourcing import live_spec
+
+        options = live_spec(self._settings).calendar
+        if self._session is None:
+            return calendar_of(options, self.exchange)
+        table = hours(self.exchange, self._session, options.extended)
+        return lambda symbol: table
 
 
 def counted(number: int, what: str) -> str:

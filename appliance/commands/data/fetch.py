@@ -12,7 +12,6 @@ import click
 
 from appliance.commands.data.asking import (
     Calendars,
-    always_open_in,
     counted,
     dates,
     held_symbols,
@@ -87,7 +86,7 @@ def fetch(
     if not wanted:
         raise UsageError("no symbol", hint="name at least one")
     asked = _asked(known_timeframe(timeframe), start, end)
-    calendars = Calendars("symbol", always_open_in(settings_file))
+    calendars = Calendars(None, settings_file)
     with reached(settings_file, state, calendars) as manager:
         from appliance.commands.data.fetching import Fetching
 

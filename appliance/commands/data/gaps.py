@@ -14,7 +14,6 @@ import click
 from appliance.commands.data.asking import (
     FOREVER,
     Calendars,
-    always_open_in,
     chosen,
     counted,
     dates,
@@ -84,7 +83,7 @@ def gaps(symbols: tuple[str, ...], fill: bool, state: Path, progress: bool, as_j
 
 
 def _calendars(given: dict[str, Any]) -> Calendars:
-    return Calendars(given["session"], always_open_in(given["settings_file"]))
+    return Calendars(given["session"], given["settings_file"])
 
 
 def _fill(

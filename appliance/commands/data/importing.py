@@ -19,6 +19,7 @@ from appliance.commands.data.asking import (
     opened,
     progress_option,
     session_option,
+    settings_option,
     state_option,
     tell_short_memory,
     timeframe_option,
@@ -45,6 +46,7 @@ _SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,31}")
     help="which end of a bar the file's ts is",
 )
 @session_option
+@settings_option
 @dates("", "")
 @click.option(
     "--factors",
@@ -81,7 +83,7 @@ def import_(files: tuple[str, ...], state: Path, as_json: bool, progress: bool, 
 
     if not files:
         raise UsageError("no data file", hint="name at least one")
-    calendars = Calendars(given["session"])
+    calendars = Calendars(given["session"], given["settings_file"])
     choice = _choice(given, calendars)
     surveys = _surveyed(files, given["timeframe"], choice, progress)
     actions = _actions(given["factors"], calendars)
@@ -103,14 +105,17 @@ def _choice(given: dict[str, Any], calendars: Calendars) -> Choice:
     """What is taken, checked. Raises UsageError."""
     from appliance.commands.data.taking import Choice
     from appliance.data.options import FileOptions
+    from appliance.domain.market import TIMEFRAMES
 
     if given["source_name"] and not _SOURCE.fullmatch(given["source_name"]):
         raise UsageError(
             f"--source-name {given['source_name']!r}", hint="letters, digits and ._:-, at most 32, such as vendor"
         )
+    if given["timeframe"] and given["timeframe"] not in TIMEFRAMES:
+        raise UsageError(f"--timeframe {given['timeframe']!r}", hint=f"it must be one of {', '.join(TIMEFRAMES)}")
     options = FileOptions(
-        bar_stamp=given["bar_stamp"], symbols=names([given["symbols"]]), session="all", timeframe=given["timeframe"],
-        sessions=calendars(""), start=given["start"], end=given["end"],
+        bar_stamp=given["bar_stamp"], symbols=names([given["symbols"]]), session="all",
+        sessions=calendars.exchange, start=given["start"], end=given["end"],
     )  # fmt: skip
     return Choice(options.checked(), given["source_name"], given["doubtful"])
 
@@ -127,10 +132,10 @@ def _actions(path: str, calendars: Calendars) -> list[CorporateAction]:
 
 def _surveyed(paths: Sequence[str], timeframe: str, choice: Choice, asked: bool) -> list[Survey]:
     from appliance.commands.data.taking import check_symbols, survey
-    from appliance.data.validation.reading import lines, recorded
+    from appliance.data.validation.reading import check_spans, lines, recorded
 
     for path in paths:
-        recorded(path, timeframe)  # a mistake in the last file is told before the first is read
+        check_spans(recorded(path, timeframe), choice.options)  # mistakes are told before anything is read
     with Progress("reading", sum(map(lines, paths)), asked) as bar:
         surveys = [survey(path, timeframe, bar.advance) for path in paths]
     check_symbols(surveys, choice.options.symbols)

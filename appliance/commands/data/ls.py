@@ -18,6 +18,7 @@ from appliance.commands.data.asking import (
     names,
     opened,
     session_option,
+    settings_option,
     state_option,
 )
 
@@ -25,9 +26,10 @@ from appliance.commands.data.asking import (
 @click.command(short_help="What the store holds.")
 @click.option("--symbols", default="", metavar="A,B", help="only these  [default: all]", shell_complete=held_symbols)
 @session_option
+@settings_option
 @state_option
 @json_option
-def ls(symbols: str, session: str, state: Path, as_json: bool) -> None:
+def ls(symbols: str, session: str | None, settings_file: Path | None, state: Path, as_json: bool) -> None:
     """List what the history store holds: bars by symbol and timeframe, from when to when, and how many days between
     lack a bar that should be there.
 
@@ -35,7 +37,7 @@ def ls(symbols: str, session: str, state: Path, as_json: bool) -> None:
       appliance data ls
       appliance data ls --symbols SPY,QQQ --json
     """
-    told = look(state, names([symbols]), Calendars(session))
+    told = look(state, names([symbols]), Calendars(session, settings_file))
     click.echo(json.dumps(told) if as_json else readable(told))
 
 

@@ -81,7 +81,7 @@ def reached(settings_file: Path | None, state: Path, calendars: Calendars) -> It
     _tell_unready(unready, [source.name for source in spec.sources if source.history])
     keep_credentials(settings, paths)
     store = open_store(spec, paths)
-    manager = manager_of(spec, paths, calendars(""), store)
+    manager = manager_of(spec, paths, calendars.exchange, store)
     try:
         if store.replaced:
             click.echo(f"note: {store.replaced}", err=True)

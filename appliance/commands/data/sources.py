@@ -19,6 +19,7 @@ from appliance.errors import ApplianceError, SourceDown
 if TYPE_CHECKING:
     from appliance.data.sources.base import HistorySource, LiveSource
     from appliance.data.sources.spec import SourceSpec
+    from appliance.domain.market import Sessions
     from appliance.settings import Settings
     from appliance.shell.paths import StatePaths
 
@@ -65,23 +66,25 @@ def sources(check: bool, symbol: str, settings_file: Path | None, state: Path, a
 
     settings, spec = described(settings_file)
     paths = StatePaths(state)
-    rows = [_row(settings, paths, source) for source in spec.sources]
+    sessions = Calendars(None, settings_file).exchange
+    rows = [_row(settings, paths, source, sessions) for source in spec.sources]
     if check:
         asked = symbol or settings.market.symbols[0]
         for row, source in zip(rows, spec.sources, strict=True):
-            row["check"] = _checked(settings, paths, source, asked)
+            row["check"] = _checked(settings, paths, source, asked, sessions)
     click.echo(json.dumps({"sources": rows}) if as_json else "\n".join(readable(rows)))
     return int(any(not row["check"]["answers"] for row in rows if check))
 
 
-def _row(settings: Settings, paths: StatePaths, source: SourceSpec) -> dict[str, Any]:
+def _row(settings: Settings, paths: StatePaths, source: SourceSpec, sessions: Sessions) -> dict[str, Any]:
     """What is known of a source without asking it."""
-    live, past = _made(source, {})
+    live, past = _made(source, {}, sessions)
     lacking = [part for part in source.needs if part not in credential(settings, paths, source)]
     return {
         "name": source.name, "kind": source.kind,
         "live": [kind.value for kind in live.traits.live] if live is not None else [],
         "history": list(past.traits.timeframes) if past is not None else [],
+        "built": _longer(past, sessions) if past is not None else [],
         "timeframes": list(live.traits.timeframes) if live is not None else [],
         "actions": past is not None and past.traits.actions,
         "per_second": source.asks.per_second, "burst": source.asks.burst,
@@ -89,36 +92,51 @@ def _row(settings: Settings, paths: StatePaths, source: SourceSpec) -> dict[str,
     }  # fmt: skip
 
 
-def _made(source: SourceSpec, parts: dict[str, str]) -> tuple[LiveSource | None, HistorySource | None]:
+def _longer(source: HistorySource, sessions: Sessions) -> list[str]:
+    """The timeframes that are built from those a source has."""
+    from appliance.data.sources.built import BuiltHistory
+
+    own = source.traits.timeframes
+    return [name for name in BuiltHistory(source, lambda symbol: sessions).traits.timeframes if name not in own]
+
+
+def _made(
+    source: SourceSpec, parts: dict[str, str], sessions: Sessions
+) -> tuple[LiveSource | None, HistorySource | None]:
     """The source for live data and that for past data, as far as it is used for them."""
     from appliance.data.sources.spec import history_of, live_of
 
     options = source.options(**parts)
     live = live_of(options) if source.live else None
-    return live, history_of(options, Calendars()("")) if source.history else None
+    return live, history_of(options, sessions) if source.history else None
 
 
-def _checked(settings: Settings, paths: StatePaths, source: SourceSpec, symbol: str) -> dict[str, Any]:
+def _checked(
+    settings: Settings, paths: StatePaths, source: SourceSpec, symbol: str, sessions: Sessions
+) -> dict[str, Any]:
     """Ask it once, without patience: whether it answers, how long that took (ms), and what it said."""
     parts = credential(settings, paths, source)
     lacking = [part for part in source.needs if part not in parts]
     if lacking:
         return {"answers": False, "ms": None, "said": f"not asked: it has no {' and no '.join(lacking)}"}
-    live, past = _made(source, {part: parts.get(part, "") for part in PARTS})
+    live, past = _made(source, {part: parts.get(part, "") for part in PARTS}, sessions)
     began = time.monotonic()
     try:
-        said = _asked(past, symbol) if past is not None else _connected(live, symbol) if live is not None else "unused"
+        if past is not None:
+            said = _asked(past, symbol, sessions)
+        else:
+            said = _connected(live, symbol) if live is not None else "unused"
         answers = True
     except ApplianceError as error:
         said, answers = error.text, False
     return {"answers": answers, "ms": round(1000 * (time.monotonic() - began)), "said": said}
 
 
-def _asked(source: HistorySource, symbol: str) -> str:
+def _asked(source: HistorySource, symbol: str, sessions: Sessions) -> str:
     """Ask for the last day, or an hour of it, that is surely over."""
     frames = source.traits.timeframes
     timeframe = "1d" if "1d" in frames else frames[0]
-    session = Calendars()(symbol).previous(time.time_ns() - DAY)
+    session = sessions.previous(time.time_ns() - DAY)
     if session is None:
         return "no session to ask for"
     try:
@@ -168,7 +186,8 @@ def readable(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             yield f"   live: {', '.join(row['live'])}; bars of {', '.join(row['timeframes'])}"
         if row["history"]:
             actions = "; splits and dividends" if row["actions"] else ""
-            yield f"   past: bars of {', '.join(row['history'])}{actions}"
+            built = f"; built from them: {', '.join(row['built'])}" if row["built"] else ""
+            yield f"   past: bars of {', '.join(row['history'])}{built}{actions}"
         yield f"   asked at most {row['per_second']:g} times a second, {row['burst']} at once"
         yield f"   credential: {row['credential']}{_missing(row)}"
         if "check" in row:

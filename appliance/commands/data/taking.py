@@ -21,7 +21,7 @@ from appliance.data.validation.reading import EVERY, Recorded, events, recorded
 from appliance.data.validation.rules import SEVERITY, broken_bar
 from appliance.data.validation.validator import DataValidator
 from appliance.data.validation.verdicts import Finding
-from appliance.domain.market import Bar, CorporateAction, Sessions, Split, timeframe_ns
+from appliance.domain.market import AlwaysOpen, Bar, CorporateAction, Sessions, Split, timeframe_ns
 from appliance.errors import DataError
 
 PAGE = 10_000
@@ -171,7 +171,10 @@ class Taking:
         wanted = tuple(symbol for symbol in options.symbols if symbol in file.symbols)
         if options.symbols and not wanted:
             return
-        for event in events(file.file, replace(options, symbols=wanted), read):
+        named = [self._sessions_of(symbol) for symbol in wanted or file.symbols]
+        day_and_night = bool(named) and all(isinstance(one, AlwaysOpen) for one in named)
+        sessions = named[0] if day_and_night else options.sessions
+        for event in events(file.file, replace(options, symbols=wanted, sessions=sessions), read):
             if isinstance(event, Bar):
                 yield event if event.source else replace(event, source=SOURCE)
             elif isinstance(event, Finding):

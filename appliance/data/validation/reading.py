@@ -29,6 +29,8 @@ ROW, PACKED_ROW = 50, 9
 NAN = float("nan")
 PROVENANCE = frozenset(("start", "source", "received", "revision"))
 """Columns of bars that are read where a file has them; ``start`` (ns UTC) says where a bar is shorter than usual."""
+LONG_WEEKEND = 4 * DAY
+"""Days, weeks and months of sessions may be longer than those of a clock by as much as a market stays closed."""
 DIGITS_MAX = 9
 """Of a revision: more is no count."""
 Row = Sequence[str]
@@ -82,6 +84,16 @@ def events(file: Recorded, options: FileOptions, read: Rows = lambda rows: None)
             if first <= time < last and (not wanted or row[name] in wanted):
                 yield make(row, time)
     _all_there(file, options.symbols, symbols)
+
+
+def check_spans(file: Recorded, options: FileOptions) -> None:
+    """Raise DataError where a file's stamps do not tell what its bars cover: weeks, months, hours across a close."""
+    told = file.kind is BARS and "start" in file.header and options.bar_stamp == "end"
+    if file.timeframe and file.timeframe not in RECORDED and not told:
+        raise DataError(
+            f"{Path(file.path).name}: bars of {file.timeframe} begin and end with sessions, and it does not say when",
+            hint="give their end as ts and a column start, as 'appliance data export' does, or shorter bars",
+        )
 
 
 def lines(path: str) -> int:
@@ -139,18 +151,22 @@ def _bars(file: Recorded, column: Mapping[str, int], options: FileOptions) -> Ma
         opened, high, low, close, volume = numbers
         return Bar(row[name], timeframe, start, end, opened, high, low, close, volume)
 
-    return _with_provenance(make, column, options) if PROVENANCE & column.keys() else make
+    return _with_provenance(make, column, options, timeframe) if PROVENANCE & column.keys() else make
 
 
-def _with_provenance(make: Callable[[Row, int], Bar], column: Mapping[str, int], options: FileOptions) -> Make:
+def _with_provenance(
+    make: Callable[[Row, int], Bar], column: Mapping[str, int], options: FileOptions, timeframe: str
+) -> Make:
     """Bars with what a file says beside their prices: where they begin, who told them, how often they were revised."""
     start, source, received, revision = (column.get(name) for name in ("start", "source", "received", "revision"))
     at_end = options.bar_stamp == "end"
+    longest = timeframe_ns(timeframe)
+    longest = longest if longest < DAY else longest * 11 // 10 + LONG_WEEKEND
 
     def whole(row: Row, time: int) -> Bar:
         bar = make(row, time)
         begin = _time(row[start]) if start is not None and at_end else 0
-        inside = 0 < time - begin <= timeframe_ns(bar.timeframe)
+        inside = 0 < time - begin <= longest
         return replace(
             bar, start=begin if inside else bar.start, end=time if inside else bar.end,
             source="" if source is None else row[source], received=0 if received is None else _time(row[received]),
@@ -213,7 +229,8 @@ _MAKERS: dict[str, Callable[[Recorded, Mapping[str, int], FileOptions], Make]] =
 
 def _span(file: Recorded, options: FileOptions) -> Callable[[int], tuple[int, int]]:
     """Start and end of a bar by its stamp. A day is that of its session."""
-    length = RECORDED[file.timeframe]
+    check_spans(file, options)
+    length = timeframe_ns(file.timeframe)
     at_start = options.bar_stamp == "start"
     if length == DAY:
         return _day_span(options.sessions, at_start)
