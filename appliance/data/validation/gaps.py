@@ -35,14 +35,15 @@ def forward_filled(bars: Sequence[Bar], sessions: Sessions, timeframe: str) -> t
             before = made[-1]
             made += [
                 Bar(bar.symbol, timeframe, start, end, *(before.close,) * 4, 0.0, FILLED)
-                for start, end in _spans(sessions, timeframe, before.end, bar.start)
+                for start, end in spans(sessions, timeframe, before.end, bar.start)
             ]
         made.append(bar)
     return tuple(made)
 
 
-def _spans(sessions: Sessions, timeframe: str, last: int, until: int) -> Iterator[tuple[int, int]]:
-    """The bars that fit between two times."""
+def spans(sessions: Sessions, timeframe: str, last: int, until: int) -> Iterator[tuple[int, int]]:
+    """Start and end (ns UTC) of each bar that fits between two times, inside the sessions; of a day only the whole one.
+    Raises ValueError for weeks and months."""
     unit = timeframe_parts(timeframe)[1]
     length = timeframe_ns(timeframe)
     if unit in ("w", "mo"):
