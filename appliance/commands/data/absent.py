@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from appliance.data.validation.gaps import spans
+from appliance.core.spans import bars_between
 from appliance.domain.market import DAY, Bar, Sessions, timeframe_ns, timeframe_parts
 
 Span = tuple[int, int]
@@ -51,7 +51,7 @@ def gaps(store: Held, sessions: Sessions, symbol: str, timeframe: str, start: in
         begin, stop = _first(sessions, length, begin), _last(sessions, length, stop)
         held = (bar for page in store.bars(symbol, timeframe, begin, stop) for bar in page)
         for last, until in _between(held, begin, stop):
-            missing = list(spans(sessions, timeframe, last, until))
+            missing = list(bars_between(sessions, timeframe, last, until))
             if missing:
                 yield Gap(symbol, timeframe, missing[0][0], missing[-1][1], len(missing), _days(sessions, missing))
 
