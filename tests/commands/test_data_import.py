@@ -190,6 +190,19 @@ def test_the_six_years_that_qqq_was_traded_by_another_name_are_one_gap(appliance
     assert (row["lacking_days"], row["bars"]) == (gap["bars"], 3_964)
 
 
+def test_columns_of_other_meaning_than_ours_change_no_bar(appliance: Appliance, tmp_path: Path) -> None:
+    header = "ts,symbol,open,high,low,close,volume,start,source,received,revision"
+    strange = ("soon,,yesterday,first", "1,,0,-1", f"{START + 90 * DAY},,12,1.5", f"{START - DAY},,,9999999999")
+    rows = [f"{calm(9)[at + 1]},{cells}" for at, cells in enumerate(strange)]
+    file = bars(tmp_path / "a.csv", *rows, header=header)
+    assert appliance("data", "import", file, "--timeframe", "1m", "--state", tmp_path).code == 0
+    found = held(tmp_path)
+    assert [(bar.start, bar.end) for bar in found] == [
+        (START + at * MINUTE, START + (at + 1) * MINUTE) for at in range(4)
+    ]
+    assert {(bar.source, bar.received, bar.revision) for bar in found} == {("import", 0, 0)}
+
+
 def test_days_of_a_market_that_never_closes_are_those_of_the_clock(appliance: Appliance, tmp_path: Path) -> None:
     midnight = START - START % DAY
     rows = [f"{midnight + at * DAY},BTC/USD,100,101,99,100,1" for at in range(30)]
