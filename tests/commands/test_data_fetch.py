@@ -406,3 +406,10 @@ def test_a_shell_is_offered_the_sources_of_the_settings(written: Path) -> None:
     words = ["fetch", "SPY", "--settings", str(written), "--source"]
     offered = ShellComplete(data, {}, "data", "_").get_completions(words, "al")
     assert [one.value for one in offered] == ["alpaca"]
+
+
+def test_the_readme_names_every_command_on_data() -> None:
+    from appliance.commands.data import data
+
+    table = (ROOT / "README.md").read_text().split("## Commands")[1].split("Exit codes:")[0]
+    assert [name for name in data.commands if f"`data {name}" not in table] == []

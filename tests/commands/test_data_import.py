@@ -180,6 +180,29 @@ def test_recorded_minutes_are_imported_and_exported_as_they_were(appliance: Appl
     assert [int(row[7]) for row in exported] == [int(row[0]) for row in recorded]
 
 
+@needs_real_data
+def test_the_six_years_that_qqq_was_traded_by_another_name_are_one_gap(appliance: Appliance, tmp_path: Path) -> None:
+    arguments = ("--symbols", "QQQ", "--bar-stamp", "end", "--timeframe", "1d", "--state", tmp_path)
+    assert appliance("data", "import", real("equity_daily"), *arguments).code == 0
+    (gap,) = appliance("data", "gaps", "QQQ", "--state", tmp_path, "--json").json["gaps"]
+    assert (gap["days"][0], gap["days"][-1], gap["bars"]) == ("2004-12-01", "2011-03-22", len(gap["days"]))
+    (row,) = appliance("data", "ls", "--symbols", "QQQ", "--state", tmp_path, "--json").json["holdings"]
+    assert (row["lacking_days"], row["bars"]) == (gap["bars"], 3_964)
+
+
+def test_columns_of_other_meaning_than_ours_change_no_bar(appliance: Appliance, tmp_path: Path) -> None:
+    header = "ts,symbol,open,high,low,close,volume,start,source,received,revision"
+    strange = ("soon,,yesterday,first", "1,,0,-1", f"{START + 90 * DAY},,12,1.5", f"{START - DAY},,,9999999999")
+    rows = [f"{calm(9)[at + 1]},{cells}" for at, cells in enumerate(strange)]
+    file = bars(tmp_path / "a.csv", *rows, header=header)
+    assert appliance("data", "import", file, "--timeframe", "1m", "--state", tmp_path).code == 0
+    found = held(tmp_path)
+    assert [(bar.start, bar.end) for bar in found] == [
+        (START + at * MINUTE, START + (at + 1) * MINUTE) for at in range(4)
+    ]
+    assert {(bar.source, bar.received, bar.revision) for bar in found} == {("import", 0, 0)}
+
+
 def test_days_of_a_market_that_never_closes_are_those_of_the_clock(appliance: Appliance, tmp_path: Path) -> None:
     midnight = START - START % DAY
     rows = [f"{midnight + at * DAY},BTC/USD,100,101,99,100,1" for at in range(30)]

@@ -49,13 +49,14 @@ def described(settings_file: Path | None) -> tuple[Settings, LiveSpec]:
 
 def credential(settings: Settings, paths: StatePaths, source: SourceSpec) -> dict[str, str]:
     """The parts of a source's credential that are there, by name; only those it needs. Not for anybody's eyes."""
-    from appliance.shell import credentials
+    from appliance.shell import credentials, logs
 
     (given,) = (one for one in settings.sources if one.name == source.name)
     found = {
         part: getattr(given, part).get_secret_value() or credentials.read(paths, source.name, part)
         for part in source.needs
     }
+    logs.hide(*found.values())
     return {part: value for part, value in found.items() if value}
 
 
