@@ -82,7 +82,7 @@ class Desk:
             todo.notices += self.notices.happened(f"source_odd/{name}", f"{name}: {told.text}", now)
         elif not isinstance(told, Wire):
             self._heard(name, told, now, todo)
-        return todo
+        return self._told_of(todo, now)
 
     def ended(self, name: str, error: SourceError | None, now: int) -> Todo:
         """A connection ended."""
@@ -91,7 +91,7 @@ class Desk:
         refused = isinstance(error, SourceRefused)
         self._punctuality.forget(name)
         self._changed(self.selection.ended(name, why, now, wait, refused), todo, now)
-        return todo
+        return self._told_of(todo, now)
 
     def answered(self, question: Question, bars: tuple[Bar, ...] | None, why: str, now: int) -> Todo:
         """History answered; None: nobody did, ``why``."""
@@ -128,14 +128,14 @@ class Desk:
         self._changed(self.selection.tick(now), todo, now)
         for bar in self.reserve.due(now):
             late = self.selection.active.get(bar.symbol, "")
+            self._sequenced(self.sequencer.bar(bar, now), now, todo)  # before a change over brings those after it
             self._lags(late, bar.symbol, self._punctuality.missed(late, bar) if late else None, now, todo)
-            self._sequenced(self.sequencer.bar(bar, now), now, todo)
         self._sequenced(self.sequencer.tick(now), now, todo)
         todo.views += self._showing.due(self.selection, now)
         if now - self._looked >= SECOND:
             self._looked = now
             self._look(now, todo)
-        return todo
+        return self._told_of(todo, now)
 
     # --- what sources tell ----------------------------------------------------------------------------------------
 
@@ -179,14 +179,15 @@ class Desk:
             todo.notices += self._agreement.quote(event, now)
 
     def _bar(self, name: str, bar: Bar, now: int, todo: Todo) -> None:
-        self._lags(name, bar.symbol, self._punctuality.told(name, bar, now), now, todo)
+        lags = self._punctuality.told(name, bar, now)
         if self.selection.active.get(bar.symbol) == name:
             refused = self._sequenced(self.sequencer.bar(bar, now), now, todo)
             if not refused:
                 self.reserve.told(bar)
-            return
-        for each in self.reserve.put(bar, now):
-            self._sequenced(self.sequencer.bar(each, now), now, todo)
+        else:
+            for each in self.reserve.put(bar, now):
+                self._sequenced(self.sequencer.bar(each, now), now, todo)
+        self._lags(name, bar.symbol, lags, now, todo)
 
     def _lags(self, name: str, symbol: str, lags: bool | None, now: int, todo: Todo) -> None:
         if lags is not None:
@@ -213,8 +214,6 @@ class Desk:
         todo.connect += changes.connect
         todo.end += changes.end
         todo.switches += changes.switches
-        if changes.switches:
-            todo.notices += self._standing.look(now)
         for switch in changes.switches:
             for bar in self.reserve.switched(switch.symbols):
                 self._sequenced(self.sequencer.bar(bar, now), now, todo)
@@ -246,6 +245,12 @@ class Desk:
         for other in others:
             self._sequenced(self.sequencer.bar(other, now), now, todo)
         return not others
+
+    def _told_of(self, todo: Todo, now: int) -> Todo:
+        """The owner hears of changes over once all of a moment are made."""
+        if todo.switches:
+            todo.notices += self._standing.look(now)
+        return todo
 
     # --- what lasts -----------------------------------------------------------------------------------------------
 

@@ -75,4 +75,6 @@ class Standing:
 
 
 def _some(symbols: Sequence[str]) -> str:
-    return symbols[0] if len(symbols) == 1 else f"{len(symbols)} symbols ({', '.join(symbols[:3])}, …)"
+    if len(symbols) <= 3:
+        return ", ".join(symbols)
+    return f"{len(symbols)} symbols ({', '.join(symbols[:3])}, …)"

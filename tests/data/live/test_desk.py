@@ -14,7 +14,7 @@ from appliance.data.live.agreement import Agreement
 from appliance.data.live.desk import Desk, Todo
 from appliance.data.live.reserve import GRACE, Reserve
 from appliance.data.live.selection import Selection, Terms
-from appliance.data.live.sequencer import PATIENCE, Sequencer
+from appliance.data.live.sequencer import PATIENCE, Question, Sequencer
 from appliance.data.live.staleness import Staleness
 from appliance.data.live.standing import STUCK
 from appliance.data.sources.base import Linked, Oddity, Told
@@ -55,6 +55,7 @@ class Talk:
         self.play = Playbook(self.core, start=BEGIN)
         self.notices: list[Notice] = []
         self.views: list[SourceState | SymbolStatus] = []
+        self.questions: list[Question] = []
         self.now = BEGIN
         self._follow(self.desk.tick(BEGIN))
         for name in NAMES:
@@ -63,6 +64,7 @@ class Talk:
     def _follow(self, todo: Todo) -> Todo:
         self.notices += todo.notices
         self.views += todo.views
+        self.questions += todo.questions
         self.play >> Offer(0, tuple(todo.events), notices=tuple(todo.notices), views=tuple(todo.views))
         return todo
 
@@ -292,6 +294,18 @@ def test_a_source_that_lags_is_replaced_and_returned_to_when_it_has_been_prompt_
     assert ends(published) == ends(BARS_TOLD[:20])
     assert [bar.source for bar in published] == ["first"] * 2 + ["second"] * 10 + ["first"] * 8
     assert talk.codes("failover/") == [("failover/first", True), ("failover/first", False)]
+
+
+def test_changing_over_asks_history_nothing_where_the_reserve_knows_everything() -> None:
+    talk = Talk()
+    talk.says("second", *BARS_TOLD[:2])
+    talk.says("first", *BARS_TOLD[:2])
+    for number, bar in enumerate(BARS_TOLD[2:20]):  # a minute in half a second
+        talk.says("second", bar, at=1_500 + number / 2)
+        talk.waits(0)
+    assert talk.desk.selection.active == {"SPY": "second"}
+    assert ends(talk.on("feed/bars")) == ends(BARS_TOLD[:20])
+    assert talk.questions == []
 
 
 def test_a_bar_that_the_reserve_knows_too_late_is_a_revision() -> None:
