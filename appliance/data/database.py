@@ -95,7 +95,12 @@ class Database:
             raise self._fault(error) from error
 
     def _done(self, work: Work[Found], absent: Found) -> Found:
-        connection = self._connection or self._opened()
+        try:
+            connection = self._connection or self._opened()
+        except OSError as error:
+            raise EnvironmentFault(
+                f"{self.path}: cannot be opened: {error.strerror}", hint="check the permissions there"
+            ) from error
         return absent if connection is None else work(connection)
 
     def _opened(self) -> sqlite3.Connection | None:

@@ -122,7 +122,7 @@ class Disk:
     def _tried(self, work: Callable[[Database], Found], now: int) -> Found | None:
         """What ``work`` found; None where the file cannot be used."""
         with self._lock:
-            if abs(self._off_until - now) < OFF and now < self._off_until:
+            if 0 < self._off_until - now <= OFF:  # not longer, should the clock be set back
                 return None
             try:
                 found = work(self._opened())
