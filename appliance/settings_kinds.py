@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from appliance.domain.market import TIMEFRAMES
+from appliance.domain.market import RECORDED
 
 OFF = "off"
 """What an owner writes for a limit he does not want checked."""
@@ -29,8 +29,8 @@ def _speed(value: str) -> str:
 
 
 def _timeframe(value: str) -> str:
-    if value not in TIMEFRAMES:
-        raise ValueError(f"must be one of {', '.join(TIMEFRAMES)}")
+    if value not in RECORDED:
+        raise ValueError(f"must be one of {', '.join(RECORDED)}")
     return value
 
 

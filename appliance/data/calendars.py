@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date
 from importlib.metadata import version
@@ -11,18 +12,86 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from appliance.domain.market import AlwaysOpen, Session, Sessions
-from appliance.errors import DataError
+from appliance.domain.market import MINUTE, AlwaysOpen, Session, Sessions
+from appliance.errors import DataError, UsageError
 
 FIRST_DATE = "1998-01-01"
 """Where the table begins, when the caller does not say."""
 YEARS_AHEAD = 2
 """How far beyond the caller's date a table must reach."""
+REGULAR, EXTENDED, ALWAYS = "regular", "extended", "always"
+HOURS = (REGULAR, EXTENDED, ALWAYS)
+"""Which hours of a market count: those of its calendar, those and what is traded before and after them, or all."""
+SessionsOf = Callable[[str], Sessions]
+
+
+class Extended(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long (minutes) is traded ``before`` the regular open and ``after`` the regular close. What stands here are US
+    stocks': 04:00 to 09:30 and 16:00 to 20:00 in New York; after an early close at 13:00 they are traded to 17:00, and
+    before it from 04:00 as ever. 0: not at all."""
+
+    before: int = 330
+    after: int = 240
+
+
+US_STOCKS = Extended()
+
+
+class CalendarOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which ``hours`` count, and for single ``symbols`` which others (``{"BTC-USD": "always"}``). Symbols with a slash
+    (``BTC/USD``) are pairs, whose market never closes."""
+
+    hours: str = REGULAR
+    symbols: Mapping[str, str] = {}
+    extended: Extended = US_STOCKS
+
+    def checked(self) -> CalendarOptions:
+        """These options. Raises UsageError naming the first one that is wrong and what it may be."""
+        named = {"hours": self.hours, **{f"hours of {symbol}": one for symbol, one in self.symbols.items()}}
+        for name, value in named.items():
+            if value not in HOURS:
+                raise UsageError(f"{name}: {value!r}", hint=f"it must be one of {', '.join(HOURS)}")
+        for name in ("before", "after"):
+            minutes = getattr(self.extended, name)
+            if not 0 <= minutes <= _EXTENDED_MAX:
+                hint = f"write minutes, 0 to {_EXTENDED_MAX}: sessions must not overlap"
+                raise UsageError(f"extended hours: {name} {minutes}", hint=hint)
+        return self
+
+
+_EXTENDED_MAX = 480
 
 
 def always_open() -> AlwaysOpen:
     """The table of a market that never closes: the simulated one, or crypto."""
     return AlwaysOpen()
+
+
+def hours(sessions: Sessions, which: str, extended: Extended = US_STOCKS) -> Sessions:
+    """The table of ``which`` hours, from that of the regular ones. Extended hours make each session longer: it is still
+    one, of the same date, and bars are counted from its longer beginning. They follow the exchange's clock through
+    summer time because its open and close do. Raises UsageError for hours there are none of."""
+    if which == ALWAYS or isinstance(sessions, AlwaysOpen):
+        return always_open()
+    if which == REGULAR:
+        return sessions
+    if which != EXTENDED:
+        raise UsageError(f"hours {which!r}", hint=f"they must be one of {', '.join(HOURS)}")
+    before, after = extended.before * MINUTE, extended.after * MINUTE
+    return Sessions([Session(one.date, one.open - before, one.close + after) for one in sessions])
+
+
+def calendar_of(options: CalendarOptions, sessions: Sessions) -> SessionsOf:
+    """Which sessions each symbol has, given the exchange's regular ones. Raises UsageError for options that make no
+    sense. The tables are made once: asking costs nothing."""
+    tables = {which: hours(sessions, which, options.checked().extended) for which in HOURS}
+    chosen = dict(options.symbols)
+
+    def of(symbol: str) -> Sessions:
+        usual = ALWAYS if "/" in symbol else options.hours
+        return tables[chosen.get(symbol, usual)]
+
+    return of
 
 
 class _Table(Struct):

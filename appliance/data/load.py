@@ -16,7 +16,7 @@ from appliance.data.parquet import MAGIC, parquet_text
 from appliance.data.reading import BLOCK, Reader, Series
 from appliance.data.rows import Scratch
 from appliance.data.rules import Findings
-from appliance.domain.market import DAY, HOUR, TIMEFRAMES
+from appliance.domain.market import DAY, HOUR, RECORDED
 from appliance.errors import DataError, UsageError
 
 TELLING = 20
@@ -88,7 +88,7 @@ def timeframe_of(loaded: Loaded, asked: str = "") -> str:
     smallest = min((series.smallest for series in loaded.series.values() if series.smallest), default=0)
     found = _timeframe(smallest)
     if asked:
-        overlap = 0 < smallest < TIMEFRAMES[asked]
+        overlap = 0 < smallest < RECORDED[asked]
         telling = bool(found) and sum(series.rows.count for series in loaded.series.values()) >= TELLING
         if found != asked and (overlap or telling):
             raise UsageError(
@@ -99,16 +99,14 @@ def timeframe_of(loaded: Loaded, asked: str = "") -> str:
     if found:
         return found
     told = f"two bars are {_length(smallest)} apart or more" if smallest else "one bar tells no timeframe"
-    raise DataError(
-        f"{loaded.name}: {told}", hint=f"name it with --timeframe; it must be one of {', '.join(TIMEFRAMES)}"
-    )
+    raise DataError(f"{loaded.name}: {told}", hint=f"name it with --timeframe; it must be one of {', '.join(RECORDED)}")
 
 
 def _timeframe(smallest: int) -> str:
     """The name of a length (ns), "" where it has none; days may be 23 or 25 hours apart where clocks change."""
     if abs(smallest - DAY) <= HOUR:
         return "1d"
-    return next((name for name, length in TIMEFRAMES.items() if length == smallest), "")
+    return next((name for name, length in RECORDED.items() if length == smallest), "")
 
 
 def _length(ns: int) -> str:

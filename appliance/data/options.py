@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from appliance.domain.market import SECOND, TIMEFRAMES, Sessions
+from appliance.domain.market import RECORDED, SECOND, Sessions
 from appliance.errors import UsageError
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -45,8 +45,8 @@ class FileOptions(Struct, frozen=True):
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} {getattr(self, name)!r}", hint=f"it must be one of {', '.join(allowed)}")
-        if self.timeframe and self.timeframe not in TIMEFRAMES:
-            raise UsageError(f"timeframe {self.timeframe!r}", hint=f"it must be one of {', '.join(TIMEFRAMES)}")
+        if self.timeframe and self.timeframe not in RECORDED:
+            raise UsageError(f"timeframe {self.timeframe!r}", hint=f"it must be one of {', '.join(RECORDED)}")
         if self.session == "regular" and self.sessions is None:
             raise UsageError("session 'regular' without a table of sessions", hint="load one, or use session 'all'")
         first, last = self.span

@@ -15,7 +15,7 @@ from appliance.data.layout import BARS, OPENS, QUOTE_BARS, QUOTES, TRADES, Kind
 from appliance.data.placing import Block, Placing, lost
 from appliance.data.reading import Series
 from appliance.data.rows import Floats, Times, stamps_of
-from appliance.domain.market import SECOND, TIMEFRAMES, Bar, MarketEvent, Quote, QuoteBar, Sessions, Trade
+from appliance.domain.market import RECORDED, SECOND, Bar, MarketEvent, Quote, QuoteBar, Sessions, Trade
 
 GAPS_SHOWN = 5
 BLOCK = 4_096
@@ -119,7 +119,7 @@ class Track:
         self.symbol, self.kind, self.timeframe = series.symbol, kind, timeframe
         self.missing = 0
         self.gaps: list[Gap] = []
-        self._length = TIMEFRAMES.get(timeframe, 0)
+        self._length = RECORDED.get(timeframe, 0)
         self._raw, self._placing, self._adjust = series.rows, placing, adjust
         self._recent: dict[int, Block] = {}
         self._rows = Marks(lambda number: self._block(number).known)

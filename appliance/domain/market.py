@@ -20,11 +20,15 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 WEEK = 7 * DAY
 
-TIMEFRAMES: dict[str, int] = {
+RECORDED: dict[str, int] = {
     "1s": SECOND, "5s": 5 * SECOND, "10s": 10 * SECOND, "15s": 15 * SECOND, "30s": 30 * SECOND,
     "1m": MINUTE, "5m": 5 * MINUTE, "15m": 15 * MINUTE, "30m": 30 * MINUTE, "1h": HOUR, "1d": DAY,
 }  # fmt: skip
-"""Name of each timeframe that data come in and its nominal length in ns; a session-aligned bar may be shorter."""
+"""Timeframes of files and of the simulated market, with their nominal length in ns: a bar lies in one session, and its
+end is its start and that length, or its session's close."""
+TIMEFRAMES: dict[str, int] = {**RECORDED, "2h": 2 * HOUR, "4h": 4 * HOUR, "1w": WEEK, "1mo": 30 * DAY}
+"""Name of each timeframe that bars are asked for in and its nominal length in ns. Where a bar begins and ends is known
+by its sessions only (``appliance.core.spans``): a month has 28 to 31 days, and no bar reaches over a close."""
 
 UNITS: dict[str, int] = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK, "mo": 30 * DAY}
 """What a length of time is counted in, and its nominal length in ns."""

@@ -38,6 +38,12 @@ BENCHES: dict[str, tuple[str, Options]] = {
         "--pages": (4, "how many"),
         "--latency": (200.0, "milliseconds before each reply"),
     }),
+    "data": ("market data on their way in: quotes by the thousand, a recorded stream, minutes of seconds", {
+        "--rate": (5_000, "quotes a second over twenty symbols"),
+        "--seconds": (16.0, "how long"),
+        "--speed": (2.0, "how many times as fast the recorded Binance stream is replayed"),
+        "--replay": (16.0, "seconds of the replay; 0: all of it, some minutes"),
+    }),
     "orders": ("what an order costs on its whole way, and its messages alone", {"--orders": (20_000, "how many")}),
     "holding": ("what a bar costs while a position is held and its stop rests", {"--bars": (50_000, "how many")}),
     "failover": ("each fault of a source, in simulated time", {"--bars": (5, "how many bars the fault lasts")}),

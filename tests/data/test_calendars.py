@@ -2,14 +2,26 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from appliance.data import calendars
-from appliance.data.calendars import always_open, cached_sessions, compile_sessions, load_sessions
-from appliance.domain.market import DAY, HOUR, Sessions
-from appliance.errors import DataError
+from appliance.data.calendars import (
+    CalendarOptions,
+    Extended,
+    always_open,
+    cached_sessions,
+    calendar_of,
+    compile_sessions,
+    hours,
+    load_sessions,
+)
+from appliance.data.options import NEW_YORK
+from appliance.domain.market import DAY, HOUR, SECOND, AlwaysOpen, Sessions
+from appliance.errors import DataError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -72,6 +84,75 @@ def test_a_market_that_never_closes_contains_everything() -> None:
     session = table.at(3 * DAY + 5)
     assert (session.date, session.open, session.close) == ("1970-01-04", 3 * DAY, 4 * DAY)
     assert table.next_open(3 * DAY) == 4 * DAY
+
+
+def clock(time: int) -> str:
+    return datetime.fromtimestamp(time // SECOND, NEW_YORK).strftime("%H:%M")
+
+
+@pytest.mark.parametrize(
+    ("date", "regular", "extended"),
+    [
+        ("2013-10-07", "09:30 16:00", "04:00 20:00"),
+        ("2013-03-08", "09:30 16:00", "04:00 20:00"),  # the last session of winter time
+        ("2013-03-11", "09:30 16:00", "04:00 20:00"),  # the first of summer time
+        ("2013-11-01", "09:30 16:00", "04:00 20:00"),
+        ("2013-11-04", "09:30 16:00", "04:00 20:00"),
+        ("2013-11-29", "09:30 13:00", "04:00 17:00"),  # half days: trading after hours ends early, too
+        ("2024-07-03", "09:30 13:00", "04:00 17:00"),
+        ("2013-12-24", "09:30 13:00", "04:00 17:00"),
+    ],
+)
+def test_extended_hours_are_new_york_s_in_summer_in_winter_and_on_half_days(
+    sessions: Sessions, date: str, regular: str, extended: str
+) -> None:
+    for which, expected in (("regular", regular), ("extended", extended)):
+        found = next(session for session in hours(sessions, which) if session.date == date)
+        assert f"{clock(found.open)} {clock(found.close)}" == expected
+
+
+def test_an_open_moves_by_an_hour_of_utc_where_clocks_change(sessions: Sessions) -> None:
+    opens = {session.date: session.open % DAY // 60 / SECOND for session in hours(sessions, "extended")}
+    assert (opens["2013-03-08"], opens["2013-03-11"]) == (9 * 60, 8 * 60)
+    assert (opens["2013-11-01"], opens["2013-11-04"]) == (8 * 60, 9 * 60)
+
+
+def test_extended_sessions_have_the_same_dates_and_never_overlap(sessions: Sessions) -> None:
+    longest = hours(sessions, "extended", Extended(480, 480))
+    assert [one.date for one in longest] == [one.date for one in sessions]
+    assert all(before.close <= after.open for before, after in pairwise(longest))
+    assert hours(sessions, "regular") is sessions
+    assert hours(sessions, "extended", Extended(0, 0)).at(next(iter(sessions)).open - 1) is None
+
+
+def test_each_symbol_has_the_hours_of_the_settings_and_pairs_never_close(sessions: Sessions) -> None:
+    of = calendar_of(CalendarOptions("regular", {"TSLA": "extended", "BTC-USD": "always"}), sessions)
+    session = next(session for session in sessions if session.date == "2013-10-07")
+    early, saturday = session.open - HOUR, session.open + 5 * DAY
+    assert [of(symbol).at(early) is not None for symbol in ("SPY", "TSLA", "BTC-USD", "ETH/USD")] == [0, 1, 1, 1]
+    assert [of(symbol).at(saturday) is not None for symbol in ("SPY", "TSLA", "BTC-USD", "ETH/USD")] == [0, 0, 1, 1]
+    assert of("SPY") is sessions
+    assert of("TSLA") is of("TSLA")
+    assert isinstance(calendar_of(CalendarOptions("extended"), AlwaysOpen())("SPY"), AlwaysOpen)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (CalendarOptions("night"), "hours: 'night'"),
+        (CalendarOptions(symbols={"SPY": "all"}), "hours of SPY: 'all'"),
+        (CalendarOptions(extended=Extended(before=600)), "before 600"),
+        (CalendarOptions(extended=Extended(after=-1)), "after -1"),
+    ],
+)
+def test_hours_that_make_no_sense_are_refused_with_what_is_allowed(
+    sessions: Sessions, options: CalendarOptions, says: str
+) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        calendar_of(options, sessions)
+    assert caught.value.hint
+    with pytest.raises(UsageError, match="hours 'lunch'"):
+        hours(sessions, "lunch")
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,9 @@ class HistorySource(Protocol):
     def actions(self, symbols: Sequence[str], start: int, end: int) -> tuple[CorporateAction, ...]:
         """Splits and dividends with an ex-date in ``[start, end)`` (ns UTC); () where ``traits.actions`` is false."""
 
+    def close(self) -> None:
+        """Leave its server; the next question connects again."""
+
 
 class TickHistory(Protocol):
     """A history source that also has quotes and trades."""
@@ -90,10 +93,13 @@ class TickHistory(Protocol):
 
 
 class Linked(Struct, frozen=True):
-    """Connected, authenticated and subscribed to ``symbols``; what the source refuses is in ``lacking``, with why."""
+    """Connected, authenticated and subscribed to ``symbols``; what the source refuses is in ``lacking``, with why.
+    When it is told again, ``anew`` are those that are subscribed to anew (None: all): what happened to them just before
+    may have been missed."""
 
     symbols: tuple[str, ...]
     lacking: dict[str, str] = {}
+    anew: tuple[str, ...] | None = None
 
 
 class Wire(Struct, frozen=True):

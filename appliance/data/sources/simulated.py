@@ -14,7 +14,7 @@ from random import Random
 import msgspec
 from msgspec import Struct
 
-from appliance.domain.market import DAY, SECOND, TIMEFRAMES, Bar, MarketEvent, Quote
+from appliance.domain.market import DAY, RECORDED, SECOND, Bar, MarketEvent, Quote
 from appliance.errors import UsageError
 
 STEP = SECOND // 4
@@ -63,12 +63,12 @@ class SimulatedMarket:
         self, seed: int, start: int, symbols: Mapping[str, float] = SYMBOLS, timeframe: str = "5s", pause: int = PAUSE
     ) -> None:
         """Begin at ``start`` (ns UTC) with ``symbols`` and their first prices (USD). Raises UsageError."""
-        if timeframe not in TIMEFRAMES:
-            raise UsageError(f"timeframe {timeframe!r}", hint=f"it must be one of {', '.join(TIMEFRAMES)}")
+        if timeframe not in RECORDED:
+            raise UsageError(f"timeframe {timeframe!r}", hint=f"it must be one of {', '.join(RECORDED)}")
         for symbol, price in symbols.items():
             if not 1 <= price < math.inf:
                 raise UsageError(f"first price {price} of {symbol}", hint="begin at 1 USD or more")
-        self._seed, self._timeframe, self._length, self._pause = seed, timeframe, TIMEFRAMES[timeframe], pause
+        self._seed, self._timeframe, self._length, self._pause = seed, timeframe, RECORDED[timeframe], pause
         self._anchors = dict(sorted(symbols.items()))
         self._state = MarketState(start // STEP, {name: Ticker(price) for name, price in self._anchors.items()})
 

@@ -16,7 +16,7 @@ from appliance.data.options import FileOptions, new_york_date
 from appliance.data.rules import EARLIEST, LATEST
 from appliance.data.validation.rules import RULES
 from appliance.data.validation.verdicts import Finding
-from appliance.domain.market import DAY, HOUR, SECOND, TIMEFRAMES, Bar, Heard, Quote, Sessions, Trade
+from appliance.domain.market import DAY, HOUR, RECORDED, SECOND, Bar, Heard, Quote, Sessions, Trade
 from appliance.errors import DataError
 
 SAMPLE = 1000
@@ -185,7 +185,7 @@ _MAKERS: dict[str, Callable[[Recorded, Mapping[str, int], FileOptions], Make]] =
 
 def _span(file: Recorded, options: FileOptions) -> Callable[[int], tuple[int, int]]:
     """Start and end of a bar by its stamp. A day is that of its session."""
-    length = TIMEFRAMES[file.timeframe]
+    length = RECORDED[file.timeframe]
     at_start = options.bar_stamp == "start"
     if length == DAY:
         return _day_span(options.sessions, at_start)
@@ -223,10 +223,10 @@ def _timeframe(path: str, rows: Any, header: Sequence[str]) -> str:
             steps[DAY if abs(step - DAY) <= HOUR else step] += step > 0
             last[row[name]] = time
     step = steps.most_common(1)[0][0] if steps else 0
-    found = next((frame for frame, length in TIMEFRAMES.items() if length == step), "")
+    found = next((frame for frame, length in RECORDED.items() if length == step), "")
     if not found:
         raise DataError(
             f"{Path(path).name}: its rows do not tell how long its bars are",
-            hint=f"name it with --timeframe; it must be one of {', '.join(TIMEFRAMES)}",
+            hint=f"name it with --timeframe; it must be one of {', '.join(RECORDED)}",
         )
     return found

@@ -12,7 +12,7 @@ import numpy as np
 from appliance.core.books.entries import Entry, EntryKind, Mark, Trade
 from appliance.core.record import plain
 from appliance.data.sources.files import FileReport
-from appliance.domain.market import DAY, TIMEFRAMES
+from appliance.domain.market import DAY, RECORDED
 from appliance.domain.trading import ZERO
 from appliance.making import runner_factory
 from appliance.research.analysis import PerformanceAnalyzer
@@ -169,7 +169,7 @@ def _evidence(result: BacktestResult, ran: Ran) -> Evidence:
         benchmark=_change(result),
         skill=result.metrics.get("probabilistic_sharpe"),
         checked=result.checked,
-        bar_length=min((TIMEFRAMES.get(one.timeframe, 0) for one in ran.data.files), default=0),
+        bar_length=min((RECORDED.get(one.timeframe, 0) for one in ran.data.files), default=0),
         kinds=kinds(ran.data),
         leaps=() if plan.files.factors else leaps(result.tape.paths),
     )

@@ -15,7 +15,7 @@ from appliance.core.limits import LimitValues, rules
 from appliance.core.models import MarketModel
 from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileReport, FileSource
-from appliance.domain.market import SECOND, TIMEFRAMES, Sessions
+from appliance.domain.market import RECORDED, SECOND, Sessions
 from appliance.domain.messages import Offer
 from appliance.errors import ApplianceError, StrategyError
 from appliance.making import Past, past_in, runner_factory, source_of
@@ -103,7 +103,7 @@ def market_seconds(data: FileReport) -> float:
     """How long (s) the market took to say as much: a bar of one minute takes a minute, whatever lies between two;
     ticks take the time from the first to the last."""
     covered = [
-        one.events * TIMEFRAMES[one.timeframe] / max(1, len(set(one.symbols) & set(data.symbols)))
+        one.events * RECORDED[one.timeframe] / max(1, len(set(one.symbols) & set(data.symbols)))
         for one in data.files
         if one.timeframe
     ]

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from appliance.core.breaker import CircuitBreaker, Limits
 from appliance.core.rate_limit import Rate, TokenBucket
-from appliance.data.polite import RATES, Patience, Polite
+from appliance.data.polite import Patience, Polite
 from appliance.data.sources.base import Traits
+from appliance.data.sources.spec import RATES
 from appliance.domain.market import MINUTE, SECOND, Bar, CorporateAction, Trade
 from appliance.errors import DataError, SourceBusy, SourceDown, SourceNonsense, SourceRefused
 

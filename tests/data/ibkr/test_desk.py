@@ -92,7 +92,7 @@ def test_a_refused_symbol_is_told_of_no_more() -> None:
     made.opened(6, "SPY", "ticks")
     (linked,) = made.notice(5, 354, "not subscribed")
     assert isinstance(linked, Linked)
-    assert linked.symbols == ("IBM",)
+    assert (linked.symbols, linked.anew) == (("IBM",), ())
     assert made.forget("SPY") == [(6, "ticks")]
     assert made.bar("SPY", 1_381_152_600, Prices(1, 1, 1, 1), 5, 7) == []
     assert made.notice(6, 300, "Can't find EId") == []

@@ -143,7 +143,8 @@ def test_what_ib_was_too_busy_for_is_asked_for_again(one: IbkrStandIn, stream: L
     with Listening(stream(one, retry=0.2), ["SPY", "IBM"], ALL) as listening:
         assert list(listening.linked().lacking) == ["IBM"]
         del one.market.refused["IBM"]
-        listening.until(lambda told: any(isinstance(one, Linked) and not one.lacking for one in told))
+        told = listening.until(lambda told: any(isinstance(one, Linked) and not one.lacking for one in told))
+        assert [one.anew for one in told if isinstance(one, Linked)][-1] == ("IBM",), "SPY was heard all the time"
         assert one.push_bars("IBM", BAR) == 1
         assert one.push_bars("SPY", BAR) == 1
         listening.until(lambda told: {one.symbol for one in told if isinstance(one, Bar)} == {"IBM", "SPY"})
@@ -159,7 +160,7 @@ def test_after_maintained_data_nothing_is_subscribed_again(one: IbkrStandIn, str
         assert one.push_bars("SPY", BAR) == 1
         listening.until(lambda told: any(isinstance(one, Bar) for one in told))
     assert len(one.log.of("received", "50")) == 1
-    assert len(listening.of(Linked)) == 1
+    assert listening.of(Linked) == [Linked(("SPY",))] * 2, "what happened meanwhile was not told, of any symbol"
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ class Desk:
         self._busy: dict[str, None] = {}
         self._held: list[Told] = []
         self._linked = False
+        self._anew: tuple[str, ...] | None = None
         self.lacking: dict[str, str] = {}
         self.errors: list[SourceError] = []
         self.again = False
@@ -110,6 +111,7 @@ class Desk:
     def closed(self) -> None:
         """All subscriptions are gone; what is known of prices is no longer known."""
         self.again = False
+        self._anew = None
         self._lines.clear()
         self._lanes = {symbol: Lane() for symbol in self._lanes}
 
@@ -120,7 +122,7 @@ class Desk:
 
     def reopen(self) -> tuple[str, ...]:
         """The symbols that IB was too busy for, which are lacking no more: to be asked for again."""
-        again = tuple(self._busy)
+        self._anew = again = tuple(self._busy)
         self._busy.clear()
         for symbol in again:
             del self.lacking[symbol]
@@ -138,7 +140,8 @@ class Desk:
         """Say what is subscribed to, then what has come before."""
         self._linked = True
         held, self._held = self._held, []
-        return [Linked(self.served, dict(self.lacking)), *held]
+        anew, self._anew = self._anew, None
+        return [Linked(self.served, dict(self.lacking), anew), *held]
 
     def alive(self) -> list[Told]:
         """The gateway answered a heartbeat."""
@@ -155,19 +158,24 @@ class Desk:
             return self._refused(request, line, code, text)
         if request != -1:
             return []  # the answer to a question: whoever asked it knows
-        sign = self._way.take(code, text)
+        was_open, sign = self._way.open, self._way.take(code, text)
         if sign is Sign.EMPTY:
             self.again = True
         if sign is Sign.ENDED:
             self.ended = SourceDown(f"{text} (code {code})", source=self._options.name)
-        return [] if sign in (Sign.FINE, Sign.MENDED) else self._out([Oddity(f"{text} (code {code})")])
+        odd = [] if sign in (Sign.FINE, Sign.MENDED) else self._out([Oddity(f"{text} (code {code})")])
+        return odd + self._back() if self._way.open and not was_open else odd
+
+    def _back(self) -> list[Told]:
+        """IB's servers were away: what happened meanwhile was not told. Where all is asked for again, that tells it."""
+        return [Linked(self.served, dict(self.lacking))] if self._linked and not self.again else []
 
     def _refused(self, request: int, line: Line, code: int, text: str) -> list[Told]:
         if code == _PERMITTED_DELAY and self._options.delayed:
             return []
         del self._lines[request]
         self.lacks(line.symbol, refusal(self._options.name, line.symbol, code, text))
-        return [Linked(self.served, dict(self.lacking))] if self._linked else []
+        return [Linked(self.served, dict(self.lacking), ())] if self._linked else []
 
     def bar(self, symbol: str, epoch: int, prices: Prices, volume: float, received: int) -> list[Told]:
         """A 5-second bar that begins at ``epoch`` (s). One without a trade repeats the last price: it is no bar."""
