@@ -84,19 +84,35 @@ def test_a_damaged_file_is_found_said_removed_and_rebuilt(path, source, damage):
     assert sorted(one.name for one in path.parent.iterdir()) == ["cache.db"]
 
 
-def test_a_block_that_the_card_forgot_is_found_by_its_checksum_and_asked_for_again(path, source):
+@pytest.mark.parametrize(
+    "flaw", ["body = zeroblob(size)", "settled = settled + 1", "last = last + 1", "asked = asked - 1", "mark = x'01'"]
+)
+def test_a_block_that_the_card_forgot_is_found_by_its_checksum_and_asked_for_again(path, source, flaw):
     filled(path, source)
     connection = sqlite3.connect(path)
-    connection.execute("UPDATE block SET body = zeroblob(size) WHERE rowid IN (SELECT rowid FROM block LIMIT 2)")
+    connection.execute(f"UPDATE block SET {flaw} WHERE rowid IN (SELECT rowid FROM block LIMIT 2)")
     connection.commit()
     connection.close()
     told: list[str] = []
     cache = opened(path, source, told)
     assert answers(cache, source) == 1
-    assert len(told) == 2
-    assert "damaged block of SPY 1m" in told[0]
+    assert told == ["the data cache forgot 2 damaged blocks of SPY 1m"]
     cache.close()
     assert answers(opened(path, source, told), source) == 0
+
+
+def test_a_block_of_another_symbol_is_not_taken_for_this_one(path, source):
+    filled(path, source)
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE line SET symbol = 'QQQ'")
+    connection.commit()
+    connection.close()
+    told: list[str] = []
+    cache = opened(path, source, told)
+    found = cache.history(source, "QQQ", "5m", BEGIN, END)
+    assert list(found) == source.truth("QQQ", "5m", BEGIN, END)
+    assert told == ["the data cache forgot 11 damaged blocks of QQQ 5m"]
+    cache.close()
 
 
 def test_damage_while_it_is_open_costs_questions_not_answers(path, source):
