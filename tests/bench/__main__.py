@@ -33,6 +33,11 @@ BENCHES: dict[str, tuple[str, Options]] = {
     "backtest": ("SMA 10/30 on a random walk: ours, backtesting.py, and others that are installed", {
         "--bars": (1_000_000, "one-minute bars"),
     }),
+    "cache": ("ten thousand bars cold and warm, and what ten strategies of two recorded days ask for", {
+        "--bars": (10_000, "one-minute bars"),
+        "--latency": (200.0, "milliseconds before each reply"),
+        "--record": (False, "record the pattern anew from the strategies as they are"),
+    }),
     "history": ("a cold request of bars, page by page, over a slow line", {
         "--bars": (10_000, "one-minute bars"),
         "--pages": (4, "how many"),

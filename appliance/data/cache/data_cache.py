@@ -23,12 +23,12 @@ from appliance.data.cache.disk import Disk, Line
 from appliance.data.cache.flights import Flights
 from appliance.data.cache.levels import Chunk, Levels
 from appliance.data.cache.policy import Asked, Block, Known, Run, Terms
+from appliance.data.calendars import SessionsOf
 from appliance.data.sources.base import HistorySource
-from appliance.domain.market import Bar, CorporateAction, Sessions
+from appliance.domain.market import Bar, CorporateAction
 from appliance.errors import SourceNonsense
 
 RAW = "raw"
-SessionsOf = Callable[[str], Sessions]
 _start, _end = attrgetter("start"), attrgetter("end")
 
 

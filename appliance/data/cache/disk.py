@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from appliance.data.database import Database, Layout
 from appliance.domain.market import DAY, MINUTE
@@ -33,13 +35,14 @@ CREATE TABLE line (
 CREATE TABLE block (
   line INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, asked INTEGER NOT NULL, until INTEGER NOT NULL,
   settled INTEGER NOT NULL, last INTEGER NOT NULL, mark BLOB NOT NULL, used INTEGER NOT NULL, size INTEGER NOT NULL,
-  body BLOB NOT NULL, PRIMARY KEY (line, start)
+  checksum INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (line, start)
 );
 CREATE INDEX block_used ON block (used, size);
 """
-_LAYOUT = Layout("data cache", 0x43414348, 1, _TABLES, kept=False, wait=0.5)
+_LAYOUT = Layout("data cache", 0x43414348, 1, _TABLES, kept=False, checked=0, wait=0.5)
+"""Its blocks carry checksums, so that the first answer need not wait until the whole file was read."""
 _OF = "(SELECT id FROM line WHERE (source, symbol, timeframe, adjusted) = (?, ?, ?, ?))"
-_FOUND = "start, end, asked, until, settled, last, mark, body"
+_FOUND = "start, end, asked, until, settled, last, mark, body, checksum, used"
 Found = TypeVar("Found")
 
 
@@ -64,6 +67,10 @@ class Stored(Struct, frozen=True):
     mark: bytes
     body: bytes
 
+    def checksum(self, line: Line) -> int:
+        """Of all there is to know of it: a wrong time would lie as well as a wrong price."""
+        return zlib.crc32(self.body, zlib.crc32(repr((*line, *astuple(self)[:-1])).encode()))
+
 
 class Disk:
     """The file at ``path``, of at most ``size`` bytes of blocks; ``tell`` hears what went wrong. May be used by several
@@ -79,7 +86,7 @@ class Disk:
 
     def get(self, line: Line, first: int, last: int, now: int) -> list[Stored]:
         """The blocks of a line that start in ``[first, last]``, in order."""
-        select = f"SELECT {_FOUND}, used FROM block WHERE line = {_OF} AND start BETWEEN ? AND ? ORDER BY start"
+        select = f"SELECT {_FOUND} FROM block WHERE line = {_OF} AND start BETWEEN ? AND ? ORDER BY start"
 
         def work(connection: sqlite3.Connection) -> list[Any]:
             return connection.execute(select, (*line, first, last)).fetchall()
@@ -88,7 +95,12 @@ class Disk:
         old = [row[0] for row in rows if now - row[-1] >= _USED_EVERY]
         if old:
             self._tried(lambda file: file.write(lambda connection: _use(connection, line, old, now)), now)
-        return [Stored(*row[:-1]) for row in rows]
+        found = [(Stored(*row[:-2]), row[-2]) for row in rows]
+        wrong = [stored.start for stored, checksum in found if stored.checksum(line) != checksum]
+        if wrong:
+            self.drop(line, wrong, now)
+            self._tell(f"the data cache forgot {len(wrong)} damaged blocks of {line.symbol} {line.timeframe}")
+        return [stored for stored, _ in found if stored.start not in wrong]
 
     def put(self, line: Line, stored: Sequence[Stored], now: int, alone: bool = False) -> None:
         """Keep blocks in place of those with the same start; ``alone``: of all others of their line."""
@@ -122,7 +134,7 @@ class Disk:
     def _tried(self, work: Callable[[Database], Found], now: int) -> Found | None:
         """What ``work`` found; None where the file cannot be used."""
         with self._lock:
-            if abs(self._off_until - now) < OFF and now < self._off_until:
+            if 0 < self._off_until - now <= OFF:  # not longer, should the clock be set back
                 return None
             try:
                 found = work(self._opened())
@@ -175,11 +187,14 @@ def _put(connection: sqlite3.Connection, line: Line, stored: Sequence[Stored], n
     connection.execute("INSERT OR IGNORE INTO line (source, symbol, timeframe, adjusted) VALUES (?, ?, ?, ?)", line)
     starts = [one.start for one in stored]
     freed = _drop(connection, line, None if alone else starts)
-    insert = f"INSERT INTO block VALUES ({_OF}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    insert = f"INSERT INTO block VALUES ({_OF}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     rows = [
-        (*line, one.start, one.end, one.asked, one.until, one.settled, one.last, one.mark, now, len(one.body), one.body)
+        (
+            *line, one.start, one.end, one.asked, one.until, one.settled, one.last, one.mark, now, len(one.body),
+            one.checksum(line), one.body,
+        )
         for one in stored
-    ]
+    ]  # fmt: skip
     connection.executemany(insert, rows)
     return sum(len(one.body) for one in stored) - freed
 

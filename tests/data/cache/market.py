@@ -101,6 +101,7 @@ class Source:
         self.errors: list[Exception] = []
         self.gate: Event | None = None
         self.waiting = Event()
+        self.left = False
         self._lock = Lock()
 
     def bars(self, symbols: Sequence[str], timeframe: str, start: int, end: int) -> Iterator[tuple[Bar, ...]]:
@@ -135,3 +136,6 @@ class Source:
         if self.errors:
             raise self.errors.pop(0)
         return tuple(one for one in self.known_actions if one.symbol in symbols and start <= one.time < end)
+
+    def close(self) -> None:
+        self.left = True

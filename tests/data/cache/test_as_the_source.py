@@ -24,15 +24,15 @@ OPENS = {
     "always open": MONDAY + 23 * HOUR,
 }  # fmt: skip
 TIMEFRAMES = ("5m", "5m", "30m", "1h", "1d")
-EDGE = st.sampled_from([0, 0, 1, SECOND, 3 * SECOND, 40 * SECOND])
+STEP = 5 * MINUTE
+GRID = st.tuples(st.sampled_from([0, 0, 1, 1, 2, 5]), st.sampled_from([0, SECOND, 2 * SECOND, 40 * SECOND]))
 waits = st.one_of(
-    EDGE,
-    st.builds(lambda steps, edge: steps * 5 * MINUTE + edge, st.integers(0, 8), EDGE),
-    st.integers(0, 40 * MINUTE),
-    st.sampled_from([TERMS.late, 3 * HOUR, 19 * HOUR, DAY, 3 * DAY]),
-)
-"""Small steps around the ends of bars, and now and then a night."""
-begins = st.builds(lambda day, steps: day * DAY + steps * 5 * MINUTE, st.integers(0, 4), st.integers(-2, 30))
+    GRID, GRID, GRID, GRID,
+    st.tuples(st.just(0), st.integers(0, 40 * MINUTE)),
+    st.tuples(st.just(0), st.sampled_from([TERMS.late, 3 * HOUR, 19 * HOUR, DAY, 3 * DAY])),
+)  # fmt: skip
+"""Steps from the end of a bar, and how long after it; now and then a night."""
+begins = st.builds(lambda day, steps: day * DAY + steps * STEP, st.integers(0, 4), st.integers(-2, 26))
 """After the first open."""
 
 
@@ -42,7 +42,7 @@ def questions(timeframe: str) -> st.SearchStrategy[dict[str, Any]]:
         "wait": waits,
         "symbol": st.sampled_from(["SPY", "SPY", "SPY", "QQQ"]),
         "timeframe": st.sampled_from([timeframe, timeframe, timeframe, "5m"]),
-        "back": st.one_of(st.integers(1, 3 * HOUR), st.integers(1, 9 * DAY)),
+        "back": st.one_of(st.integers(1, 3 * HOUR), st.integers(HOUR, 9 * DAY)),
         "length": st.one_of(st.none(), st.none(), st.integers(1, 3 * HOUR), st.integers(1, 3 * DAY)),
         "before": st.sampled_from(["", "", "", "", "", "forget", "restart"]),
     })  # fmt: skip
@@ -64,7 +64,8 @@ class Asker:
 
     def ask(self, question: dict[str, Any]) -> tuple[list, list]:
         market = self.source.market
-        market.now += question["wait"]
+        steps, after = question["wait"]
+        market.now = max(market.now, market.now - market.now % STEP + steps * STEP + after)
         if question["before"] == "restart":
             self.cache.close()
             self.cache = self.made()

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from appliance.data.cache import CacheLimits, CacheStats, DataCache, Terms
+from appliance.data.cache import Cached, CacheLimits, CacheStats, DataCache, Terms
 from appliance.domain.market import DAY, HOUR, MINUTE, SECOND, AlwaysOpen, Dividend, Split
 from appliance.errors import DataError, SourceDown, SourceNonsense
 from tests.data.cache.market import MONDAY, Market, Source, sessions_of_days
@@ -291,3 +291,20 @@ def test_errors_about_splits_are_not_kept(cache, source, market):
 
 def test_without_requests_the_hit_rate_is_none():
     assert CacheStats().hit_rate == 0.0
+
+
+# --- as a source -------------------------------------------------------------------------------------------------
+
+
+def test_a_cached_source_is_the_source_to_whoever_asks_it(cache, source, market):
+    source.known_actions = [SPLIT]
+    cached = Cached(source, cache)
+    for _ in range(2):
+        found = [bar for page in cached.bars(["SPY", "QQQ"], "5m", OPEN, market.now) for bar in page]
+        assert found == [bar for one in ("SPY", "QQQ") for bar in source.truth(one, "5m", OPEN, market.now)]
+        assert cached.actions(["SPY"], OPEN, market.now) == (SPLIT,)
+    assert (cached.name, cached.traits) == (source.name, source.traits)
+    assert len(source.asked) == 2
+    assert len(source.acted) == 1
+    cached.close()
+    assert source.left
