@@ -47,7 +47,7 @@ BENCHES: dict[str, tuple[str, Options]] = {
         "--rate": (5_000, "quotes a second over twenty symbols"),
         "--seconds": (16.0, "how long"),
         "--speed": (2.0, "how many times as fast the recorded Binance stream is replayed"),
-        "--replay": (16.0, "seconds of the replay; 0: all of it, some minutes"),
+        "--replay": (16.0, "seconds of the replay, the busiest; 0: all of it, three minutes"),
     }),
     "orders": ("what an order costs on its whole way, and its messages alone", {"--orders": (20_000, "how many")}),
     "holding": ("what a bar costs while a position is held and its stop rests", {"--bars": (50_000, "how many")}),
