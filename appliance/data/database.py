@@ -15,8 +15,7 @@ from msgspec import Struct
 from appliance.errors import EnvironmentFault
 
 CHECKED_MAX = 64_000_000
-"""Bytes of a file that is proven whole when it is opened (a card reads them in a second or two); damage in a larger
-one is found when it is met."""
+"""Bytes a card reads in a second or two."""
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _BESIDE = ("", "-wal", "-shm")
 """The files a database in WAL is made of."""
@@ -29,7 +28,8 @@ class Layout(Struct, frozen=True):
     """What kind of file it is: ``name`` for people, ``mark`` (application_id) and ``version`` of its ``tables``.
 
     ``kept``: a damaged file is kept beside as ``.broken-N``; else it is removed, and a file of another version is taken
-    for damaged. ``page`` is its page size in bytes, ``wait`` how long (s) another writer is waited for.
+    for damaged. One of up to ``checked`` bytes is proven whole when it is opened; damage in a larger one is found
+    when it is met. ``page`` is its page size in bytes, ``wait`` how long (s) another writer is waited for.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Layout(Struct, frozen=True):
     version: int
     tables: str
     kept: bool = True
+    checked: int = CHECKED_MAX
     page: int = 4096
     wait: float = 5.0
 
@@ -95,7 +96,12 @@ class Database:
             raise self._fault(error) from error
 
     def _done(self, work: Work[Found], absent: Found) -> Found:
-        connection = self._connection or self._opened()
+        try:
+            connection = self._connection or self._opened()
+        except OSError as error:
+            raise EnvironmentFault(
+                f"{self.path}: cannot be opened: {error.strerror}", hint="check the permissions there"
+            ) from error
         return absent if connection is None else work(connection)
 
     def _opened(self) -> sqlite3.Connection | None:
@@ -169,7 +175,7 @@ class Database:
                 f"{self.path}: was written by another build (version {version}, this one knows {layout.version})",
                 hint="start that build again, or choose another state directory with --state DIR",
             )
-        if self.path.stat().st_size <= CHECKED_MAX:
+        if self.path.stat().st_size <= layout.checked:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
                 raise _damage(found)

@@ -46,7 +46,7 @@ ALL = PROCESSES + WINDOWS
 
 TOPICS: tuple[Topic, ...] = (
     Topic("feed/bars", (_T.BAR, _T.QUOTE_BAR), ("feed",), ("host", "guard", "gateway", *WINDOWS), stream=True),
-    Topic("feed/revisions", (_T.BAR,), ("feed",), (), stream=True),
+    Topic("feed/revisions", (_T.BAR,), ("feed",), ("host",), stream=True),
     Topic("feed/notices", (_T.NOTICE,), ("feed",), ("monitor", *WINDOWS), stream=True),
     Topic("feed/steps", (_T.STEP,), ("feed",), ("host", "guard", "gateway", *WINDOWS), stream=True),
     Topic(

@@ -33,6 +33,11 @@ BENCHES: dict[str, tuple[str, Options]] = {
     "backtest": ("SMA 10/30 on a random walk: ours, backtesting.py, and others that are installed", {
         "--bars": (1_000_000, "one-minute bars"),
     }),
+    "cache": ("ten thousand bars cold and warm, and what ten strategies of two recorded days ask for", {
+        "--bars": (10_000, "one-minute bars"),
+        "--latency": (200.0, "milliseconds before each reply"),
+        "--record": (False, "record the pattern anew from the strategies as they are"),
+    }),
     "history": ("a cold request of bars, page by page, over a slow line", {
         "--bars": (10_000, "one-minute bars"),
         "--pages": (4, "how many"),
@@ -42,7 +47,7 @@ BENCHES: dict[str, tuple[str, Options]] = {
         "--rate": (5_000, "quotes a second over twenty symbols"),
         "--seconds": (16.0, "how long"),
         "--speed": (2.0, "how many times as fast the recorded Binance stream is replayed"),
-        "--replay": (16.0, "seconds of the replay; 0: all of it, some minutes"),
+        "--replay": (16.0, "seconds of the replay, the busiest; 0: all of it, three minutes"),
     }),
     "orders": ("what an order costs on its whole way, and its messages alone", {"--orders": (20_000, "how many")}),
     "holding": ("what a bar costs while a position is held and its stop rests", {"--bars": (50_000, "how many")}),

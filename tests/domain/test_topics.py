@@ -128,11 +128,11 @@ def test_streams_are_read_and_written_by_the_processes_of_the_design() -> None:
     read = {process: topics.streams_read_by(process, hosts) for process in BOX}
     assert read["gateway"] == ("feed/bars", "feed/steps", "guard/decisions")
     assert read["guard"] == ("feed/bars", "feed/steps", "host/mean/intents", "host/trend/intents", "gateway/orders")
-    assert read["host@trend"] == ("feed/bars", "feed/steps", "guard/decisions", "gateway/orders")
+    assert read["host@trend"] == ("feed/bars", "feed/revisions", "feed/steps", "guard/decisions", "gateway/orders")
     assert read["monitor"] == ("feed/notices", "host/mean/notices", "host/trend/notices", "gateway/orders")
     assert read["feed"] == ()
     following = topics.streams_read_by("host@trend", hosts, ("mean",))
-    assert following == ("feed/bars", "feed/steps", "host/mean/signals", "guard/decisions", "gateway/orders")
+    assert following == (*read["host@trend"][:3], "host/mean/signals", *read["host@trend"][3:])
     assert topics.streams_written_by("host@trend") == ("host/trend/intents", "host/trend/signals", "host/trend/notices")
     assert topics.streams_written_by("gateway") == ("gateway/orders",)
 
