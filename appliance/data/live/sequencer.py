@@ -56,6 +56,7 @@ class _Line:
         self.held: dict[int, Bar] = {}
         self.arrived: dict[int, int] = {}
         self.asked: Question | None = None
+        self.begun: Question | None = None
         self.settled = (0, 0)
         self.holes: list[Question] = []
         self.refused: list[int] = []
@@ -95,6 +96,7 @@ class Sequencer:
         for key, line in sorted(self._lines.items()):
             if line.last is not None:
                 self._ask(key, line, line.last, now, out)
+                line.begun = line.asked
         return out
 
     def bar(self, bar: Bar, now: int) -> Sequenced:
@@ -113,19 +115,26 @@ class Sequencer:
         return out
 
     def answered(self, question: Question, bars: Iterable[Bar] | None, now: int) -> Sequenced:
-        """Take history's answer; None: there is none. Bars that are not in an answer were not traded."""
+        """Take history's answer; None: there is none. Bars that are not in an answer were not traded, except behind the
+        last one of an answer up to now, which history may not have had yet."""
         out = Sequenced()
         line = self._lines.setdefault((question.symbol, question.timeframe), _Line(None))
         if line.asked == question:
             line.asked = None
         if bars is None:
             return out  # what waits is released when its time is up
-        for bar in sorted(bars, key=_end):
+        answer = sorted(bars, key=_end)
+        for bar in answer:
             if line.last is not None and bar.end <= line.last:
                 self._again(line, bar, out)
             elif question.start <= bar.start and bar.end <= question.end:
                 self._hold(line, bar, now)
-        self._settle(line, question)
+        until = (
+            question.end
+            if question != line.begun
+            else min(question.end, max(map(_end, answer), default=question.start))
+        )
+        self._settle(line, question.start, until)
         self._drain(line, out)
         return out
 
@@ -231,10 +240,10 @@ class Sequencer:
         return Question(bar.symbol, bar.timeframe, start, bar.start)
 
     @staticmethod
-    def _settle(line: _Line, question: Question) -> None:
+    def _settle(line: _Line, begin: int, until: int) -> None:
         start, end = line.settled
-        joined = start <= question.start <= end
-        line.settled = (start if joined else question.start, max(end, question.end) if joined else question.end)
+        joined = start <= begin <= end
+        line.settled = (start if joined else begin, max(end, until) if joined else until)
 
     def _ask(self, key: Key, line: _Line, start: int, end: int, out: Sequenced) -> None:
         if line.asked is None and in_session(self._sessions_of(key[0]), start, end):

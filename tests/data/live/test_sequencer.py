@@ -85,6 +85,21 @@ def test_a_restart_asks_for_what_it_missed() -> None:
     assert line.answered(question(1, 4), [bar(1), bar(2), bar(3)], 0).bars == [bar(n) for n in (1, 2, 3, 4)]
 
 
+def test_what_history_did_not_have_yet_when_we_began_is_asked_for_again() -> None:
+    line = Sequencer(lambda symbol: ALWAYS, {("SPY", "1m"): bar(0).end})
+    (first,) = line.begin(BEGIN + 4 * MINUTE + SECOND).questions
+    assert line.answered(first, [bar(1), bar(2)], 0).bars == [bar(1), bar(2)]
+    assert line.bar(bar(4), 0) == Sequenced(questions=[question(3, 4)])
+    assert line.answered(question(3, 4), [bar(3)], 0).bars == [bar(3), bar(4)]
+
+
+def test_an_answer_without_anything_says_nothing_of_what_was_traded_until_now() -> None:
+    line = Sequencer(lambda symbol: ALWAYS, {("SPY", "1m"): bar(0).end})
+    (first,) = line.begin(BEGIN + 2 * MINUTE).questions
+    assert line.answered(first, [], 0) == Sequenced()
+    assert line.bar(bar(2), 0).questions == [question(1, 2)]
+
+
 def test_the_night_is_no_hole() -> None:
     first = Session("2023-11-14", BEGIN, BEGIN + HOUR)
     second = Session("2023-11-15", BEGIN + 20 * HOUR, BEGIN + 21 * HOUR)
