@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from appliance.data.live.notices import Notices
 from appliance.data.live.punctuality import IN_A_ROW, LATE, Punctuality
 from appliance.data.live.reserve import GRACE
-from appliance.data.live.selection import Selection, Terms
+from appliance.data.live.selection import Selection, State, Terms
 from appliance.data.live.standing import UNHEARD, Standing
 from appliance.data.sources.base import Linked
 from appliance.domain.market import HOUR, SECOND
@@ -109,6 +109,17 @@ def test_silence_is_muteness_in_session_alone_and_counts_from_the_open(opened: i
     selection.linked("first", Linked(("SPY",)), START + SECOND)
     selection.heard("first", "SPY", START + SECOND)
     assert selection.tick(START + 100 * SECOND).end == (["first"] if mute else [])
+
+
+def test_a_mute_source_is_down_since_it_was_found_to_be_mute() -> None:
+    selection = Selection(["first"], ["SPY"], lambda symbol, now: 0, random.Random(1))
+    selection.tick(START)
+    selection.linked("first", Linked(("SPY",)), START)
+    assert [selection.tick(START + int(seconds * SECOND)).end for seconds in (9, 9.5)] == [[], ["first"]]
+    selection.ended("first", "", START + 11 * SECOND)
+    first = selection.candidates["first"]
+    assert (first.state, first.since) == (State.FAILING, START + 9_500_000_000)
+    assert "silent" in first.why
 
 
 # --- punctuality ------------------------------------------------------------------------------------------------------
