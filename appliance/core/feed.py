@@ -32,6 +32,8 @@ BARS = "feed/bars"
 QUOTES = "feed/quotes"
 REVISIONS = "feed/revisions"
 NOTICES = "feed/notices"
+GONE = "gone"
+"""The state of a source that is not in the settings any more: it is shown once, for windows keep what they were told."""
 
 
 class Taken(Struct, frozen=True):
@@ -100,6 +102,11 @@ class FeedCore(Core):
         return [local(view, now.time, _place(view)) for view in shown]
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The live sources that are shown."""
+        return tuple(self._sources)
+
+    @property
     def hungry(self) -> bool:
         """Whether to offer more market data."""
         return not self._source_done and len(self._buffer) < 64
@@ -148,7 +155,9 @@ class FeedCore(Core):
             self._taken[""] = replace(taken, position=offer.position, bars=taken.bars + bars, state=offer.state)
 
     def _view(self, view: SourceState | SymbolStatus, now: Now) -> None:
-        if isinstance(view, SourceState):
+        if isinstance(view, SourceState) and view.state == GONE:
+            self._sources.drop(view.source)
+        elif isinstance(view, SourceState):
             self._sources[view.source] = view
         else:
             self._statuses[view.symbol] = view

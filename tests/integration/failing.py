@@ -100,10 +100,12 @@ class Failing:
         return Measured(found, over, back, self._latest(began))
 
     def _found(self, began: int) -> float:
-        """When the first source was given up."""
+        """When the first source was given up: before it was replaced, unless that was for being late."""
+        over = next(event for event in self.feed("feed/notices", began) if event.body.code == "failover/first")
+        if "late with" not in over.body.text:
+            return (over.ts - began) / SECOND
         source = until(lambda: (one := self.source("first")).since >= began and one, 30, "it is given up")
-        since = self.switched(began, True) if source.state == "live" else source.since  # it is there again already
-        return (since - began) / SECOND
+        return (source.since - began) / SECOND
 
     def _last(self, seconds: float) -> None:
         ends = time.monotonic() + seconds

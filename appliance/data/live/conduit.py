@@ -14,7 +14,7 @@ from appliance.core.feed import conflated
 from appliance.data.live.sequencer import Question
 from appliance.data.sources.base import HistorySource, Kind, LiveSource, Told
 from appliance.domain.market import Bar, CorporateAction, Quote
-from appliance.errors import DataError, SourceDown, SourceError
+from appliance.errors import ApplianceError, DataError, SourceDown, SourceError
 
 QUEUE_MAX = 20_000
 """What may wait for the loop besides quotes; beyond, the connection is ended: nothing is dropped unseen."""
@@ -244,6 +244,6 @@ class Asker:
             job()
         except Exception as error:  # a full disk, a broken file: the market goes on
             self._unkept = True
-            return Kept(f"{type(error).__name__}: {error}")
+            return Kept(error.text if isinstance(error, ApplianceError) else f"{type(error).__name__}: {error}")
         self._unkept = False
         return Kept() if before else None

@@ -15,9 +15,9 @@ from appliance.data.live.selection import Changes, Selection, Switch
 from appliance.data.live.sequencer import Question, Sequenced, Sequencer
 from appliance.data.live.showing import Showing, View
 from appliance.data.live.staleness import Freshness, Staleness
-from appliance.data.live.standing import Standing
+from appliance.data.live.standing import Standing, some
 from appliance.data.sources.base import Kind, Linked, Oddity, Told, Wire
-from appliance.data.validation.rules import moment
+from appliance.data.validation.rules import RULES, moment
 from appliance.data.validation.validator import DataValidator
 from appliance.data.validation.verdicts import Finding, Judged
 from appliance.domain.market import Bar, CorporateAction, Heard, MarketEvent, PriceBand, Quote, Split, Trade
@@ -127,9 +127,10 @@ class Desk:
                 self._changed(self.selection.stale(name, symbol, now), todo, now)
         self._changed(self.selection.tick(now), todo, now)
         for bar in self.reserve.due(now):
-            late = self.selection.active.get(bar.symbol, "")
-            self._sequenced(self.sequencer.bar(bar, now), now, todo)  # before a change over brings those after it
-            self._lags(late, bar.symbol, self._punctuality.missed(late, bar) if late else None, now, todo)
+            self._punctuality.expects(self.selection.active.get(bar.symbol, ""), bar)
+            self._sequenced(self.sequencer.bar(bar, now), now, todo)
+        for name, symbol in self._punctuality.overdue(now):  # once they are out: a change over brings those after them
+            self._lags(name, symbol, True, now, todo)
         self._sequenced(self.sequencer.tick(now), now, todo)
         todo.views += self._showing.due(self.selection, now)
         if now - self._looked >= SECOND:
@@ -190,7 +191,7 @@ class Desk:
         self._lags(name, bar.symbol, lags, now, todo)
 
     def _lags(self, name: str, symbol: str, lags: bool | None, now: int, todo: Todo) -> None:
-        if lags is not None:
+        if name and lags is not None:
             self._changed(self.selection.lags(name, symbol, now, lags), todo, now)
 
     # --- verdicts -------------------------------------------------------------------------------------------------
@@ -260,12 +261,11 @@ class Desk:
         for finding in self.judge.silent(now):
             by_rule.setdefault(finding.rule, []).append(finding)
         for rule in ("bar_missing", "stale"):
-            text = _together(by_rule.get(rule, []))
+            text = _together(rule, by_rule.get(rule, []))
             todo.notices += self.notices.hold(f"silent/{rule}", text, now, Severity.INFO)
         todo.notices += self.notices.tick(now)
 
 
-def _together(found: list[Finding]) -> str:
+def _together(rule: str, found: list[Finding]) -> str:
     """Many findings of one rule in a line; "" for none."""
-    shown = "; ".join(f"{one.symbol}: {one.text}" for one in found[:3])
-    return shown + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+    return f"{RULES[rule].says}: {some([one.symbol for one in found])}" if found else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from appliance.core.feed import FeedCore
+from appliance.core.feed import GONE, FeedCore
 from appliance.core.ports import Clock
 from appliance.core.turn import Turn
 from appliance.data.live.conduit import Asker, Bell, Conduit, Crashed, Ended, Kept, Learned, Said
@@ -15,7 +15,7 @@ from appliance.data.live.showing import View
 from appliance.data.sources.base import HistorySource, Kind, LiveSource
 from appliance.domain.market import DAY, HOUR, SECOND, Bar, MarketEvent
 from appliance.domain.messages import Offer, local
-from appliance.domain.operations import Notice
+from appliance.domain.operations import Notice, SourceState
 
 ROUND = 100_000_000
 """How often (ns) time is looked at."""
@@ -67,6 +67,7 @@ class LiveFeed:
         core, now = cast(FeedCore, turn.core), self._clock.now(None).time
         if self._desk is None:
             self._desk = self._make_desk(core.lasts())
+            self._views += [SourceState(name, GONE) for name in core.sources if name not in self._conduits]
             self._follow(self._desk.begin(now))
         for name, conduit in self._conduits.items():
             for told in conduit.take():

@@ -47,7 +47,7 @@ class Judge:
 
     def in_turn(self, event: Heard, now: int) -> Judged:
         """The next of the feed, judged by those before it."""
-        return Judged(event) if self._validator is None else self._validator.check(event, now)
+        return self.form(event, now) if self._validator is None else self._validator.check(event, now)
 
     def revised(self, bar: Bar, now: int) -> Judged:
         """A bar at or before the last one that the feed tells again, or late; its revision stays."""

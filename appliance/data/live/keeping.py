@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from appliance.data.store import HistoryStore
 from appliance.domain.market import HOUR, Bar
@@ -22,24 +23,35 @@ class Keeper:
     def __init__(self, open_store: Callable[[], HistoryStore], now: Callable[[], int]) -> None:
         self._open, self._now = open_store, now
         self._store: HistoryStore | None = None
+        self._fault: EnvironmentFault | None = None
         self._tidied = self._failed = 0
 
     def __call__(self, bars: Sequence[Bar]) -> None:
-        """Keep them, and once an hour remove what is beyond the limits. Never raises: it is logged."""
+        """Keep them, and once an hour remove what is beyond the limits. Raises EnvironmentFault while that fails; it is
+        tried again after a minute."""
         now = self._now()
-        if self._failed and now - self._failed < AGAIN:
-            return
+        if self._fault is not None and now - self._failed < AGAIN:
+            raise self._fault
         try:
-            if self._store is None:
-                self._store = self._open()
-                if self._store.replaced:
-                    log.warning(self._store.replaced)
-            self._store.add(bars)
-            if now - self._tidied >= TIDY_EVERY:
-                self._tidied = now
-                self._store.tidy(now)
-            self._failed = 0
+            self._keep(bars, now)
         except EnvironmentFault as error:
-            if not self._failed:
-                log.error("live bars are not kept: %s", error.text)
-            self._failed, self._store = now, None
+            self._failed, self._fault = now, error
+            self._leave()
+            raise
+        self._fault = None
+
+    def _keep(self, bars: Sequence[Bar], now: int) -> None:
+        if self._store is None:
+            self._store = self._open()
+            if self._store.replaced:
+                log.warning(self._store.replaced)
+        self._store.add(bars)
+        if now - self._tidied >= TIDY_EVERY:
+            self._tidied = now
+            self._store.tidy(now)
+
+    def _leave(self) -> None:
+        store, self._store = self._store, None
+        with suppress(EnvironmentFault):
+            if store is not None:
+                store.close()

@@ -7,6 +7,8 @@ from typing import TypeVar
 from appliance.data.live.reserve import GRACE
 from appliance.domain.market import Bar
 
+LATE = 2 * GRACE
+"""How long (ns) after another's a telling is late: bars that are built wait for what belongs to them, and are not."""
 IN_A_ROW = 3
 """Bars of a symbol, one after the other, that make a source lag, or that show that it lags no more."""
 KEPT_MAX = 8192
@@ -18,24 +20,31 @@ Mark = tuple[str, str, int]
 
 
 class Punctuality:
-    """Times are ns UTC. A source's first telling of a bar counts: late is more than ``grace`` ns after the first of all
-    sources. A bar it ``missed`` is late whenever it comes."""
+    """Times are ns UTC. A source's first telling of a bar counts: late is more than ``late`` ns after the first of all
+    sources, whether it comes at all or not."""
 
-    def __init__(self, grace: int = GRACE) -> None:
-        self._grace = grace
+    def __init__(self, late: int = LATE) -> None:
+        self._late = late
         self._first: dict[Mark, int] = {}
         self._seen: dict[tuple[str, Mark], None] = {}
+        self._wanted: dict[tuple[str, Mark], Bar] = {}
         self._runs: dict[tuple[str, str], int] = {}
         self._lagging: dict[tuple[str, str], None] = {}
 
     def told(self, name: str, bar: Bar, now: int) -> bool | None:
         """``name`` told ``bar``: True when it begins to lag with it, False when it ceases to, None otherwise."""
         first = _kept(self._first, _mark(bar), now)
-        return self._count(name, bar, now - first > self._grace)
+        return self._count(name, bar, now - first > self._late)
 
-    def missed(self, name: str, bar: Bar) -> bool | None:
-        """``name`` was expected to have told ``bar`` by now; as ``told``."""
-        return self._count(name, bar, True)
+    def expects(self, name: str, bar: Bar) -> None:
+        """``name`` should have told ``bar`` by now, as another did."""
+        _kept(self._wanted, (name, _mark(bar)), bar)
+
+    def overdue(self, now: int) -> list[tuple[str, str]]:
+        """Sources and symbols that begin to lag since what was expected of them has not come."""
+        over = [key for key in self._wanted if now - self._first.get(key[1], 0) > self._late]
+        late = [(key[0], self._wanted.pop(key)) for key in over]
+        return [(name, bar.symbol) for name, bar in late if self._count(name, bar, True)]
 
     def forget(self, name: str) -> None:
         """A new connection is judged anew."""

@@ -45,7 +45,7 @@ class Standing:
             symbol for symbol, name in self._selection.active.items() if not name and (late or symbol in self._told)
         ]
         whys = "; ".join(f"{one.name}: {one.why or one.state.value}" for one in self._selection.candidates.values())
-        text = f"nobody tells {_some(symbols)}: {whys}" if symbols else ""
+        text = f"nobody tells {some(symbols)}: {whys}" if symbols else ""
         return self._notices.hold("no_source", text, now, Severity.CRITICAL)
 
     def _stood_in(self, one: Candidate, now: int) -> list[Notice]:
@@ -64,7 +64,7 @@ class Standing:
         self._away[one.name] = None
         instead = ", ".join(name for name in less if name in self._selection.active.values())
         return self._notices.hold(
-            f"failover/{one.name}", f"{instead} tells {_some(symbols)} instead of {one.name}: {why}", now
+            f"failover/{one.name}", f"{instead} tells {some(symbols)} instead of {one.name}: {why}", now
         )
 
     def _failure(self, one: Candidate, symbols: Sequence[str]) -> str:
@@ -74,7 +74,8 @@ class Standing:
         return next((why for symbol in symbols if (why := self._selection.slow(one.name, symbol))), "")
 
 
-def _some(symbols: Sequence[str]) -> str:
+def some(symbols: Sequence[str]) -> str:
+    """Symbols in a line, however many there are."""
     if len(symbols) <= 3:
         return ", ".join(symbols)
     return f"{len(symbols)} symbols ({', '.join(symbols[:3])}, …)"

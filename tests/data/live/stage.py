@@ -166,6 +166,8 @@ class Stage:
             self.at(now + SECOND // 5, partial(self.link, name))
         for question in todo.questions:
             self.at(now + SECOND // 5, partial(self.answer, question))
+        if not (todo.events or todo.notices or todo.views):
+            return
         offer = Offer(0, tuple(todo.events), notices=tuple(todo.notices), views=tuple(todo.views))
         self.offer(offer, now)
         time = Now(now, "boot", now)

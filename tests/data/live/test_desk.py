@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from appliance.core.feed import FeedCore
 from appliance.data.live.agreement import Agreement
 from appliance.data.live.desk import Desk, Todo
+from appliance.data.live.punctuality import LATE
 from appliance.data.live.reserve import GRACE, Reserve
 from appliance.data.live.selection import Selection, Terms
 from appliance.data.live.sequencer import PATIENCE, Question, Sequencer
@@ -287,7 +288,8 @@ def test_a_source_that_lags_is_replaced_and_returned_to_when_it_has_been_prompt_
         talk.says("second", bar)
         if not slow:
             talk.says("first", bar)
-        talk.waits(GRACE + SECOND)
+        talk.waits(GRACE)
+        talk.waits(LATE)
         if slow:
             talk.says("first", bar)
     published = talk.on("feed/bars")

@@ -14,7 +14,7 @@ from tests.data.live.stage import BARS_TOLD, COUNT, FAULTS, ROUND, TERMS, Stage,
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_at_any_position_neither_loses_nor_doubles_a_bar(fault: str) -> None:
     for at in range(COUNT):
-        told = BARS_TOLD[: at + 25]
+        told = BARS_TOLD[: at + 12]
         stage = Stage(fault, at, told=(told,))
         assert ends(stage.run()) == ends(list(told)), (fault, at)
         assert stage.holes == []

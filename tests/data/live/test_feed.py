@@ -7,6 +7,7 @@ import select
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from appliance.data.live.selection import Selection
 from appliance.data.live.sequencer import Key, Sequencer
 from appliance.data.live.staleness import Staleness
 from appliance.data.sources.base import Kind, Linked, Stop, Tell, Traits
-from appliance.domain.market import HOUR, MINUTE, AlwaysOpen, Bar, CorporateAction
+from appliance.domain.market import HOUR, MINUTE, SECOND, AlwaysOpen, Bar, CorporateAction
 from appliance.domain.messages import local
 from appliance.errors import SourceDown
 from appliance.shell import audit
@@ -63,12 +64,12 @@ class Told:
         return ()
 
 
-def desk(lasts: dict[Key, int]) -> Desk:
+def desk(lasts: dict[Key, int], names: Sequence[str] = NAMES) -> Desk:
     return Desk(
-        Selection(NAMES, ["SPY"], lambda symbol, now: MARKET.at(now).open, random.Random(1)),
+        Selection(names, ["SPY"], lambda symbol, now: MARKET.at(now).open, random.Random(1)),
         Sequencer(lambda symbol: MARKET, lasts),
         Reserve(),
-        {name: Staleness(lambda symbol: MARKET, {}, BEGIN) for name in NAMES},
+        {name: Staleness(lambda symbol: MARKET, {}, BEGIN) for name in names},
         Agreement(),
     )
 
@@ -115,9 +116,10 @@ class Deaf(Told):
 
     def __init__(self, name: str, released: threading.Event) -> None:
         super().__init__(name, ())
-        self.released = released
+        self.released, self.runs = released, 0
 
     def run(self, symbols: Sequence[str], kinds: Sequence[Kind], tell: Tell, stop: Stop) -> None:
+        self.runs += 1
         self.released.wait(30)
 
 
@@ -133,6 +135,39 @@ def test_sources_that_do_not_end_are_left_behind_after_one_patience_for_all(monk
     feed.close()
     assert 0.05 <= time.monotonic() - began < 1.0
     released.set()
+
+
+def test_a_source_that_does_not_end_is_told_and_never_run_twice() -> None:
+    released, clock, wire = threading.Event(), HandClock(), Wire()
+    turn = Turn("feed", lambda writers: FeedCore("feed", writers), MemoryStore(), wire, clock, ())
+    turn.start()
+    deaf = Deaf("first", released)
+    feed = LiveFeed([deaf, Told("second", ())], [], ["SPY"], [Kind.BARS], desk, clock)
+    for _ in range(200):
+        clock.time += 3 * SECOND
+        feed.poll(turn)
+        while turn.run():
+            pass
+    told = [event.body for event in wire.sent if event.stream == "feed/notices"]
+    assert [one.holds for one in told if one.code == "source_stuck/first"] == [True]
+    assert deaf.runs == 1
+    released.set()
+    feed.close()
+
+
+def test_a_source_that_is_gone_from_the_settings_is_shown_as_gone_and_forgotten() -> None:
+    store, clock, wire = MemoryStore(), HandClock(), Wire()
+    for sources in ([Told("old", ()), Told("first", ())], [Told("first", ())], [Told("first", ())]):
+        turn = Turn("feed", lambda writers: FeedCore("feed", writers), store, wire, clock, ())
+        turn.start()
+        feed = LiveFeed(sources, [], ["SPY"], [Kind.BARS], partial(desk, names=[one.name for one in sources]), clock)
+        feed.poll(turn)
+        while turn.run():
+            pass
+        feed.close()
+    shown = [event.body.state for event in wire.sent if event.topic == "view/source/old"]
+    assert shown[-1] == "gone"
+    assert shown.count("gone") == 1
 
 
 def test_a_journal_of_offers_with_notices_and_views_replays_byte_for_byte(tmp_path: Path) -> None:

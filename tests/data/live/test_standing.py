@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from appliance.data.live.notices import Notices
-from appliance.data.live.punctuality import IN_A_ROW, Punctuality
+from appliance.data.live.punctuality import IN_A_ROW, LATE, Punctuality
 from appliance.data.live.reserve import GRACE
 from appliance.data.live.selection import Selection, Terms
 from appliance.data.live.standing import UNHEARD, Standing
@@ -99,7 +99,7 @@ def verdicts(late: list[bool]) -> list[bool | None]:
     found = []
     for bar, slow in zip(BARS_TOLD, late, strict=False):
         punctual.told("second", bar, bar.end)
-        found.append(punctual.told("first", bar, bar.end + (GRACE + 1 if slow else GRACE)))
+        found.append(punctual.told("first", bar, bar.end + (LATE + 1 if slow else LATE)))
     return found
 
 
@@ -121,9 +121,21 @@ def test_a_bar_that_was_missed_and_one_that_is_repeated_or_revised_count_once() 
     punctual = Punctuality()
     for number, bar in enumerate(BARS_TOLD[:IN_A_ROW]):
         punctual.told("second", bar, bar.end)
-        began = punctual.missed("first", bar)
-        assert began is (True if number == IN_A_ROW - 1 else None)
+        punctual.expects("first", bar)
+        assert punctual.overdue(bar.end + LATE) == []
+        began = punctual.overdue(bar.end + LATE + 1)
+        assert began == [("first", "SPY")][: number == IN_A_ROW - 1]
         for repeated in (bar, bar, replace(bar, volume=1.0)):
-            assert punctual.told("first", repeated, bar.end + 10 * GRACE) is None
+            assert punctual.told("first", repeated, bar.end + 10 * LATE) is None
     punctual.forget("first")
-    assert punctual.missed("first", BARS_TOLD[IN_A_ROW]) is None
+    punctual.expects("first", BARS_TOLD[IN_A_ROW])
+    assert punctual.overdue(BARS_TOLD[-1].end) == []
+
+
+def test_what_comes_a_little_later_than_the_reserve_waits_is_not_late() -> None:
+    punctual = Punctuality()
+    for bar in BARS_TOLD:
+        punctual.told("second", bar, bar.end)
+        punctual.expects("first", bar)
+        assert punctual.told("first", bar, bar.end + GRACE + SECOND) is None
+        assert punctual.overdue(bar.end + HOUR) == []
