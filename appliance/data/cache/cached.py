@@ -8,8 +8,6 @@ from appliance.data.cache.data_cache import RAW, DataCache
 from appliance.data.sources.base import HistorySource
 from appliance.domain.market import Bar, CorporateAction
 
-PAGE = 10_000
-
 
 class Cached:
     """``source``, whose answers ``cache`` keeps. ``adjusted`` says what its prices are adjusted for; see
@@ -22,8 +20,8 @@ class Cached:
     def bars(self, symbols: Sequence[str], timeframe: str, start: int, end: int) -> Iterator[tuple[Bar, ...]]:
         """See ``HistorySource.bars``; symbol after symbol."""
         for symbol in symbols:
-            found = self._cache.history(self._source, symbol, timeframe, start, end, self._adjusted)
-            yield from (found[at : at + PAGE] for at in range(0, len(found), PAGE))
+            pages = self._cache.pages(self._source, symbol, timeframe, start, end, self._adjusted)
+            yield from (page for page in pages if page)
 
     def actions(self, symbols: Sequence[str], start: int, end: int) -> tuple[CorporateAction, ...]:
         """See ``HistorySource.actions``."""

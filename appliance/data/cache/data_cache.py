@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
@@ -102,6 +102,18 @@ class DataCache:
                 if is_ours:
                     found |= self._heard(source, wish, [block for block in lacking if block not in found])
         return _within([found[block].bars for block in wanted], start, end)
+
+    def pages(
+        self, source: HistorySource, symbol: str, timeframe: str, start: int, end: int, adjusted: str = RAW
+    ) -> Iterator[tuple[Bar, ...]]:
+        """What ``history`` answers, page by page: a long answer is not held as a whole, and what came is kept should
+        the rest fail."""
+        parts = policy.slices(timeframe, start, min(end, self._clock()))
+        for first, last in parts[:-1]:  # a bar may begin in one and end in the next
+            beyond = min(last + policy.reach(timeframe), end)
+            found = self.history(source, symbol, timeframe, first, beyond, adjusted)
+            yield found[: bisect_left(found, last, key=_start)]
+        yield self.history(source, symbol, timeframe, parts[-1][0] if parts else start, end, adjusted)
 
     def actions(
         self, source: HistorySource, symbols: Sequence[str], start: int, end: int

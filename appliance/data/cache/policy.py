@@ -10,6 +10,7 @@ of the one that forms, only what is not settled is asked for again.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -25,6 +26,8 @@ _HOLIDAYS = 4 * DAY
 """How much longer than nominal a bar of days may be, which begins and ends with sessions."""
 _CLOCK_MAX = MINUTE
 """An answer from so far in the future was noted by a clock that was wrong: it is not believed."""
+SLICE = 20
+"""Blocks of one page of a long answer: a month of minutes, twenty years of days."""
 WRITTEN_EVERY = 15 * MINUTE
 """How often a block that still forms is written to the disk: a restart asks for the rest."""
 
@@ -86,6 +89,13 @@ def blocks(timeframe: str, start: int, end: int) -> tuple[Block, ...]:
     """The blocks that ``[start, end)`` (ns UTC) touches, in order."""
     size = span(timeframe)
     return tuple(Block(one, one + size) for one in range(start - start % size, end, size))
+
+
+def slices(timeframe: str, start: int, end: int) -> tuple[Span, ...]:
+    """``[start, end)`` (ns UTC) in parts that begin and end with blocks, for an answer page by page."""
+    size = SLICE * span(timeframe)
+    edges = [start, *range(start - start % size + size, end, size), end]
+    return tuple(pairwise(edges)) if start < end else ()
 
 
 def reach(timeframe: str) -> int:

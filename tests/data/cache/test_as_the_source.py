@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.data.cache import CacheLimits, DataCache, Terms
+from appliance.data.cache import CacheLimits, DataCache, Terms, policy
 from appliance.domain.market import DAY, HOUR, MINUTE, SECOND, AlwaysOpen, Sessions
 from tests.data.cache.market import MONDAY, Market, Source, sessions_of_days
 
@@ -136,3 +136,19 @@ def test_no_question_goes_further_than_somebody_wants_while_the_day_is_young(ask
         latest[key] = max(latest.get(key, 0), end)
         for symbol, timeframe, _, asked_end in source.asked[before:]:
             assert asked_end <= max(latest[symbol, timeframe], now - TERMS.late)
+
+
+@pytest.mark.parametrize("calendar", CALENDARS)
+@given(st.sampled_from(TIMEFRAMES), st.integers(0, 9 * DAY), st.integers(1, 12 * DAY), st.integers(1, 3))
+@settings(max_examples=20)
+def test_pages_are_the_answer_in_parts(calendar, timeframe, begin, length, blocks):
+    source = Source(Market(CALENDARS[calendar]))
+    source.market.now = MONDAY + 11 * DAY
+    cache = Asker(None, source, CALENDARS[calendar]).cache
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(policy, "SLICE", blocks)
+        pages = list(cache.pages(source, "SPY", timeframe, MONDAY + begin, MONDAY + begin + length))
+    assert [bar for page in pages for bar in page] == source.truth(
+        "SPY", timeframe, MONDAY + begin, MONDAY + begin + length
+    )
+    assert timeframe != "5m" or len(pages) >= min(length, 11 * DAY - begin) // (blocks * DAY)

@@ -308,3 +308,22 @@ def test_a_cached_source_is_the_source_to_whoever_asks_it(cache, source, market)
     assert len(source.acted) == 1
     cached.close()
     assert source.left
+
+
+def test_what_came_of_a_long_answer_is_kept_when_the_rest_fails(cache, source, market, monkeypatch):
+    monkeypatch.setattr("appliance.data.cache.policy.SLICE", 2)
+    pages = cache.pages(source, "SPY", "5m", OPEN, market.now)
+    first = next(pages)
+    source.errors = [SourceDown("hangs up", source="market")]
+    with pytest.raises(SourceDown):
+        list(pages)
+    calls = len(source.asked)
+    found = [bar for page in Cached(source, cache).bars(["SPY"], "5m", OPEN, market.now) for bar in page]
+    assert found[: len(first)] == list(first)
+    assert found == source.truth("SPY", "5m", OPEN, market.now)
+    assert min(start for _, _, start, _ in source.asked[calls:]) >= MONDAY + 2 * DAY
+
+
+def test_a_question_without_end_ends(cache, source, market):
+    found = [bar for page in cache.pages(source, "SPY", "5m", OPEN, 2**62) for bar in page]
+    assert found == source.truth("SPY", "5m", OPEN, market.now)
