@@ -107,10 +107,10 @@ def reads_of(process: str, spec: RunSpec) -> tuple[str, ...]:
     """The streams a process consumes in this run; the gateway leaves the market to its venue."""
     kind, _, name = process.partition("@")
     streams = topics.streams_read_by(process, spec.hosts, spec.followed(name) if kind == "host" else ())
-    unused = "feed/bars" if spec.lockstep else "feed/steps"
+    unused = ("feed/bars", "feed/revisions") if spec.lockstep else ("feed/steps",)
     if process == "gateway":
         return ("guard/decisions",)
-    return tuple(stream for stream in streams if stream != unused)
+    return tuple(stream for stream in streams if stream not in unused)
 
 
 def engine_of(process: str, paths: StatePaths, spec: RunSpec) -> CoreEngine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from appliance.core.breaker import CircuitBreaker
 from appliance.core.ports import Clock
 from appliance.core.rate_limit import TokenBucket
 from appliance.data import past
+from appliance.data.cache import CacheLimits, DataCache
 from appliance.data.calendars import CalendarOptions, Extended, SessionsOf
 from appliance.data.layout import nearest
 from appliance.data.live.feed import LiveFeed
@@ -35,6 +37,7 @@ from appliance.settings_market import Source
 from appliance.shell import credentials, logs
 from appliance.shell.paths import StatePaths
 
+log = logging.getLogger(__name__)
 Made = TypeVar("Made", bound=Struct)
 
 
@@ -94,8 +97,11 @@ def _settings() -> Iterator[None]:
 # --- running objects --------------------------------------------------------------------------------------------------
 
 
-def manager_of(spec: LiveSpec, paths: StatePaths, sessions: Sessions, store: HistoryStore | None = None) -> DataManager:
-    """The manager of a box's sources, with their credentials; ``sessions`` are the exchange's regular ones.
+def manager_of(
+    spec: LiveSpec, paths: StatePaths, sessions: Sessions, store: HistoryStore | None = None, cached: bool = False
+) -> DataManager:
+    """The manager of a box's sources, with their credentials; ``sessions`` are the exchange's regular ones,
+    ``cached`` remembers what sources told in the state directory.
 
     A source whose credential is missing is not asked for the past, and live it refuses itself: the others go on.
     """
@@ -124,7 +130,9 @@ def manager_of(spec: LiveSpec, paths: StatePaths, sessions: Sessions, store: His
         and (found := history_of(ready[source.name], sessions, splits if known else None)) is not None
     ]  # fmt: skip
     rescaled = () if known else [one.name for one in spec.sources if one.kind == "ibkr"]
-    manager = DataManager(spec, asked, live, hours, store, rescaled=rescaled)
+    limits = CacheLimits(disk_mb=spec.cache_mb)
+    cache = DataCache(paths.cache, hours, limits=limits, tell=log.warning) if cached else None
+    manager = DataManager(spec, asked, live, hours, store, cache, rescaled)
     knowing.append(manager)
     return manager
 
@@ -186,7 +194,7 @@ def prepare(spec: LiveSpec, paths: StatePaths, sessions: Sessions, needs: Iterab
     found: list[Bar] = []
     whys = []
     with closing(open_store(spec, paths)) as store:
-        manager = manager_of(spec, paths, sessions, store)
+        manager = manager_of(spec, paths, sessions, store, cached=True)
         _check_live(manager)
         for symbol, start in sorted(past.wanted(needs, hours, spec.timeframe, now).items()):
             try:

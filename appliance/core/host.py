@@ -28,6 +28,7 @@ from appliance.domain.operations import Spot, StrategyState
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import ZERO, Denied, Fill, Order, Signal, ordered
 
+REVISIONS = "feed/revisions"
 VALID = 5_000_000_000
 PAST = ("feed/", "timer:")
 """What the cause of a wish begins with that may have been decided on data of the past."""
@@ -209,6 +210,9 @@ class HostCore(Core):
         self._tell_notices(now)
 
     def _live_market(self, event: Event, now: Now) -> None:
+        if event.stream == REVISIONS:
+            self._revised(event, now)
+            return
         if not self.begun:
             self.begin(now)
         self.timing.set(now)
@@ -219,6 +223,15 @@ class HostCore(Core):
         if self.bookings.missed and not self.timing.past:
             self._catch_up(now)
         self.save_marks(now)
+
+    def _revised(self, event: Event, now: Now) -> None:
+        """A bar that has been told was revised: it makes no price, and what is wished of it is of the time it came."""
+        if not self.begun:
+            return
+        self.timing.set(now)
+        self.timing.judge(event.ts, now)
+        for name in self.roster.runners.hearing(event.body.symbol, "revision"):
+            self.call(name, "revision", event.body, now, event.stream, event.spot)
 
     def save_marks(self, now: Now) -> None:
         if self.keep and now.time - self._saved_at >= SAVE_EVERY:

@@ -107,6 +107,10 @@ class Runner(Protocol):
         """A bar of bid and ask is complete."""
         ...
 
+    def revision(self, bar: Bar, now: int) -> Wishes:
+        """A bar that it has heard, or missed, was revised."""
+        ...
+
     def quote(self, quote: Quote, now: int) -> Wishes:
         """Bid or ask changed."""
         ...
@@ -172,7 +176,8 @@ class Runner(Protocol):
         ...
 
     def hears(self, hook: str) -> bool:
-        """Whether market events of this call (``bar``, ``quote_bar``, ``quote``, ``trade``) can matter to it."""
+        """Whether market events of this call (``bar``, ``quote_bar``, ``quote``, ``trade``, ``revision``) can matter to
+        it."""
         ...
 
     def check_state(self) -> None:
@@ -212,6 +217,9 @@ class Silent:
         return ()
 
     def quote_bar(self, bar: QuoteBar, now: int) -> Wishes:
+        return ()
+
+    def revision(self, bar: Bar, now: int) -> Wishes:
         return ()
 
     def quote(self, quote: Quote, now: int) -> Wishes:

@@ -1,4 +1,4 @@
-"""Market data behind one interface: past data from what is kept or told by sources in order, and live data too."""
+"""Market data behind one interface: past data from what is kept, cached or told by sources in order, live data too."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from appliance.domain.market import SECOND, AlwaysOpen, Bar, CorporateAction, Se
 from appliance.errors import DataError, SourceError, UsageError
 
 if TYPE_CHECKING:
+    from appliance.data.cache import DataCache
     from appliance.data.live.feed import Keep, LiveFeed
     from appliance.data.store import HistoryStore
 
@@ -29,8 +30,8 @@ SETTLED = 60 * SECOND
 
 class DataManager:
     """Sources of past (``sources``) and of ``live`` data in order of preference; ``store`` is what the box keeps
-    itself. ``rescaled`` names the sources whose bars are adjusted for splits because nobody told them any. One thread
-    uses it. ``now`` is UTC (ns).
+    itself, ``cache`` remembers what sources told. ``rescaled`` names the sources whose bars are adjusted for splits
+    because nobody told them any. One thread uses it. ``now`` is UTC (ns).
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class DataManager:
         live: Sequence[LiveSource],
         sessions_of: Callable[[str], Sessions],
         store: HistoryStore | None = None,
+        cache: DataCache | None = None,
         rescaled: Sequence[str] = (),
         now: Callable[[], int] = time.time_ns,
     ) -> None:
         self.spec, self.sources, self.live, self.store = spec, tuple(sources), tuple(live), store
-        self._sessions_of, self._rescaled, self._now = sessions_of, tuple(rescaled), now
+        self._sessions_of, self._cache, self._rescaled, self._now = sessions_of, cache, tuple(rescaled), now
 
     # --- the past -------------------------------------------------------------------------------------------------
 
@@ -97,7 +99,7 @@ class DataManager:
             if not one.traits.actions:
                 continue
             try:
-                told = one.actions(symbols, start, end)
+                told = self._actions(one, symbols, start, end)
             except DataError as error:
                 whys.append(error.text)
                 continue
@@ -118,9 +120,11 @@ class DataManager:
         return tuple(one for one in self.actions((symbol,), 0, self._now()) if isinstance(one, Split))
 
     def close(self) -> None:
-        """Leave the servers of past data; the store stays its owner's."""
+        """Leave the servers of past data, and the cache; the store stays its owner's."""
         for source in self.sources:
             source.close()
+        if self._cache is not None:
+            self._cache.close()
 
     # --- live -----------------------------------------------------------------------------------------------------
 
@@ -168,7 +172,16 @@ class DataManager:
         raise _nobody(whys)
 
     def _told(self, source: HistorySource, symbol: str, timeframe: str, start: int, end: int) -> tuple[Bar, ...]:
+        if self._cache is not None:
+            return self._cache.history(source, symbol, timeframe, start, end)
         return _joined(source.bars((symbol,), timeframe, start, end))
+
+    def _actions(
+        self, source: HistorySource, symbols: Sequence[str], start: int, end: int
+    ) -> tuple[CorporateAction, ...]:
+        if self._cache is not None:
+            return self._cache.actions(source, symbols, start, end)
+        return source.actions(symbols, start, end)
 
     def _pages(self, symbol: str, timeframe: str, start: int, end: int, source: str) -> Iterator[tuple[Bar, ...]]:
         """Pages of the first source; where it fails, those of the next from there on."""

@@ -125,7 +125,8 @@ class Polite:
         self._token()
 
     def _token(self) -> None:
-        """Wait for a token. Raises SourceDown where the breaker is open: nobody waits only to be refused."""
+        """Wait for a token. Raises SourceDown where the breaker is open: nobody waits only to be refused; SourceBusy
+        where that takes longer than a page is tried for: other sources may know."""
         while True:
             with self._lock:
                 now = self._clock()
@@ -134,6 +135,8 @@ class Polite:
                 wait = self._bucket.take(now)
             if not wait:
                 return
+            if wait > self._patience.longest:
+                raise SourceBusy(f"is asked for nothing for {wait / SECOND:.0f} s", source=self.name, wait=wait)
             self._sleep(wait / SECOND)
 
     def _once(self, ask: Callable[[], Asked]) -> Asked:

@@ -19,6 +19,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
     "on_start": (),
     "on_bar": ("bar",),
     "on_quote_bar": ("bar",),
+    "on_revision": ("bar",),
     "on_quote": ("quote",),
     "on_trade": ("trade",),
     "on_order": ("order",),
@@ -104,6 +105,11 @@ class Strategy(Verbs, Indicators):
     def on_quote_bar(self, bar: QuoteBar) -> None:
         """A bar of bid and ask is complete (where the data has them); before the ``on_bar`` of a trade bar of its time,
         after that of bars made of quotes."""
+
+    def on_revision(self, bar: Bar) -> None:
+        """A bar of the past was corrected, or comes only now: live, where trades are told late. It has the timeframe of
+        the data, and ``bar.revision`` counts its corrections. Indicators, ``self.bars`` and longer bars keep what they
+        were told; no recorded data have revisions."""
 
     def on_quote(self, quote: Quote) -> None:
         """Best bid and ask changed (conflated: the newest, with the extremes since the one before)."""

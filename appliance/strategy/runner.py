@@ -145,6 +145,12 @@ class StrategyRunner:
             return wishes + self._call(self._strategy.on_quote_bar, now, bar)
         return wishes
 
+    def revision(self, bar: Bar, now: int) -> Wishes:
+        """Pass a revised bar of one of our symbols on, if the author listens to them."""
+        if not self._hears["on_revision"] or bar.symbol not in self.symbols:
+            return _NONE
+        return self._call(self._strategy.on_revision, now, bar)
+
     def feed(self, seen: Bar | QuoteBar | CorporateAction) -> None:
         """Let indicators see a bar or a split and the author not."""
         if seen.symbol not in self.symbols:
@@ -384,5 +390,5 @@ class StrategyRunner:
             context.schedule.tell_sessions()
 
 
-_OPTIONAL = ("on_quote_bar", "on_quote", "on_trade", "on_stale", "on_session", "on_order", "on_fill")
+_OPTIONAL = ("on_quote_bar", "on_quote", "on_trade", "on_stale", "on_session", "on_order", "on_fill", "on_revision")
 """Hooks that cost something even when nobody overrides them."""

@@ -47,11 +47,14 @@ BENCHES: dict[str, tuple[str, Options]] = {
         "--rate": (5_000, "quotes a second over twenty symbols"),
         "--seconds": (16.0, "how long"),
         "--speed": (2.0, "how many times as fast the recorded Binance stream is replayed"),
-        "--replay": (16.0, "seconds of the replay; 0: all of it, some minutes"),
+        "--replay": (16.0, "seconds of the replay, the busiest; 0: all of it, three minutes"),
     }),
     "orders": ("what an order costs on its whole way, and its messages alone", {"--orders": (20_000, "how many")}),
     "holding": ("what a bar costs while a position is held and its stop rests", {"--bars": (50_000, "how many")}),
-    "failover": ("each fault of a source, in simulated time", {"--bars": (5, "how many bars the fault lasts")}),
+    "failover": ("each fault of a preferred source, on a box in real time and by the rules", {
+        "--tick": (0.3, "seconds until a minute is over on the box's market"),
+        "--bars": (5, "how many bars a fault lasts in simulated time"),
+    }),
     "memory": ("an idle box: memory, processor time, bytes written", {
         "--seconds": (60.0, "how long, best in whole minutes"),
         "--symbols": (3, "simulated symbols of one-minute bars"),

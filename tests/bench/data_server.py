@@ -11,6 +11,8 @@ import gzip
 import json
 import sys
 import time
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
 from heapq import merge
 from typing import Any
@@ -48,28 +50,40 @@ def quotes(server: WebSocketServer, rate: int, symbols: list[str], seconds: floa
 
 
 def replay(server: WebSocketServer, speed: float, seconds: float) -> dict[str, Any]:
-    """The recorded stream from its beginning, ``speed`` times as fast; 0 ``seconds``: all of it."""
-    rows = merge(_rows("quotes"), _rows("trades"), key=lambda row: row[0])
-    first = None
+    """The recorded stream, ``speed`` times as fast: its busiest ``seconds`` (of ours), or with 0 all of it."""
+    first, last = _busiest(round(seconds * speed * 1e9))
     sent = {"quotes": 0, "trades": 0}
-    size, begin, late, busiest, second, now = 0.0, time.monotonic(), 0.0, 0, 0, 0
-    for stamp, kind, row in rows:
-        first = first or stamp
+    size, begin, late = 0.0, time.monotonic(), 0.0
+    a_second: Counter[int] = Counter()
+    for stamp, kind, row in _recorded():
+        if not first <= stamp < last:
+            continue
         due = (stamp - first) / 1e9 / speed
-        if seconds and due > seconds:
-            break
         passed = time.monotonic() - begin
         if due > passed:
             time.sleep(due - passed)
         late = max(late, passed - due)
-        if int(due) != second:
-            second, now = int(due), 0
-        now += 1
-        busiest = max(busiest, now)
+        a_second[int(due)] += 1
         sent[kind] += 1
         size += float(row["size"]) if kind == "trades" else 0.0
         server.send(_trade(row) if kind == "trades" else _recorded_quote(row))
-    return {"sent": sent, "seconds": time.monotonic() - begin, "size": size, "behind_s": late, "busiest": busiest}
+    seconds, busiest = time.monotonic() - begin, max(a_second.values())
+    return {"sent": sent, "seconds": seconds, "size": size, "behind_s": late, "busiest": busiest}
+
+
+def _busiest(length: int) -> tuple[int, int]:
+    """Beginning and end (ns) of the ``length`` ns with most rows; 0: of all."""
+    stamps = [stamp for stamp, _, _ in _recorded()]
+    if not length:
+        return stamps[0], stamps[-1] + 1
+    ends = (bisect_left(stamps, stamp + length) for stamp in stamps)
+    _, begin = max((end - number, -number) for number, end in enumerate(ends))
+    first = stamps[-begin]
+    return first, first + length
+
+
+def _recorded() -> Iterator[tuple[int, str, dict[str, str]]]:
+    return merge(_rows("quotes"), _rows("trades"), key=lambda row: row[0])
 
 
 def _rows(kind: str) -> Iterator[tuple[int, str, dict[str, str]]]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.data.cache import DataCache
 from appliance.data.calendars import CalendarOptions, calendar_of
 from appliance.data.live.spec import LiveSpec
 from appliance.data.manager import DataManager
@@ -240,6 +241,20 @@ def test_a_box_without_sources_still_gives_what_it_keeps(store):
     assert len(_asked(alone, OPEN, OPEN + DAY)) == LENGTH
     with pytest.raises(DataError, match="no source has bars of '1m'"):
         _asked(alone)
+
+
+def test_what_a_source_told_is_remembered_with_its_splits(tmp_path):
+    source = Told("knowing", [SPLIT])
+    hours = calendar_of(CalendarOptions(), NEW_YORK)
+    manager = manager_of(source, cache=DataCache(tmp_path / "cache.db", hours, lambda: NOW))
+    until = OPEN + 3 * DAY
+    first = _asked(manager, end=until, way="split")
+    asked = len(source.asked)
+    assert asked
+    assert _asked(manager, end=until, way="split") == first
+    assert len(source.asked) == asked
+    assert first == _asked(manager_of(Told("knowing", [SPLIT])), end=until, way="split")
+    manager.close()
 
 
 def test_closing_leaves_every_source(store):

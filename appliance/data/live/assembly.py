@@ -60,7 +60,7 @@ def desk_of(
         Reserve(),
         staleness,
         Agreement(),
-        DataValidator(sessions_of, spec.limits).check,
+        DataValidator(sessions_of, spec.limits),
     )
 
 

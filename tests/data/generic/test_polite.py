@@ -140,6 +140,19 @@ def test_a_wait_longer_than_our_patience_is_told_at_once() -> None:
     assert not time.naps
 
 
+def test_a_source_that_wants_to_be_left_alone_for_long_is_not_waited_for_by_the_next_who_asks() -> None:
+    place, time = Place(BARS, outcomes=[SourceBusy("too many", source="place", wait=3600 * SECOND)]), Time()
+    source = polite(place, time)
+    for _ in range(2):
+        with pytest.raises(SourceBusy) as told:
+            all_of(source)
+    assert told.value.wait == 3600 * SECOND
+    assert time.naps == []
+    assert place.pages == 1
+    time.now = 3600 * SECOND
+    assert all_of(source) == BARS
+
+
 def test_a_refusal_is_never_asked_about_again() -> None:
     place, time = Place(BARS, outcomes=[SourceRefused("wrong key", source="place")]), Time()
     with pytest.raises(SourceRefused):
