@@ -10,7 +10,6 @@ of the one that forms, only what is not settled is asked for again.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -26,8 +25,6 @@ _HOLIDAYS = 4 * DAY
 """How much longer than nominal a bar of days may be, which begins and ends with sessions."""
 _CLOCK_MAX = MINUTE
 """An answer from so far in the future was noted by a clock that was wrong: it is not believed."""
-SLICE = 20
-"""Blocks of one page of a long answer: a month of minutes, twenty years of days."""
 WRITTEN_EVERY = 15 * MINUTE
 """How often a block that still forms is written to the disk: a restart asks for the rest."""
 
@@ -89,13 +86,6 @@ def blocks(timeframe: str, start: int, end: int) -> tuple[Block, ...]:
     """The blocks that ``[start, end)`` (ns UTC) touches, in order."""
     size = span(timeframe)
     return tuple(Block(one, one + size) for one in range(start - start % size, end, size))
-
-
-def slices(timeframe: str, start: int, end: int) -> tuple[Span, ...]:
-    """``[start, end)`` (ns UTC) in parts that begin and end with blocks, for an answer page by page."""
-    size = SLICE * span(timeframe)
-    edges = [start, *range(start - start % size + size, end, size), end]
-    return tuple(pairwise(edges)) if start < end else ()
 
 
 def reach(timeframe: str) -> int:
@@ -171,11 +161,16 @@ def runs(questions: Iterable[tuple[Block, Span]]) -> tuple[Run, ...]:
     return tuple(found)
 
 
+def cut(run: Run, until: int) -> Run:
+    """The part of a question that was answered before the source failed: up to ``until`` (ns UTC)."""
+    return Run(run.start, until, tuple(part for part in run.blocks if part[1] < until))
+
+
 def learned(before: Known | None, block: Block, run: Run, at: int, last: int, asked: Asked) -> Known:
     """What is known of a block after the answer to ``run``, which the source was asked at ``at`` (ns UTC)."""
     until = min(run.end, over(block, asked.timeframe))
-    settled = min(until, at - asked.terms.late)
-    return Known(at, until, max(settled, before.settled if before else 0), last)
+    settled = max(at - asked.terms.late, before.settled if before else 0)
+    return Known(at, until, min(until, settled), last)
 
 
 def is_final(known: Known, block: Block, timeframe: str) -> bool:

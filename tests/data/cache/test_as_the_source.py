@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.data.cache import CacheLimits, DataCache, Terms, policy
+from appliance.data.cache import CacheLimits, DataCache, Terms
 from appliance.domain.market import DAY, HOUR, MINUTE, SECOND, AlwaysOpen, Sessions
+from appliance.errors import SourceDown
 from tests.data.cache.market import MONDAY, Market, Source, sessions_of_days
 
 TERMS = Terms(late=20 * MINUTE, settle=2 * SECOND)
@@ -45,6 +47,7 @@ def questions(timeframe: str) -> st.SearchStrategy[dict[str, Any]]:
         "back": st.one_of(st.integers(1, 3 * HOUR), st.integers(HOUR, 9 * DAY)),
         "length": st.one_of(st.none(), st.none(), st.integers(1, 3 * HOUR), st.integers(1, 3 * DAY)),
         "before": st.sampled_from(["", "", "", "", "", "forget", "restart"]),
+        "fails": st.sampled_from([None, None, None, 0, 11, 33]),
     })  # fmt: skip
 
 
@@ -74,6 +77,10 @@ class Asker:
         start = market.now - question["back"]
         end = market.now if question["length"] is None else start + question["length"]
         of = question["symbol"], question["timeframe"], start, end
+        self.source.fails_after = question["fails"]
+        with suppress(SourceDown):
+            self.cache.history(self.source, *of)  # what came before it failed is gone on with
+        self.source.fails_after = None
         return list(self.cache.history(self.source, *of)), self.source.truth(*of)
 
 
@@ -136,19 +143,3 @@ def test_no_question_goes_further_than_somebody_wants_while_the_day_is_young(ask
         latest[key] = max(latest.get(key, 0), end)
         for symbol, timeframe, _, asked_end in source.asked[before:]:
             assert asked_end <= max(latest[symbol, timeframe], now - TERMS.late)
-
-
-@pytest.mark.parametrize("calendar", CALENDARS)
-@given(st.sampled_from(TIMEFRAMES), st.integers(0, 9 * DAY), st.integers(1, 12 * DAY), st.integers(1, 3))
-@settings(max_examples=20)
-def test_pages_are_the_answer_in_parts(calendar, timeframe, begin, length, blocks):
-    source = Source(Market(CALENDARS[calendar]))
-    source.market.now = MONDAY + 11 * DAY
-    cache = Asker(None, source, CALENDARS[calendar]).cache
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(policy, "SLICE", blocks)
-        pages = list(cache.pages(source, "SPY", timeframe, MONDAY + begin, MONDAY + begin + length))
-    assert [bar for page in pages for bar in page] == source.truth(
-        "SPY", timeframe, MONDAY + begin, MONDAY + begin + length
-    )
-    assert timeframe != "5m" or len(pages) >= min(length, 11 * DAY - begin) // (blocks * DAY)
