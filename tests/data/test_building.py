@@ -255,6 +255,21 @@ def test_smaller_bars_in_any_order_come_to_what_strategies_build_of_them(numbers
     assert [last[end] for end in sorted(last)] == expected
 
 
+@settings(max_examples=80, deadline=None)
+@given(numbers=numbers, link=st.integers(-10 * SECOND, 450 * SECOND))
+def test_what_is_told_after_a_connection_began_is_the_whole_truth(numbers: list[int], link: int) -> None:
+    pieces = [part(number, 50.0 + (number * 31) % 17) for number in sorted(numbers)]
+    everything = parts()
+    truth = {bar.end: bar for bar in (*told_by(everything, pieces), *everything.tick(FOREVER))}
+    builder = parts()
+    builder.begin(BEGIN + link)
+    heard = [piece for piece in pieces if piece.end > BEGIN + link]
+    made = [*told_by(builder, heard), *builder.tick(FOREVER)]
+    assert without_receipt(made) == without_receipt(bar for bar in truth.values() if bar.start >= BEGIN + link), (
+        "all whole bars, and no other"
+    )
+
+
 def test_the_core_says_what_cannot_be_built_and_what_to_do() -> None:
     with pytest.raises(Unbuildable, match=r"bars of SPY: '5x'.*: for instance 5m, 1h or 1d"):
         BarBuilder("SPY", "5x")
