@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from appliance.core.host import unmarked
 from appliance.core.wishes import RELOAD, Code, Runner
+from appliance.data.live.spec import LiveSpec
 from appliance.data.options import FileOptions
 from appliance.data.warmup import Need, needs_of, warm_up
 from appliance.domain.market import Bar, Sessions
@@ -174,8 +175,23 @@ def past_in(files: Sequence[str], options: FileOptions, count: int | None, remem
 
 
 def past_of_run(spec: RunSpec) -> Past:
-    """What the strategies of a run warm up with: recorded data has a past, the simulated market has none."""
+    """What the strategies of a run warm up with: recorded data has a past, live data have what was fetched of it, the
+    simulated market has none."""
+    if spec.live is not None:
+        return past_of_live(spec.live, spec.past, spec.exchange)
     return past_in(spec.files, spec.reading, spec.warm_up) if spec.files else no_past
+
+
+def past_of_live(live: LiveSpec, path: str, sessions: Sessions) -> Past:
+    """What was fetched before a live run began; nothing where it could not be."""
+
+    def past(runner: Runner) -> tuple[Bar, ...]:
+        from appliance.data.past import read
+
+        needs = needs_of(runner.needs, runner.symbols, None)
+        return read(Path(path)).of(needs, live.sessions_of(sessions), live.timeframe)
+
+    return past
 
 
 def past_of(
@@ -194,7 +210,7 @@ def past_of(
     if not needs or not options.start:
         return ()
 
-    from appliance.data.factors import split_adjusted
+    from appliance.data.adjustment import split_adjusted
     from appliance.data.history import FileHistory
     from appliance.strategy.bars import BarBuilder
 

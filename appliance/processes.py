@@ -166,7 +166,7 @@ def _hooks(
     process: str, paths: StatePaths, spec: RunSpec, clock: Clock, turn: Turn, bus: EventBus
 ) -> tuple[tuple[Hooks, ...], PaperVenue | None]:
     if process == "feed":
-        return (_feed(spec, clock),), None
+        return (_feed(paths, spec, clock),), None
     if process == "gateway":
         venue = _paper(paths, spec, clock, turn, bus)
         return (venue, LatchFiles(paths.latch_files, clock)), venue
@@ -183,7 +183,12 @@ def _paper(paths: StatePaths, spec: RunSpec, clock: Clock, turn: Turn, bus: Even
     return venue
 
 
-def _feed(spec: RunSpec, clock: Clock) -> Hooks:
+def _feed(paths: StatePaths, spec: RunSpec, clock: Clock) -> Hooks:
+    if spec.live is not None:
+        from appliance.sourcing import feed_of  # it brings the sources along
+
+        return feed_of(spec.live, paths, spec.exchange, clock, spec.seed)
+
     from appliance.data.feeds import FileFeed, SimulatedFeed
     from appliance.data.sources.simulated import SimulatedMarket
 

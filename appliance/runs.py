@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from appliance.core.limits import LimitValues
 from appliance.core.models import MarketModel
+from appliance.data.live.spec import LiveSpec
 from appliance.data.options import FileOptions
-from appliance.domain.market import SECOND, Session, Sessions
+from appliance.domain.market import SECOND, AlwaysOpen, Session, Sessions
 from appliance.errors import EnvironmentFault
 from appliance.shell.paths import StatePaths
 
@@ -41,7 +42,8 @@ class StrategySpec(Struct, frozen=True):
 class RunSpec(Struct, frozen=True):
     """Everything the processes of one run need to know; written by ``up``, read by all.
 
-    ``files`` empty means the simulated market. ``speed`` is "max" or a multiple of real time. ``sessions`` is the
+    ``live`` is where live market data come from, and ``past`` the path of the file with the bars before it; without
+    it, ``files`` empty means the simulated market. ``speed`` is "max" or a multiple of real time. ``sessions`` is the
     exchange's table, or None for always open. Validities are ns. ``inputs`` are digests of the files a recorded run
     was begun with, by path. ``warm_up`` is how many bars before the first date a strategy is fed with (None: what it
     asks for), ``host_memory`` how many bytes a host may allocate beyond its start (0: no limit).
@@ -69,6 +71,8 @@ class RunSpec(Struct, frozen=True):
     warm_up: int | None = None
     host_memory: int = 0
     keep_going: bool = False
+    live: LiveSpec | None = None
+    past: str = ""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -112,6 +116,8 @@ class RunSpec(Struct, frozen=True):
     @property
     def known_symbols(self) -> tuple[str, ...]:
         """What the market of this run has."""
+        if self.live is not None:
+            return self.live.symbols
         return tuple(self.symbols) if not self.files else self.reading.symbols
 
     @property
@@ -126,8 +132,16 @@ class RunSpec(Struct, frozen=True):
 
     @property
     def calendar(self) -> Sessions | None:
-        """The sessions as a calendar, or None when the market is always open."""
+        """When the market is open, or None when it always is."""
+        if self.live is not None:
+            found = self.live.usual(self.exchange)
+            return None if isinstance(found, AlwaysOpen) else found
         return Sessions(self.sessions) if self.sessions is not None else None
+
+    @property
+    def exchange(self) -> Sessions:
+        """The regular sessions of the exchange; none where nobody said."""
+        return Sessions(self.sessions or ())
 
     @property
     def reading(self) -> FileOptions:

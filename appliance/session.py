@@ -115,6 +115,7 @@ class Session:
         collector = self._launch.collector
         for name, beat in collector.beats.items() if collector is not None else ():
             if beat.counters.get("strategy_failures"):
+                self._launch.supervisor.child(name).catch_up()  # its heartbeat overtakes what it said before that
                 files = [strategy.file for strategy in self._spec.strategies]
                 told = last_failure(self._paths.log(name), files) or f"{name}: a strategy raised, or ended its process"
                 raise StrategyError(told, hint="correct it, run it with `appliance backtest`, and begin a new --state")

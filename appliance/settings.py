@@ -10,7 +10,6 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import date
 from decimal import Decimal
 from functools import lru_cache, reduce
 from pathlib import Path
@@ -26,17 +25,14 @@ from appliance.errors import SettingsError, UsageError
 from appliance.settings_kinds import (
     OFF,
     Count,
-    Files,
     Limit,
     Name,
     Parameter,
     Seconds,
     Section,
-    Speed,
-    Symbols,
-    Timeframe,
     Words,
 )  # fmt: skip
+from appliance.settings_market import Data, Market, Source, set_by_name
 from appliance.settings_text import MASK, mistakes, read_toml, secrets_in, toml, unsecret
 
 ENV_PREFIX = "APPLIANCE_"
@@ -55,33 +51,6 @@ class Log(Section):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     json_lines: bool | None = Field(default=None, alias="json")
-
-
-class Market(Section):
-    """Where market data comes from. ``speed`` is a multiple of real time or ``max`` (recorded data, in lockstep)."""
-
-    source: Literal["simulated", "files"] = "simulated"
-    seed: int = Field(default=1, ge=0)
-    symbols: Symbols = ("SPY", "QQQ")
-    timeframe: Timeframe = "1m"
-    speed: Speed = "1"
-    files: Files = ()
-    bar_stamp: Literal["start", "end"] = "end"
-    session: Literal["regular", "all"] = "regular"
-    start: date | None = None
-    end: date | None = None
-    factors: str | None = None
-    bad_rows: Literal["refuse", "quarantine"] = "refuse"
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.source == "files" and not self.files:
-            raise ValueError("files: name at least one file, since source is 'files'")
-        if self.source == "simulated" and not self.symbols:
-            raise ValueError("symbols: name at least one symbol to simulate")
-        if self.start and self.end and self.start > self.end:
-            raise ValueError(f"start: {self.start} is after end {self.end}")
-        return self
 
 
 class Strategy(Section):
@@ -211,6 +180,8 @@ class Settings(Section):
     box: Box = Box()
     log: Log = Log()
     market: Market = Market()
+    sources: tuple[Source, ...] = ()
+    data: Data = Data()
     strategies: tuple[Strategy, ...] = ()
     broker: Broker = Broker()
     paper: Paper = Paper()
@@ -222,10 +193,14 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        names = [strategy.name for strategy in self.strategies]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"strategies: two strategies are named {', '.join(twice)}; names must differ")
+        for table, names in (
+            ("strategies", [s.name for s in self.strategies]),
+            ("sources", [s.name for s in self.sources]),
+        ):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{table}: two {table} are named {', '.join(twice)}; names must differ")
+        if self.market.source == "live" and not any(source.live for source in self.sources):
+            raise ValueError("sources: name at least one that is used live, since market.source is 'live'")
         allotted = sum((strategy.cash for strategy in self.strategies if strategy.cash is not None), Decimal(0))
         if allotted > self.paper.cash:
             raise ValueError(
@@ -276,12 +251,23 @@ def load_settings(
     env = os.environ if env is None else env
     tree = read_toml(path) if path is not None else {}
     chosen = profile or env.get(f"{ENV_PREFIX}PROFILE") or tree.get("profile", "paper")
-    merged = _merge(_PROFILE_DEFAULTS.get(str(chosen), {}), _anchored(tree, path.parent) if path is not None else tree)
+    merged = _merge({}, _anchored(tree, path.parent) if path is not None else tree)
     origins = {}
     for variable, keys, value in _overrides(env):
+        if keys[0] == "sources":
+            set_by_name(merged, variable, keys[1:], value)
+            continue
         merged = _merge(merged, reduce(lambda inner, key: {key: inner}, reversed(keys), value))
         origins[".".join(keys)] = variable
+    merged = _merge(_defaults(str(chosen), merged.get("market")), merged)
     return _checked(Settings, merged | {"profile": chosen}, str(path) if path else "settings", origins)
+
+
+def _defaults(profile: str, market: object) -> dict[str, dict[str, Any]]:
+    """A profile's defaults; those of the market are for one that is not live."""
+    defaults = _PROFILE_DEFAULTS.get(profile, {})
+    live = isinstance(market, dict) and market.get("source") == "live"
+    return {name: table for name, table in defaults.items() if not (live and name == "market")}
 
 
 def load_limits(path: Path) -> Limits:

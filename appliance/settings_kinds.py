@@ -49,7 +49,7 @@ def _text(value: object) -> object:
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=32)]
-Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9.\-]*$", max_length=24)]
+Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9./\-]*$", max_length=24)]
 Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_commas)]
 Files = Annotated[tuple[str, ...], BeforeValidator(_commas)]
 Speed = Annotated[str, BeforeValidator(str), AfterValidator(_speed)]

@@ -141,7 +141,7 @@ def test_the_environment_takes_numbers_switches_lists_and_leaves_other_variables
         ("max_order_shares = 1", "max_order_shares: unknown key; did you mean limits.max_order_shares?"),
         ("[markt]", "markt: unknown key; did you mean market?"),
         ("[box]\nqqq = 1", "box.qqq: unknown key; known here: name"),
-        ('[market]\nsource = "net"', "market.source = \"net\": must be 'simulated' or 'files'"),
+        ('[market]\nsource = "net"', "market.source = \"net\": must be 'simulated', 'files' or 'live'"),
         ('[market]\ntimeframe = "2m"', 'market.timeframe = "2m": must be one of 1s, 5s, 10s, 15s, 30s, 1m'),
         ("[market]\nspeed = 0", "market.speed = 0: must be 'max' or a number above 0"),
         ("[market]\nseed = -1", "market.seed = -1: must be greater than or equal to 0"),

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import to_builtins
 
 from appliance.core.record import plain
+from appliance.domain.market import SymbolStatus
 from appliance.domain.messages import Event, EventType
-from appliance.domain.operations import Heartbeat, ProcessState
+from appliance.domain.operations import Heartbeat, ProcessState, SourceState
 from appliance.domain.trading import Account, Position
 from appliance.errors import ApplianceError, EnvironmentFault
 from appliance.shell.paths import StatePaths
@@ -19,9 +21,9 @@ from appliance.shell.window import Window
 
 WAIT_S = 1.0
 SECOND = 1_000_000_000
-HEARS = ("view/position/<symbol>", "view/account", "view/latch")
+HEARS = ("view/source/<source>", "view/status/<symbol>", "view/position/<symbol>", "view/account", "view/latch")
 """In this order, since Mosquitto tells what it kept in the order of the subscriptions: whoever has heard the latch has
-heard every position."""
+heard every position, and of every source and halt."""
 
 
 @click.command()
@@ -30,7 +32,7 @@ heard every position."""
 )
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 def status(state: Path, as_json: bool) -> None:
-    """Show the box's processes, latch, account and positions.
+    """Show the box's processes, latch, account and positions; of live market data the sources and what is halted.
 
     The pids come from the supervisor's own file, so they are right even when Mosquitto is dead.
     """
@@ -42,6 +44,8 @@ def status(state: Path, as_json: bool) -> None:
     for row in told["processes"]:
         age = "" if row["age_s"] is None else f"heard {row['age_s']:.1f} s ago"
         click.echo(f"  {row['name']:16} {row['state']:11} pid {row['pid'] or '-':<8} {age}")
+    for line in (*map(_source_line, told["sources"]), *map(_halt_line, told["halted"])):
+        click.echo(f"  {line}")
     if told["account"]:
         held = ", ".join(f"{symbol} {quantity}" for symbol, quantity in told["positions"].items()) or "nothing"
         click.echo(f"  cash {told['account']['cash']} USD, holding {held}")
@@ -79,6 +83,8 @@ class _Seen:
         self.account: Account | None = None
         self.positions: dict[str, Position] = {}
         self.latch: Any = None
+        self.sources: dict[str, SourceState] = {}
+        self.statuses: dict[str, SymbolStatus] = {}
 
     def note(self, event: Event) -> None:
         if event.type is EventType.ACCOUNT:
@@ -87,6 +93,10 @@ class _Seen:
             self.positions[event.body.symbol] = event.body
         elif event.type is EventType.LATCH:
             self.latch = event.body
+        elif event.type is EventType.SOURCE_STATE:
+            self.sources[event.body.source] = event.body
+        elif event.type is EventType.SYMBOL_STATUS:
+            self.statuses[event.body.symbol] = event.body
 
     def complete(self) -> bool:
         """Whether all has been heard: see HEARS."""
@@ -105,6 +115,8 @@ class _Seen:
                 "blocked": latch.blocked,
             },
             "account": None if self.account is None else {"cash": plain(self.account.cash)},
+            "sources": [to_builtins(one) for _, one in sorted(self.sources.items())],
+            "halted": [to_builtins(one) for _, one in sorted(self.statuses.items()) if one.halted],
             "positions": {s: plain(p.quantity) for s, p in sorted(self.positions.items()) if p.quantity},
         }
 
@@ -119,6 +131,20 @@ def _row(child: dict[str, Any], beat: Heartbeat | None) -> dict[str, Any]:
     since = beat.at if beat is not None and pid == beat.pid else since
     age = None if pid is None or not since else round((time.time_ns() - since) / SECOND, 3)
     return {"name": child["name"], "pid": pid, "state": state, "age_s": age, "restarts": child.get("restarts", 0)}
+
+
+def _source_line(one: dict[str, Any]) -> str:
+    """``alpaca  live  tells 2 symbols``; of one that is not well why, when it was heard, and when it is tried again."""
+    now = time.time_ns()
+    told = f"tells {one['tells']} symbols" if one["tells"] else "in reserve" if one["state"] == "live" else one["why"]
+    silent = one["heard"] and one["state"] != "live"  # that a live one is heard is told every ten seconds only
+    heard = f", heard {(now - one['heard']) / SECOND:.1f} s ago" if silent else ""
+    again = f", tried again in {(one['due'] - now) / SECOND:.0f} s" if one["due"] > now else ""
+    return f"{one['source']:16} {one['state']:11} {told or 'not heard yet'}{heard}{again}"
+
+
+def _halt_line(one: dict[str, Any]) -> str:
+    return f"{one['symbol']:16} halted      {one['code']} {one['reason']}".rstrip()
 
 
 def _alive(pid: int | None) -> bool:

@@ -6,15 +6,20 @@ import hashlib
 import json
 import os
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import click
 from msgspec.structs import replace
 
-from appliance.commands.options import RunOptions, orders_file, run_options
+from appliance.commands.options import RunOptions, orders_file, run_options, sessions_cache, sessions_for
 from appliance.core.limits import LimitValues
+from appliance.data.live.spec import LiveSpec
 from appliance.data.sources.simulated import SYMBOLS
+from appliance.data.warmup import Need, needs_of
 from appliance.domain.market import RECORDED, SECOND
 from appliance.errors import INTERRUPTED, StrategyError, UsageError
 from appliance.making import Around, StrategyMaker
@@ -22,6 +27,7 @@ from appliance.runs import RunSpec, StrategySpec
 from appliance.session import Session, progress_line
 from appliance.settings import Settings, build_hash, load_settings, settings_hash
 from appliance.shell.paths import StatePaths
+from appliance.sourcing import keep_credentials, live_spec, prepare
 
 SAMPLES = (
     ("sma_cross.py", {"symbol": "ALFA", "fast": "3", "slow": "8"}),
@@ -70,6 +76,9 @@ def up(
         spec = _checked(spec, paths, options.as_json)
     if not options.as_json:
         _introduce(paths, spec)
+    if spec.live is not None:
+        spec = replace(spec, past=str(paths.past))
+        _prepare_live(spec, paths, settings, say)
     session = Session(paths, spec, say, outside, int(settings.watchdog.seconds * SECOND), keep_going, reload)
     with orders_file(options.orders_out) as write:
         summary = session.run(until_done)
@@ -77,6 +86,26 @@ def up(
     click.echo(json.dumps(summary) if options.as_json else f"\n{_farewell(summary, paths)}")
     if session.interrupted:
         sys.exit(INTERRUPTED if until_done else 0)
+
+
+def _prepare_live(spec: RunSpec, paths: StatePaths, settings: Settings, say: Callable[[str], None]) -> None:
+    """Lay credentials, and what strategies warm up with, where the processes find them."""
+    assert spec.live is not None
+    paths.prepare()
+    keep_credentials(settings, paths)
+    needs = [need for one in spec.strategies for need in _needs(one)]
+    if needs:
+        say(f"fetching the past of {', '.join(sorted({need[0] for need in needs}))}")
+    if lacking := prepare(spec.live, paths, spec.exchange, needs, time.time_ns()):
+        click.echo(f"warming up without {lacking}", err=True)
+
+
+def _needs(strategy: StrategySpec) -> tuple[Need, ...]:
+    """What one wants to know of the past; nothing where it does not load, which its host says."""
+    with suppress(StrategyError):
+        runner = StrategyMaker(strategy)()
+        return needs_of(runner.needs, runner.symbols, None)
+    return ()
 
 
 def _quiet(line: str) -> None:
@@ -137,6 +166,8 @@ def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[
     if options.data:
         return _recorded(base, options, settings, speed)
     market = settings.market
+    if market.source == "live":
+        return _live(base, options, settings), 0
     if market.timeframe not in RECORDED:
         raise UsageError(f"timeframe {market.timeframe!r}", hint=f"one of {', '.join(RECORDED)}")
     simulated = replace(
@@ -148,6 +179,16 @@ def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[
         speed="1",
     )
     return simulated, 0
+
+
+def _live(base: RunSpec, options: RunOptions, settings: Settings) -> RunSpec:
+    return replace(
+        base,
+        limits=_limits(options, settings),
+        timeframe=settings.market.timeframe,
+        sessions=tuple(sessions_for(sessions_cache())),
+        live=live_spec(settings),
+    )
 
 
 def _base(options: RunOptions, settings: Settings) -> RunSpec:
@@ -209,10 +250,9 @@ def _strategies(options: RunOptions, settings: Settings) -> tuple[StrategySpec, 
 
 
 def _introduce(paths: StatePaths, spec: RunSpec) -> None:
-    market = "recorded data: " + ", ".join(Path(f).name for f in spec.files) if spec.files else "simulated, always open"
     names = ", ".join(f"{s.name}({', '.join(f'{k}={v}' for k, v in s.params.items())})" for s in spec.strategies)
     click.echo(
-        f"appliance: paper broker, {spec.cash} USD; market: {market}\n"
+        f"appliance: paper broker, {spec.cash} USD; market: {_market(spec)}\n"
         f"  strategies  {names}\n"
         f"  state       {paths.root}  (journal/, log/, run/)\n"
         f"  mqtt        {paths.mqtt_socket}, topics appliance/1/{spec.box}/#\n"
@@ -220,6 +260,17 @@ def _introduce(paths: StatePaths, spec: RunSpec) -> None:
         f"  stop        Ctrl-C here; halt trading: appliance halt --state {paths.root}",
         err=True,
     )
+
+
+def _market(spec: RunSpec) -> str:
+    """Where the market's data come from, in a few words."""
+    if spec.live is not None:
+        return f"live {spec.timeframe} bars of {', '.join(spec.live.symbols)} from {_names(spec.live)}"
+    return "recorded data: " + ", ".join(Path(f).name for f in spec.files) if spec.files else "simulated, always open"
+
+
+def _names(live: LiveSpec) -> str:
+    return ", then ".join(source.name for source in live.sources if source.live)
 
 
 def _farewell(summary: dict[str, object], paths: StatePaths) -> str:

@@ -12,6 +12,7 @@ from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from appliance.domain.market import Bar, CorporateAction, Split
 from appliance.domain.trading import ZERO, Activity, ActivityKind, Part, Side, Trail
@@ -85,7 +86,7 @@ def split_bar(bar: Bar, split: Split) -> Bar:
     """A bar from before a split in prices and shares of after it."""
     opened, high, low, close = (price_after(price, split) for price in (bar.open, bar.high, bar.low, bar.close))
     volume = bar.volume * split.new / split.old
-    return Bar(bar.symbol, bar.timeframe, bar.start, bar.end, opened, high, low, close, volume)
+    return replace(bar, open=opened, high=high, low=low, close=close, volume=volume)
 
 
 def divided(activity: Activity, held: Mapping[str, Decimal]) -> tuple[Part, ...]:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from appliance.core.activities import Prices, adjusted, divided, remaining_after
 from appliance.core.ledger import Protection, protection
 from appliance.core.stops import leaves
+from appliance.domain import topics
 from appliance.domain.market import CorporateAction
 from appliance.domain.messages import Event, Now, VenueActivity
 from appliance.domain.trading import ZERO, Activity, ActivityKind, Order, Part, Position
@@ -98,7 +99,7 @@ class Activities:
             return
         average = before.average_price * activity.old / activity.new if held else ZERO
         ledger.positions[symbol] = Position(symbol, held, average)
-        self._gateway.show(f"view/position/{symbol}", ledger.positions[symbol], now)
+        self._gateway.show(f"view/position/{topics.level(symbol)}", ledger.positions[symbol], now)
 
     def _adjust(self, action: CorporateAction, now: Now) -> None:
         """Live orders and wished protections, as the venue adjusted what rests there."""

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from appliance.core.base import Core
 from appliance.core.lockstep import STEPS, Barrier, Staging, wake, within
 from appliance.core.streams import Writers
+from appliance.domain import topics
 from appliance.domain.market import (
     ACTIONS,
     Bar,
@@ -20,11 +21,12 @@ from appliance.domain.market import (
     Quote,
     QuoteBar,
     Split,
+    SymbolStatus,
     Trade,
     known_at,
 )
 from appliance.domain.messages import Event, EventType, Now, Offer, Settled, Stage, Step, Ticks, local
-from appliance.domain.operations import Progress
+from appliance.domain.operations import Progress, SourceState
 
 BARS = "feed/bars"
 QUOTES = "feed/quotes"
@@ -67,6 +69,8 @@ class FeedCore(Core):
         self._staging = self.table("staging", Staging)
         self._seen = self.table("seen", Seen)
         self._events = self.table("events", Step)
+        self._sources = self.table("source", SourceState)
+        self._statuses = self.table("status", SymbolStatus)
         self._buffer: deque[Moment] = deque()
         self._offered: int | None = None
         self._source_done = False
@@ -90,6 +94,10 @@ class FeedCore(Core):
         """Ends (ns UTC) of the last published bars, by symbol and timeframe."""
         parts = ((key.rsplit("/", 2), seen.end) for key, seen in self._seen.items())
         return {(symbol, timeframe): end for (symbol, timeframe, kind), end in parts if kind == Bar.__name__}
+
+    def views(self, now: Now) -> list[Event]:
+        shown: list[SourceState | SymbolStatus] = [*self._sources.values(), *self._statuses.values()]
+        return [local(view, now.time, _place(view)) for view in shown]
 
     @property
     def hungry(self) -> bool:
@@ -120,6 +128,8 @@ class FeedCore(Core):
     def _publish(self, offer: Offer, now: Now) -> None:
         for notice in offer.notices:
             self.emit(NOTICES, notice, now)
+        for view in offer.views:
+            self._view(view, now)
         quotes: dict[str, Quote] = {}
         for happened in offer.events:
             if isinstance(happened, Bar | QuoteBar):
@@ -137,6 +147,13 @@ class FeedCore(Core):
             taken = self.taken
             self._taken[""] = replace(taken, position=offer.position, bars=taken.bars + bars, state=offer.state)
 
+    def _view(self, view: SourceState | SymbolStatus, now: Now) -> None:
+        if isinstance(view, SourceState):
+            self._sources[view.source] = view
+        else:
+            self._statuses[view.symbol] = view
+        self.show(_place(view), view, now)
+
     def _bar(self, bar: Bar | QuoteBar, now: Now) -> None:
         key = f"{bar.symbol}/{bar.timeframe}/{type(bar).__name__}"
         seen = self._seen.get(key)
@@ -147,7 +164,7 @@ class FeedCore(Core):
         self._seen[key] = Seen(bar.end)
         self.emit(BARS, bar, now)
         if isinstance(bar, Bar):
-            self.show(f"view/bar/{bar.symbol}", bar, now)
+            self.show(f"view/bar/{topics.level(bar.symbol)}", bar, now)
 
     # --- lockstep -------------------------------------------------------------------------------------------------
 
@@ -211,6 +228,13 @@ def conflated(before: Quote | None, quote: Quote) -> Quote:
         if before.high >= high:
             high, high_time = before.high, before.high_time
     return replace(quote, low=low, low_time=low_time, high=high, high_time=high_time)
+
+
+def _place(view: SourceState | SymbolStatus) -> str:
+    """The topic of a view."""
+    if isinstance(view, SourceState):
+        return f"view/source/{topics.level(view.source)}"
+    return f"view/status/{topics.level(view.symbol)}"
 
 
 def _by_time(events: tuple[MarketEvent | CorporateAction, ...], start: int) -> list[Moment]:

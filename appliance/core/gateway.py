@@ -20,6 +20,7 @@ from appliance.core.plans import Plans
 from appliance.core.reconcile import Reconciler
 from appliance.core.stops import leaves
 from appliance.core.streams import Writers
+from appliance.domain import topics
 from appliance.domain.messages import (
     Event,
     EventType,
@@ -108,7 +109,7 @@ class GatewayCore(Core):
         if self.ledger.account:
             self.show("view/account", self.ledger.account[""], now)
         for symbol, position in self.ledger.positions.items():
-            self.show(f"view/position/{symbol}", position, now)
+            self.show(f"view/position/{topics.level(symbol)}", position, now)
         return self.out
 
     # --- what the turn asks ---------------------------------------------------------------------------------------
@@ -305,7 +306,7 @@ class GatewayCore(Core):
         self.emit(ORDERS, fill, now, order.id)
         self.tell(moved, now)
         self.emit(ORDERS, self.ledger.account[""], now)
-        self.show(f"view/position/{fill.symbol}", self.ledger.positions[fill.symbol], now)
+        self.show(f"view/position/{topics.level(fill.symbol)}", self.ledger.positions[fill.symbol], now)
         self.show("view/account", self.ledger.account[""], now)
         if wrong:
             self.block(fill.symbol, f"{order.id}: {wrong}", now)

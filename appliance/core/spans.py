@@ -7,6 +7,7 @@ one session a UTC day.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
@@ -67,3 +68,27 @@ class Grid:
         if unit == "w":
             return (day.toordinal() - 1) // 7 // count
         return (day.year * 12 + day.month - 1) // count
+
+
+def stretches(sessions: Sessions, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The parts of ``[start, end)`` (ns UTC) in which the market is open."""
+    session = sessions.coming(start) if start < end else None
+    while session is not None and session.open < end:
+        yield max(start, session.open), min(end, session.close)
+        session = sessions.coming(session.close)
+
+
+def bars_between(sessions: Sessions, timeframe: str, last: int, until: int) -> Iterator[tuple[int, int]]:
+    """The bars that fit between one that ended at ``last`` and one that begins at ``until`` (ns UTC). Raises ValueError
+    for weeks and months."""
+    unit, length = timeframe_parts(timeframe)[1], timeframe_ns(timeframe)
+    if unit in ("w", "mo"):
+        raise ValueError(f"bars of {timeframe} are not filled: fill days, and build from them")
+    for start, stop in stretches(sessions, last, until):
+        if length == DAY:
+            session = sessions.at(start)
+            if session is not None and start == session.open and stop == session.close:
+                yield start, stop
+            continue
+        for begin in range(start, stop, length):
+            yield begin, min(begin + length, stop)

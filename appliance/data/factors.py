@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from appliance.core.activities import split_bar
 from appliance.data.layout import Kind, nearest
 from appliance.data.load import text_rows
 from appliance.data.options import midnight, new_york_date
 from appliance.data.rows import Floats, Times
-from appliance.domain.market import Bar, CorporateAction, Dividend, Sessions, Split
+from appliance.domain.market import CorporateAction, Dividend, Sessions, Split
 from appliance.errors import DataError
 
 _CENT = Decimal("0.01")
@@ -139,20 +138,6 @@ def _ratio(after: Decimal, before: Decimal) -> Fraction:
     exact = Fraction(after) / Fraction(before)
     near = exact.limit_denominator(_SMALL)
     return near if abs(near / exact - 1) < _PRECISION else exact.limit_denominator(10**6)
-
-
-def split_adjusted(bars: Sequence[Bar], actions: Sequence[CorporateAction], until: int) -> tuple[Bar, ...]:
-    """Bars (of any symbols, in order) as if the splits before ``until`` (ns UTC) had been from the first on."""
-    splits = [one for one in actions if isinstance(one, Split) and one.time <= until]
-    return tuple(
-        _rescaled(bar, [one for one in splits if one.symbol == bar.symbol and bar.end <= one.time]) for bar in bars
-    )
-
-
-def _rescaled(bar: Bar, splits: Sequence[Split]) -> Bar:
-    for split in splits:
-        bar = split_bar(bar, split)
-    return bar
 
 
 class Adjuster:

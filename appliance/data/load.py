@@ -115,11 +115,13 @@ def _length(ns: int) -> str:
 
 
 @contextmanager
-def text_rows(path: str) -> Iterator[Any]:
-    """The csv reader of a file; everything that goes wrong while reading is a DataError."""
+def text_rows(path: str, whole: bool = True) -> Iterator[Any]:
+    """The csv reader of a file; everything that goes wrong while reading is a DataError, where it has to be ``whole``
+    also that a gzip file ends too early."""
     with _opened(path) as (stream, _), io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
         yield csv.reader(text)
-        _whole(path, stream)
+        if whole:
+            _whole(path, stream)
 
 
 @contextmanager

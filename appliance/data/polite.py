@@ -12,19 +12,10 @@ from msgspec import Struct
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from appliance.core.breaker import Backoff, Circuit, CircuitBreaker, Dice, Health
-from appliance.core.rate_limit import Rate, TokenBucket
+from appliance.core.rate_limit import TokenBucket
 from appliance.data.sources.base import HistorySource
 from appliance.domain.market import SECOND, Bar, CorporateAction, Quote, Trade
 from appliance.errors import DataError, SourceBusy, SourceDown, SourceError
-
-RATES: dict[str, Rate] = {
-    "alpaca": Rate(3, burst=20, reserve=4),
-    "ibkr": Rate(0.1, burst=6),
-    "rest": Rate(2, burst=5),
-    "websocket": Rate(1, burst=1),
-}
-"""How often each kind of source is asked, unless settings say otherwise. Alpaca allows 200 requests a minute, IB 60
-questions of history in 10 minutes; who runs a generic source did not say, so it is asked gently."""
 
 Ticks = Callable[[], int]
 Asked = TypeVar("Asked")
@@ -83,6 +74,10 @@ class Polite:
         self._token()
         return self._patiently(lambda: self._source.actions(symbols, start, end), lambda: True)
 
+    def close(self) -> None:
+        """See ``HistorySource.close``."""
+        self._source.close()
+
     def _having(self, what: str) -> Any:
         found = getattr(self._source, what, None)
         if found is None:
@@ -130,7 +125,8 @@ class Polite:
         self._token()
 
     def _token(self) -> None:
-        """Wait for a token. Raises SourceDown where the breaker is open: nobody waits only to be refused."""
+        """Wait for a token. Raises SourceDown where the breaker is open: nobody waits only to be refused; SourceBusy
+        where that takes longer than a page is tried for: other sources may know."""
         while True:
             with self._lock:
                 now = self._clock()
@@ -139,6 +135,8 @@ class Polite:
                 wait = self._bucket.take(now)
             if not wait:
                 return
+            if wait > self._patience.longest:
+                raise SourceBusy(f"is asked for nothing for {wait / SECOND:.0f} s", source=self.name, wait=wait)
             self._sleep(wait / SECOND)
 
     def _once(self, ask: Callable[[], Asked]) -> Asked:

@@ -153,6 +153,21 @@ class PriceBand(Struct, frozen=True, gc=False, tag="price_band"):
     source: str = ""
 
 
+class SymbolStatus(Struct, frozen=True, gc=False, tag="symbol_status"):
+    """What exchanges say of a symbol besides its prices: whether trading is ``halted`` since ``time`` (ns UTC; 0:
+    nobody said), why, and the price band that was told last (USD, from ``band`` on; 0: none was)."""
+
+    symbol: str
+    halted: bool = False
+    time: int = 0
+    code: str = ""
+    reason: str = ""
+    low: float = 0.0
+    high: float = 0.0
+    band: int = 0
+    source: str = ""
+
+
 class Split(Struct, frozen=True, gc=False, tag="split"):
     """From ``time`` on there are ``new`` shares where there were ``old`` ones (7 for 1; a reverse split 1 for 20);
     ``price`` is the last one before it (USD), at which a fraction of a share is paid out; 0: unknown."""

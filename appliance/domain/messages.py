@@ -66,7 +66,7 @@ class Offer(Struct, frozen=True):
     """Market events and corporate actions a source hands to the feed; ``position`` is the source's own, after them.
 
     ``outside`` counts events before it that were outside the session; ``state`` is what the source wants back after a
-    restart. ``notices`` are what live sources want the owner to know.
+    restart. ``notices`` are what live sources want the owner to know, ``views`` how they and their symbols are.
     """
 
     position: int
@@ -75,6 +75,7 @@ class Offer(Struct, frozen=True):
     done: bool = False
     state: str = ""
     notices: tuple[operations.Notice, ...] = ()
+    views: tuple[operations.SourceState | market.SymbolStatus, ...] = ()
 
 
 class Settled(Struct, frozen=True):
@@ -204,6 +205,8 @@ class EventType(Enum):
     TRADE = "trade"
     TICKS = "ticks"
     STEP = "step"
+    SOURCE_STATE = "source_state"
+    SYMBOL_STATUS = "symbol_status"
     OFFER = "offer"
     SETTLED = "settled"
     SIGNAL = "signal"
@@ -250,6 +253,8 @@ BODIES: dict[EventType, type[Struct]] = {
     EventType.TRADE: market.Trade,
     EventType.TICKS: Ticks,
     EventType.STEP: Step,
+    EventType.SOURCE_STATE: operations.SourceState,
+    EventType.SYMBOL_STATUS: market.SymbolStatus,
     EventType.OFFER: Offer,
     EventType.SETTLED: Settled,
     EventType.SIGNAL: trading.Signal,

@@ -212,6 +212,26 @@ class Notice(Struct, frozen=True):
     holds: bool = True
 
 
+class SourceState(Struct, frozen=True, tag="source_state"):
+    """How a live source of market data does. ``state`` is the selection's word for it (``live``, ``resting``, ``mute``)
+    and ``why`` its reason; ``tells`` is for how many symbols it is believed now, ``lacks`` how many it cannot tell.
+
+    ``health`` is 0 to 1; ``failures`` counts attempts since it was last heard to work. Times are ns UTC (0: never):
+    ``since`` when it is in this state, last ``heard``, and ``due`` when it is tried again.
+    """
+
+    source: str
+    state: str
+    tells: int = 0
+    lacks: int = 0
+    health: float = 1.0
+    heard: int = 0
+    since: int = 0
+    failures: int = 0
+    due: int = 0
+    why: str = ""
+
+
 class Peer(Struct, frozen=True):
     """A process began or ceased to be heard, missed a heartbeat (``late``), or said that it stops (``stopped``)."""
 

@@ -1,7 +1,8 @@
 """ONE table of topics: message, publisher, QoS, retained, stream, synced, bound. All else is derived from it.
 
-Names are relative to the root ``appliance/1/<box>/``; ``<process>``, ``<name>`` (of a host), ``<symbol>`` and
-``<strategy>`` stand for one level. A host writes the views of strategies whatever its own name is: a group has several.
+Names are relative to the root ``appliance/1/<box>/``; ``<process>``, ``<name>`` (of a host), ``<symbol>``, ``<source>``
+and ``<strategy>`` stand for one level (see ``level``). A host writes the views of strategies whatever its own name is:
+a group has several.
 """
 
 from __future__ import annotations
@@ -88,6 +89,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic("view/account", (_T.ACCOUNT,), ("gateway",), WINDOWS, retained=True),
     Topic("view/position/<symbol>", (_T.POSITION,), ("gateway",), WINDOWS, retained=True),
     Topic("view/bar/<symbol>", (_T.BAR,), ("feed",), WINDOWS, qos=0, retained=True),
+    Topic("view/source/<source>", (_T.SOURCE_STATE,), ("feed",), WINDOWS, qos=0, retained=True),
+    Topic("view/status/<symbol>", (_T.SYMBOL_STATUS,), ("feed",), WINDOWS, qos=0, retained=True),
     Topic("view/strategy/<strategy>", (_T.PERFORMANCE,), ("host",), WINDOWS, qos=0, retained=True),
 )
 
@@ -95,6 +98,13 @@ PAYLOAD_MAX = 131_072
 """Longest payload in bytes; Mosquitto's max_packet_size is derived from it."""
 
 _BY_NAME = {topic.name: topic for topic in TOPICS}
+_VIEWED = {"strategy": "<strategy>", "source": "<source>"}
+_NO_LEVEL = str.maketrans("/+#", "---")
+
+
+def level(name: str) -> str:
+    """A name as one level of a topic: ``view/bar/BTC-USDT`` is the view of BTC/USDT."""
+    return name.translate(_NO_LEVEL)
 
 
 def kind_of(process: str) -> str:
@@ -110,7 +120,7 @@ def pattern_of(name: str) -> str:
     if parts[0] in ("heartbeat", "progress", "ask", "replay") and len(parts) == 2:
         return f"{parts[0]}/<process>"
     if parts[0] == "view" and len(parts) == 3:
-        return f"view/{parts[1]}/{'<strategy>' if parts[1] == 'strategy' else '<symbol>'}"
+        return f"view/{parts[1]}/{_VIEWED.get(parts[1], '<symbol>')}"
     return name
 
 
@@ -193,6 +203,6 @@ def _acl_rows(process: str, root: str) -> list[str]:
 
 
 def _wild(name: str) -> str:
-    for mark in ("<name>", "<process>", "<symbol>", "<strategy>"):
+    for mark in ("<name>", "<process>", "<symbol>", "<source>", "<strategy>"):
         name = name.replace(mark, "+")
     return name

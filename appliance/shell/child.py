@@ -201,6 +201,10 @@ class Child:
             return self.abort_at + grace
         return self.heard_at + self._patience + 1 if self._watched else None
 
+    def catch_up(self) -> None:
+        """Have all it has printed until now in its log."""
+        self._copier.catch_up(self._output)
+
     def last_lines(self, count: int = 10) -> list[str]:
         """The last lines this start of it wrote."""
         return self._log.last_lines(count)

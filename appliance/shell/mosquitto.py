@@ -13,6 +13,7 @@ from pathlib import Path
 from appliance.domain import topics
 from appliance.errors import EnvironmentFault
 from appliance.shell.child import Spec
+from appliance.shell.credentials import write_private
 from appliance.shell.paths import StatePaths
 
 PACKET_MARGIN = 4096
@@ -79,9 +80,9 @@ def write_config(paths: StatePaths, processes: Sequence[str], root: str) -> Path
         packet=topics.PAYLOAD_MAX + PACKET_MARGIN,
     )
     rows = [f"{process}:{hashed(_ensure_password(paths, process))}\n" for process in processes]
-    _write_private(paths.mosquitto_passwords, "".join(rows))
-    _write_private(paths.mosquitto_acl, topics.acl(tuple(processes), root))
-    _write_private(paths.mosquitto_conf, text + (_AS_ROOT if os.geteuid() == 0 else ""))
+    write_private(paths.mosquitto_passwords, "".join(rows))
+    write_private(paths.mosquitto_acl, topics.acl(tuple(processes), root))
+    write_private(paths.mosquitto_conf, text + (_AS_ROOT if os.geteuid() == 0 else ""))
     return paths.mosquitto_conf
 
 
@@ -122,21 +123,5 @@ def start_fault(lines: Sequence[str]) -> EnvironmentFault:
 def _ensure_password(paths: StatePaths, process: str) -> str:
     path = paths.credential(process)
     if not path.exists() or not path.stat().st_size:
-        _write_private(path, secrets.token_urlsafe(32) + "\n")
+        write_private(path, secrets.token_urlsafe(32) + "\n")
     return password(paths, process)
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Replace a file, 0600, whole or not at all: a torn password file would lock everybody out."""
-    part = path.with_name(path.name + ".part")
-    try:
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise EnvironmentFault(
-            f"{path}: cannot be written: {error.strerror}", hint="check the state directory's owner and free space"
-        ) from error

@@ -127,15 +127,19 @@ class Copier:
                 self._thread.start()
         return ours, theirs
 
+    def catch_up(self, ours: int) -> None:
+        """Copy what is in a pipe now: what was printed before this call is in the log after it."""
+        with self._lock:
+            reads = 0
+            while ours in self._logs and reads < _DRAIN_READS and self._copy(ours):  # it may print on and on
+                reads += 1
+
     def finish(self, ours: int) -> None:
         """The child is dead: copy what is still in its pipe, and close our end."""
+        self.catch_up(ours)
         with self._lock:
-            if ours not in self._logs:
-                return
-            reads = 0
-            while reads < _DRAIN_READS and self._copy(ours):  # a child of the child's may go on and on
-                reads += 1
-            self._forget(ours)
+            if ours in self._logs:
+                self._forget(ours)
 
     def close(self) -> None:
         """End the thread and close every pipe."""

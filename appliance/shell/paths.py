@@ -24,6 +24,10 @@ class StatePaths:
         self.root = Path(os.path.abspath(root))
         self._env = env
         self.run = self.root / "run"
+        self.credentials = self.root / "credentials"
+        self.history = self.root / "data" / "history.db"
+        self.cache = self.root / "data" / "cache.db"
+        self.past = self.run / "past.msgpack"
         self.settings = self.root / "settings.toml"
         self.processes = self.run / "processes.json"
         self.mosquitto_conf = self.run / "mosquitto.conf"
@@ -44,7 +48,7 @@ class StatePaths:
 
     def credential(self, process: str) -> Path:
         """A process's MQTT password."""
-        return self.root / "credentials" / f"mqtt-{process}"
+        return self.credentials / f"mqtt-{process}"
 
     def marker(self, process: str) -> Path:
         """Which strategy's hook a host is in; in memory, for it is written thousands of times a second."""
@@ -74,7 +78,8 @@ class StatePaths:
     def prepare(self) -> None:
         """Create every directory, private to this user. Raises EnvironmentFault naming a path that cannot be used."""
         for directory in (
-            self.root, self.run, *(self.root / name for name in ("journal", "lock", "log", "credentials", "latch")),
+            self.root, self.run, self.credentials, self.history.parent,
+            *(self.root / name for name in ("journal", "lock", "log", "latch")),
         ):  # fmt: skip
             _make(directory)
         _check_writable(self.root)

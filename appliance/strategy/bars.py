@@ -10,7 +10,8 @@ from msgspec import Struct
 from appliance.core import building
 from appliance.core.building import FIELDS, rescale
 from appliance.core.saving import CHUNK
-from appliance.domain.market import Bar, Split, timeframe_ns
+from appliance.core.spans import Grid, bars_between
+from appliance.domain.market import Bar, Sessions, Split, timeframe_ns
 from appliance.errors import StrategyError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Bars(Struct, frozen=True, eq=False):
 class BarWindow:
     """The last ``limit`` bars of one symbol and timeframe: O(1) a bar, 48 bytes each, held at most twice over."""
 
-    __slots__ = ("_chunks", "_count", "_ends", "_flat", "limit")
+    __slots__ = ("_chunks", "_count", "_ends", "_flat", "_timeframe", "limit")
 
     def __init__(self, limit: int = KEPT) -> None:
         """Raises StrategyError unless ``limit`` is 1 to ``KEPT_MAX`` bars."""
@@ -67,6 +68,7 @@ class BarWindow:
         self._ends = array("q")
         self._flat = array("d")
         self._count = 0
+        self._timeframe = ""
         self._chunks: dict[str, list[list[float]]] = {}
 
     def __len__(self) -> int:
@@ -78,6 +80,7 @@ class BarWindow:
 
     def append(self, bar: Bar) -> None:
         """Take the next bar."""
+        self._timeframe = bar.timeframe
         self._ends.append(bar.end)
         self._flat.extend((bar.open, bar.high, bar.low, bar.close, bar.volume))
         self._count += 1
@@ -97,22 +100,34 @@ class BarWindow:
         begin = len(self._ends) - count
         ends = numpy.array(self._ends[begin:], dtype=numpy.int64)
         rows = numpy.array(self._flat[begin * FIELDS :], dtype=numpy.float64).reshape(count, FIELDS)
-        columns = [rows[:, index].copy() for index in range(FIELDS)]
-        for one in (ends, *columns):
-            one.flags.writeable = False
-        return Bars(ends, *columns)
+        return _bars(ends, rows)
+
+    def filled(self, count: int, sessions: Sessions) -> Bars:
+        """As ``last``, with a bar in place of each that is missing inside the sessions: at the close before it, volume
+        0. Raises StrategyError for bars longer than a day."""
+        import numpy
+
+        known = self.last(count)
+        if len(known) < 2:
+            return known
+        try:
+            found = _filled(known, self._timeframe, sessions)[-count:]
+        except ValueError as error:
+            raise StrategyError(str(error), hint="ask for bars of a day or less, or without filled=True") from None
+        ends = numpy.array([end for end, _ in found], dtype=numpy.int64)
+        return _bars(ends, numpy.array([row for _, row in found], dtype=numpy.float64))
 
     def snapshot(self) -> dict[str, Any]:
         """Plain data from which ``restore`` goes on with the same bits: ``count`` bars so far, and the kept ones in
         ``chunks`` by number. A chunk that is full is the same object each time, and never changes."""
         kept = range(self._first() // CHUNK, -(-self._count // CHUNK))
         self._chunks = {str(number): self._chunk(number) for number in kept}
-        return {"count": self._count, "chunks": dict(self._chunks)}
+        return {"count": self._count, "chunks": dict(self._chunks), "timeframe": self._timeframe}
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take over a snapshot; of a longer window, what fits."""
         rows = [row for number in sorted(data["chunks"], key=int) for row in data["chunks"][number]]
-        self._count = data["count"]
+        self._count, self._timeframe = data["count"], data.get("timeframe", "")
         self._chunks = {}
         self._ends = array("q", (row[0] for row in rows))
         self._flat = array("d", (float(number) for row in rows for number in row[1:]))
@@ -137,6 +152,30 @@ class BarWindow:
         begin = number * CHUNK - (self._count - len(self._ends))
         end = min(begin + CHUNK, len(self._ends))
         return [[self._ends[at], *self._flat[at * FIELDS : (at + 1) * FIELDS]] for at in range(begin, end)]
+
+
+def _bars(ends: NDArray[int64], rows: NDArray[float64]) -> Bars:
+    columns = [rows[:, index].copy() for index in range(FIELDS)]
+    for one in (ends, *columns):
+        one.flags.writeable = False
+    return Bars(ends, *columns)
+
+
+def _filled(known: Bars, timeframe: str, sessions: Sessions) -> list[tuple[int, tuple[float, ...]]]:
+    """End and row of each bar, and of each that is missing between them."""
+    grid, length = Grid(timeframe, sessions), timeframe_ns(timeframe)
+    columns = (known.open, known.high, known.low, known.close, known.volume)
+    made: list[tuple[int, tuple[float, ...]]] = []
+    for end, *row in zip(known.end.tolist(), *(column.tolist() for column in columns), strict=True):
+        if made and end - made[-1][0] != length:
+            span = grid.at(end - 1)
+            last, close = made[-1][0], made[-1][1][3]
+            until = span.start if span is not None else end
+            made += [
+                (stop, (close, close, close, close, 0.0)) for _, stop in bars_between(sessions, timeframe, last, until)
+            ]
+        made.append((end, tuple(row)))
+    return made
 
 
 def _checked(count: int, most: int, why: str) -> int:

@@ -162,10 +162,11 @@ class Verbs:
         """Orders of this strategy that still work, protective ones too, oldest first."""
         return tuple(self._context.orders.values())
 
-    def bars(self, symbol: str, n: int, timeframe: str = "") -> Bars:
+    def bars(self, symbol: str, n: int, timeframe: str = "", filled: bool = False) -> Bars:
         """The last ``n`` bars of ``symbol`` (fewer at the beginning) as numpy arrays ``end`` (ns UTC), ``open``,
         ``high``, ``low``, ``close`` (USD) and ``volume`` (shares), oldest first. ``timeframe`` "" means the bars of
-        ``on_bar``; others, such as "15m", are built from them.
+        ``on_bar``; others, such as "15m", are built from them. A bar in which nothing was traded, or that nobody told,
+        is not there; with ``filled`` it is, at the close before it and with volume 0.
 
         Ask for the largest ``n`` once in ``on_start``, or write ``history = n`` in the class: no more are kept.
         """
@@ -180,7 +181,8 @@ class Verbs:
                 f"bars({symbol!r}, {n}, {timeframe!r}): no bars are kept for it",
                 hint=f"ask once in on_start: self.bars({symbol!r}, {n}, {timeframe!r}), or history = {n} in the class",
             )
-        return context.windows[key].last(n)
+        window = context.windows[key]
+        return window.filled(n, context.calendar) if filled else window.last(n)
 
     @property
     def now(self) -> int:

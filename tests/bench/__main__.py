@@ -33,6 +33,11 @@ BENCHES: dict[str, tuple[str, Options]] = {
     "backtest": ("SMA 10/30 on a random walk: ours, backtesting.py, and others that are installed", {
         "--bars": (1_000_000, "one-minute bars"),
     }),
+    "cache": ("ten thousand bars cold and warm, and what ten strategies of two recorded days ask for", {
+        "--bars": (10_000, "one-minute bars"),
+        "--latency": (200.0, "milliseconds before each reply"),
+        "--record": (False, "record the pattern anew from the strategies as they are"),
+    }),
     "history": ("a cold request of bars, page by page, over a slow line", {
         "--bars": (10_000, "one-minute bars"),
         "--pages": (4, "how many"),
@@ -46,7 +51,10 @@ BENCHES: dict[str, tuple[str, Options]] = {
     }),
     "orders": ("what an order costs on its whole way, and its messages alone", {"--orders": (20_000, "how many")}),
     "holding": ("what a bar costs while a position is held and its stop rests", {"--bars": (50_000, "how many")}),
-    "failover": ("each fault of a source, in simulated time", {"--bars": (5, "how many bars the fault lasts")}),
+    "failover": ("each fault of a preferred source, on a box in real time and by the rules", {
+        "--tick": (0.3, "seconds until a minute is over on the box's market"),
+        "--bars": (5, "how many bars a fault lasts in simulated time"),
+    }),
     "memory": ("an idle box: memory, processor time, bytes written", {
         "--seconds": (60.0, "how long, best in whole minutes"),
         "--symbols": (3, "simulated symbols of one-minute bars"),

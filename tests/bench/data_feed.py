@@ -29,7 +29,7 @@ from appliance.data.sources.websocket import WebSocketSource
 from appliance.data.sources.websocket_options import Message
 from appliance.data.validation.validator import DataValidator
 from appliance.data.validation.verdicts import Judged
-from appliance.domain.market import SECOND, AlwaysOpen, Bar, PriceBand, Quote, Trade, TradingStatus
+from appliance.domain.market import SECOND, AlwaysOpen, Heard, Quote, Trade
 from appliance.shell import logs
 from appliance.shell.paths import StatePaths
 from tests.standins.binance import binance
@@ -73,12 +73,28 @@ class Counted:
         self._source.run(symbols, kinds, counting, stop)
 
 
+class Judge(DataValidator):
+    """The shipped one, which counts what it judges."""
+
+    def __init__(self, taken: dict[str, float]) -> None:
+        super().__init__(lambda symbol: MARKET)
+        self._taken = taken
+
+    def check(self, event: Heard, now: int) -> Judged:
+        """See ``DataValidator.check``."""
+        found = super().check(event, now)
+        self._taken["set_aside"] += found.event is None
+        if isinstance(event, Trade):
+            self._taken["judged_trades"] += 1
+            self._taken["size"] += event.size
+        return found
+
+
 class Counting(LiveFeed):
     """The live feed, whose judge counts trades after the conduit; twice a second it says what it has taken."""
 
     def __init__(self, url: str, symbols: Sequence[str], clock: Clock, file: Path) -> None:
         self.taken = dict.fromkeys(COUNTED, 0.0)
-        self._validator = DataValidator(lambda symbol: MARKET)
         self._file, self._say_at = file, 0
         source = Counted(WebSocketSource(options_of(url)), self.taken)
         super().__init__([source], [], symbols, KINDS, self._desk_of(source.name, symbols), clock)
@@ -103,25 +119,17 @@ class Counting(LiveFeed):
                 Reserve(),
                 {name: Staleness(lambda symbol: MARKET, {}, 0)},
                 Agreement(),
-                self._judge,
+                Judge(self.taken),
             )
 
         return make
-
-    def _judge(self, event: Bar | Quote | Trade | TradingStatus | PriceBand, now: int) -> Judged:
-        found = self._validator.check(event, now)
-        self.taken["set_aside"] += found.event is None
-        if isinstance(event, Trade):
-            self.taken["judged_trades"] += 1
-            self.taken["size"] += event.size
-        return found
 
 
 def main(state: str, url: str, symbols: str) -> int:
     """Run the feed of the box in ``state``."""
     paths = StatePaths(Path(state))
     logs.setup("feed", "info")
-    made = lambda spec, clock: Counting(url, symbols.split(","), clock, paths.root / TAKEN)  # noqa: E731
+    made = lambda paths, spec, clock: Counting(url, symbols.split(","), clock, paths.root / TAKEN)  # noqa: E731
     processes._feed = made
     return processes.engine_of("feed", paths, processes.read_spec(paths)).run()
 

@@ -235,7 +235,7 @@ class Hanging:
 
 
 def test_minutes_that_a_lost_connection_cut_off_come_from_history_in_their_place(sessions: Sessions) -> None:
-    now, clock, wire = Now(BEGIN), HandClock(BEGIN), Wires()
+    now, clock, wire = Now(BEGIN), HandClock(BEGIN + 10 * MINUTE), Wires()
     five = [small(number, 100.0 + number) for number in range(120)]
     live = BuiltLive(Hanging(now, range(31), range(42, 120)), "1m", lambda _: sessions, now)
     past = BuiltHistory(Past(five), lambda _: sessions, now)

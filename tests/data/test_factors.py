@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.data.factors import actions_of, load_factors, split_adjusted
+from appliance.data.adjustment import split_adjusted
+from appliance.data.factors import actions_of, load_factors
 from appliance.data.options import FileOptions
 from appliance.data.sources.files import FileSource
 from appliance.domain.market import ACTIONS, Bar, Dividend, Split

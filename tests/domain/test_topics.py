@@ -74,6 +74,8 @@ def test_per_symbol_views_are_read_by_windows_alone() -> None:
         ("view/latch", {"gateway"}),
         ("view/position/SPY", {"gateway"}),
         ("view/strategy/sma_cross", {"host@trend", "host@mean"}),
+        ("view/source/alpaca", {"feed"}),
+        ("view/status/SPY", {"feed"}),
         ("result", {user for user in BOX if user not in WINDOWS}),
         ("nothing/of/this", set()),
     ],
@@ -104,6 +106,7 @@ def test_the_acl_lets_read_who_consumes(topic: str, readers: set[str]) -> None:
         ("heartbeat/guard", "heartbeat/<process>"), ("progress/host@a", "progress/<process>"),
         ("ask/feed", "ask/<process>"), ("replay/web", "replay/<process>"), ("view/bar/SPY", "view/bar/<symbol>"),
         ("view/position/SPY", "view/position/<symbol>"), ("view/latch", "view/latch"),
+        ("view/source/alpaca", "view/source/<source>"), ("view/status/SPY", "view/status/<symbol>"),
         ("gateway/orders", "gateway/orders"), ("command", "command"), ("view/strategy/a", "view/strategy/<strategy>"),
     ],
 )  # fmt: skip
@@ -168,3 +171,9 @@ def test_orders_fills_and_the_latch_are_on_the_disk_before_they_are_told(
 def test_every_host_is_of_the_kind_host() -> None:
     assert [topics.kind_of(name) for name in ("host@trend", "guard", "web")] == ["host", "guard", "web"]
     assert {topics.kind_of(name) for name in BOX} == {*PROCESSES, *WINDOWS}
+
+
+@pytest.mark.parametrize(("symbol", "expected"), [("SPY", "SPY"), ("BTC/USDT", "BTC-USDT"), ("A+B#", "A-B-")])
+def test_any_symbol_is_one_level_of_a_topic(symbol: str, expected: str) -> None:
+    assert topics.level(symbol) == expected
+    assert topics.pattern_of(f"view/bar/{topics.level(symbol)}") == "view/bar/<symbol>"

@@ -149,6 +149,20 @@ def test_the_last_words_are_copied_before_the_pipe_is_closed(tmp_path, copier):
     log.close()
 
 
+def test_what_was_printed_before_is_in_the_log_once_it_has_caught_up(tmp_path, copier):
+    log = BoundedLog(tmp_path / "host.log")
+    log.begin()
+    ours, theirs = copier.open(log)
+    for n in range(200):
+        os.write(theirs, f"words {n}\n".encode())
+        copier.catch_up(ours)
+        assert log.last_lines(1) == [f"words {n}"]
+    os.close(theirs)
+    copier.finish(ours)
+    copier.catch_up(ours)  # gone: nothing to copy
+    log.close()
+
+
 def test_a_child_of_a_child_that_keeps_the_pipe_does_not_hold_up_the_end(tmp_path, copier):
     log = BoundedLog(tmp_path / "host.log")
     log.begin()

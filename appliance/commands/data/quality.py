@@ -23,7 +23,7 @@ QUIET = frozenset(("gap", "zero_volume", "revision", "wide_spread"))
 """Rules whose findings a person is shown as a count alone: the days say it."""
 
 
-@click.command()
+@click.command(short_help="How good the data in files are.")
 @click.argument("files", nargs=-1, metavar="FILES...", type=click.Path())
 @click.option("--symbols", default="", metavar="A,B", help="only these  [default: all]")
 @click.option("--timeframe", default="", metavar="LENGTH", help="of the bars  [default: told by their distance]")

@@ -13,7 +13,7 @@ from msgspec import Struct
 from appliance.core.feed import conflated
 from appliance.data.live.sequencer import Question
 from appliance.data.sources.base import HistorySource, Kind, LiveSource, Told
-from appliance.domain.market import Bar, Quote
+from appliance.domain.market import Bar, CorporateAction, Quote
 from appliance.errors import DataError, SourceDown, SourceError
 
 QUEUE_MAX = 20_000
@@ -38,6 +38,23 @@ class Answered(Struct, frozen=True):
     question: Question
     bars: tuple[Bar, ...] | None
     why: str = ""
+
+
+class Learned(Struct, frozen=True):
+    """Splits and dividends the first history source with any knows of; ``why`` says why nobody does."""
+
+    actions: tuple[CorporateAction, ...] = ()
+    why: str = ""
+
+
+class Kept(Struct, frozen=True):
+    """Keeping bars failed (``why``), or works again ("")."""
+
+    why: str = ""
+
+
+Said = Answered | Learned | Kept
+"""What history's thread says."""
 
 
 class Bell:
@@ -145,9 +162,9 @@ class Asker:
     def __init__(self, sources: Sequence[HistorySource], bell: Bell) -> None:
         self._sources, self._bell = tuple(sources), bell
         self._ready = threading.Condition()
-        self._jobs: deque[Callable[[], Answered | None]] = deque()
-        self._answers: deque[Answered | Crashed] = deque()
-        self._closed = False
+        self._jobs: deque[Callable[[], Said | None]] = deque()
+        self._answers: deque[Said | Crashed] = deque()
+        self._closed = self._unkept = False
         self._thread = threading.Thread(target=self._work, name="history", daemon=True)
         self._thread.start()
 
@@ -155,15 +172,16 @@ class Asker:
         """Put a question; the answer is among ``take`` after the bell has rung."""
         self._do(lambda: self._answer(question))
 
-    def do(self, job: Callable[[], None]) -> None:
-        """Let the thread do ``job``, which must not raise, in its turn."""
+    def learn(self, symbols: Sequence[str], start: int, end: int) -> None:
+        """Ask for splits and dividends with an ex-date in ``[start, end)`` (ns UTC), where anybody knows of them."""
+        if any(source.traits.actions for source in self._sources):
+            self._do(lambda: self._learn(symbols, start, end))
 
-        def done() -> None:
-            job()
+    def keep(self, job: Callable[[], None]) -> None:
+        """Let the thread do ``job`` in its turn; ``Kept`` tells when it begins to fail, and when that is over."""
+        self._do(lambda: self._keep(job))
 
-        self._do(done)
-
-    def take(self) -> list[Answered | Crashed]:
+    def take(self) -> list[Said | Crashed]:
         """Answers since the last call."""
         with self._ready:
             taken = list(self._answers)
@@ -176,7 +194,7 @@ class Asker:
             self._closed = True
             self._ready.notify()
 
-    def _do(self, job: Callable[[], Answered | None]) -> None:
+    def _do(self, job: Callable[[], Said | None]) -> None:
         with self._ready:
             self._jobs.append(job)
             self._ready.notify()
@@ -188,7 +206,7 @@ class Asker:
                 if self._closed:
                     return
                 job = self._jobs.popleft()
-            said: Answered | Crashed | None
+            said: Said | Crashed | None
             try:
                 said = job()
             except BaseException as error:
@@ -209,3 +227,23 @@ class Asker:
             except DataError as error:
                 whys.append(error.text)
         return Answered(question, None, "; ".join(whys) or "no source has such history")
+
+    def _learn(self, symbols: Sequence[str], start: int, end: int) -> Learned:
+        whys = []
+        for source in self._sources:
+            try:
+                if source.traits.actions:
+                    return Learned(source.actions(symbols, start, end))
+            except DataError as error:
+                whys.append(error.text)
+        return Learned(why="; ".join(whys))
+
+    def _keep(self, job: Callable[[], None]) -> Kept | None:
+        before = self._unkept
+        try:
+            job()
+        except Exception as error:  # a full disk, a broken file: the market goes on
+            self._unkept = True
+            return Kept(f"{type(error).__name__}: {error}")
+        self._unkept = False
+        return Kept() if before else None

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 
 from msgspec import Struct
 
 from appliance.data.live.agreement import Agreement
+from appliance.data.live.judging import Judge, worth_telling
+from appliance.data.live.notices import Notices
+from appliance.data.live.punctuality import Punctuality
 from appliance.data.live.reserve import Reserve
 from appliance.data.live.selection import Changes, Selection, Switch
 from appliance.data.live.sequencer import Question, Sequenced, Sequencer
+from appliance.data.live.showing import Showing, View
 from appliance.data.live.staleness import Freshness, Staleness
+from appliance.data.live.standing import Standing
 from appliance.data.sources.base import Kind, Linked, Oddity, Told, Wire
-from appliance.data.validation.verdicts import Judged
-from appliance.domain.market import Bar, MarketEvent, PriceBand, Quote, Trade, TradingStatus
+from appliance.data.validation.rules import moment
+from appliance.data.validation.validator import DataValidator
+from appliance.data.validation.verdicts import Finding, Judged
+from appliance.domain.market import Bar, CorporateAction, Heard, MarketEvent, PriceBand, Quote, Split, Trade
+from appliance.domain.market import TradingStatus as Status
 from appliance.domain.operations import Notice, Severity
 from appliance.errors import SourceError, SourceRefused
 
-Check = Callable[[Bar | Quote | Trade | TradingStatus | PriceBand, int], Judged]
-"""The validator: an event and now (ns UTC)."""
+SECOND = 1_000_000_000
 CHANNELS: dict[type, Kind] = {
-    Bar: Kind.BARS, Quote: Kind.QUOTES, Trade: Kind.TRADES, TradingStatus: Kind.STATUSES, PriceBand: Kind.STATUSES,
+    Bar: Kind.BARS, Quote: Kind.QUOTES, Trade: Kind.TRADES, Status: Kind.STATUSES, PriceBand: Kind.STATUSES,
 }  # fmt: skip
 
 
 class Todo(Struct):
-    """What follows: ``events`` and ``notices`` for the feed, ``questions`` for history, connections to open and end."""
+    """What follows: ``events``, ``notices`` and ``views`` for the feed, ``questions`` for history, connections to open
+    and end."""
 
     events: list[MarketEvent] = []
     notices: list[Notice] = []
+    views: list[View] = []
     questions: list[Question] = []
     connect: list[str] = []
     end: list[str] = []
@@ -36,7 +45,8 @@ class Todo(Struct):
 
 
 class Desk:
-    """Judges, chooses, sequences. Every method takes ``now`` (ns UTC) and returns what follows."""
+    """Judges, chooses, sequences. Every method takes ``now`` (ns UTC) and returns what follows. ``validator`` None:
+    events are judged by form alone."""
 
     def __init__(
         self,
@@ -45,49 +55,69 @@ class Desk:
         reserve: Reserve,
         staleness: dict[str, Staleness],
         agreement: Agreement,
-        check: Check | None = None,
+        validator: DataValidator | None = None,
     ) -> None:
         self.selection, self.sequencer, self.reserve = selection, sequencer, reserve
-        self._staleness, self._agreement, self._check = staleness, agreement, check
+        self.judge, self.notices = Judge(validator), Notices()
+        self._staleness, self._agreement = staleness, agreement
+        self._punctuality = Punctuality()
+        self._showing, self._standing = Showing(), Standing(selection, self.notices)
+        self._lacking: dict[str, dict[str, str]] = {}
+        self._looked = 0
         self.quarantined = self.odd = 0
 
     def begin(self, now: int) -> Todo:
         """The first moment: what was missed while nobody listened is asked for."""
         todo = Todo()
-        self._sequenced(self.sequencer.begin(now), todo)
+        self._sequenced(self.sequencer.begin(now), now, todo)
         return todo
 
     def told(self, name: str, told: Told, now: int) -> Todo:
         """``name`` said something."""
         todo = Todo()
         if isinstance(told, Linked):
-            self._changed(self.selection.linked(name, told, now), todo, now)
-            for symbol, why in told.lacking.items():
-                todo.notices.append(_warning(f"source_lacks/{name}/{symbol}", f"{name} does not tell {symbol}: {why}"))
+            self._linked(name, told, now, todo)
         elif isinstance(told, Oddity):
             self.odd += 1
-            todo.notices.append(_warning(f"source_odd/{name}", f"{name}: {told.text}"))
+            todo.notices += self.notices.happened(f"source_odd/{name}", f"{name}: {told.text}", now)
         elif not isinstance(told, Wire):
             self._heard(name, told, now, todo)
-        return todo
+        return self._told_of(todo, now)
 
     def ended(self, name: str, error: SourceError | None, now: int) -> Todo:
         """A connection ended."""
         todo = Todo()
         why, wait = (error.text, error.wait) if error is not None else ("", 0)
         refused = isinstance(error, SourceRefused)
+        self._punctuality.forget(name)
         self._changed(self.selection.ended(name, why, now, wait, refused), todo, now)
-        return todo
+        return self._told_of(todo, now)
 
     def answered(self, question: Question, bars: tuple[Bar, ...] | None, why: str, now: int) -> Todo:
         """History answered; None: nobody did, ``why``."""
         todo = Todo()
-        judged = None if bars is None else [bar for bar in bars if self._judged(bar, now, todo) is not None]
-        self._sequenced(self.sequencer.answered(question, judged, now), todo)
+        about = f"{question.symbol}/{question.timeframe}"
+        code = f"history_silent/{about}"
+        formed = None if bars is None else [one for bar in bars if isinstance(one := self._form(bar, now, todo), Bar)]
+        self._sequenced(self.sequencer.answered(question, formed, now), now, todo)
         if bars is None:
-            about = f"{question.symbol}/{question.timeframe}"
-            todo.notices.append(_warning(f"history_silent/{about}", f"{about}: no history for a hole: {why}"))
+            todo.notices += self.notices.happened(code, f"{about}: no history for a hole: {why}", now)
+        else:
+            todo.notices += self.notices.over(code, f"{about}: history answers again")
         return todo
+
+    def learned(self, actions: Iterable[CorporateAction], why: str, now: int) -> Todo:
+        """What history knows of splits, which explain prices that would be refused; ``why`` it does not answer."""
+        self.judge.splits(one for one in actions if isinstance(one, Split))
+        text = f"nobody says which splits there will be: {why}; a price that one explains may be refused"
+        return Todo(notices=self.notices.hold("actions_unknown", text if why else "", now))
+
+    def unkept(self, why: str, now: int) -> Todo:
+        """What was published could not be kept; "" : it can be again."""
+        if not why:
+            return Todo(notices=self.notices.over("history_store", "live bars are kept again"))
+        text = f"live bars are not kept: {why}; they are traded on all the same"
+        return Todo(notices=self.notices.happened("history_store", text, now))
 
     def tick(self, now: int) -> Todo:
         """What time brings."""
@@ -97,74 +127,145 @@ class Desk:
                 self._changed(self.selection.stale(name, symbol, now), todo, now)
         self._changed(self.selection.tick(now), todo, now)
         for bar in self.reserve.due(now):
-            self._sequenced(self.sequencer.bar(bar, now), todo)
-        self._sequenced(self.sequencer.tick(now), todo)
-        return todo
+            late = self.selection.active.get(bar.symbol, "")
+            self._sequenced(self.sequencer.bar(bar, now), now, todo)  # before a change over brings those after it
+            self._lags(late, bar.symbol, self._punctuality.missed(late, bar) if late else None, now, todo)
+        self._sequenced(self.sequencer.tick(now), now, todo)
+        todo.views += self._showing.due(self.selection, now)
+        if now - self._looked >= SECOND:
+            self._looked = now
+            self._look(now, todo)
+        return self._told_of(todo, now)
 
-    # --- inside ---------------------------------------------------------------------------------------------------
+    # --- what sources tell ----------------------------------------------------------------------------------------
 
-    def _heard(self, name: str, told: Bar | Quote | Trade | TradingStatus | PriceBand, now: int, todo: Todo) -> None:
-        watch = self._staleness[name]
-        watch.heard(told.symbol, CHANNELS[type(told)], now)
+    def _linked(self, name: str, linked: Linked, now: int, todo: Todo) -> None:
+        self._changed(self.selection.linked(name, linked, now), todo, now)
+        lacked = self._lacking.get(name, {})
+        for symbol in {**lacked, **linked.lacking}:
+            why = linked.lacking.get(symbol, "")
+            text = f"{name} does not tell {symbol}: {why}" if why else ""
+            todo.notices += self.notices.hold(f"source_lacks/{name}/{symbol}", text, now)
+        self._lacking[name] = linked.lacking
+
+    def _heard(self, name: str, told: Heard, now: int, todo: Todo) -> None:
+        self._staleness[name].heard(told.symbol, CHANNELS[type(told)], now)
         self._changed(self.selection.heard(name, told.symbol, now), todo, now)
-        if isinstance(told, TradingStatus):
+        active = self.selection.active.get(told.symbol) == name
+        if isinstance(told, Bar):
+            bar = self._form(told, now, todo)
+            if isinstance(bar, Bar):
+                self._bar(name, bar, now, todo)
+        elif isinstance(told, Status | PriceBand):
+            self._status(told, now, todo)
+        elif active:
+            event = self._told(self.judge.in_turn(told, now), now, todo)
+            if isinstance(event, Quote | Trade):
+                todo.events.append(event)
+            self._agree(event, now, todo)
+        else:  # its time is compared with nobody's: another source's may well be ahead
+            self._agree(self.judge.form(told, now).event, now, todo)
+
+    def _status(self, told: Status | PriceBand, now: int, todo: Todo) -> None:
+        if isinstance(told, Status):
             for each in self._staleness.values():
                 each.status(told, now)
-        event = self._judged(told, now, todo)
+        event = self._told(self.judge.in_turn(told, now), now, todo)
+        if isinstance(event, Status | PriceBand):
+            self._showing.heard(event)
+
+    def _agree(self, event: Heard | None, now: int, todo: Todo) -> None:
         if isinstance(event, Quote):
             todo.notices += self._agreement.quote(event, now)
-        active = self.selection.active.get(told.symbol) == name
-        if isinstance(event, Bar):
-            self._bar(event, active, now, todo)
-        elif isinstance(event, Quote | Trade) and active:
-            todo.events.append(event)
 
-    def _bar(self, bar: Bar, active: bool, now: int, todo: Todo) -> None:
-        if active:
-            self.reserve.told(bar)
-        for each in [bar] if active else self.reserve.put(bar, now):
-            self._sequenced(self.sequencer.bar(each, now), todo)
+    def _bar(self, name: str, bar: Bar, now: int, todo: Todo) -> None:
+        lags = self._punctuality.told(name, bar, now)
+        if self.selection.active.get(bar.symbol) == name:
+            refused = self._sequenced(self.sequencer.bar(bar, now), now, todo)
+            if not refused:
+                self.reserve.told(bar)
+        else:
+            for each in self.reserve.put(bar, now):
+                self._sequenced(self.sequencer.bar(each, now), now, todo)
+        self._lags(name, bar.symbol, lags, now, todo)
 
-    def _judged(self, event: Bar | Quote | Trade | TradingStatus | PriceBand, now: int, todo: Todo) -> object:
-        if self._check is None:
-            return event
-        judged = self._check(event, now)
-        if judged.event is None:
-            self.quarantined += 1
-            todo.notices += [_warning(f"quarantine/{one.symbol}/{one.rule}", one.text) for one in judged.findings]
-        return judged.event
+    def _lags(self, name: str, symbol: str, lags: bool | None, now: int, todo: Todo) -> None:
+        if lags is not None:
+            self._changed(self.selection.lags(name, symbol, now, lags), todo, now)
+
+    # --- verdicts -------------------------------------------------------------------------------------------------
+
+    def _form(self, event: Heard, now: int, todo: Todo) -> Heard | None:
+        return self._told(self.judge.form(event, now), now, todo)
+
+    def _told(self, verdict: Judged, now: int, todo: Todo) -> Heard | None:
+        """Tell the owner of a verdict; what to go on with."""
+        self.quarantined += verdict.event is None
+        word = "quarantine" if verdict.event is None else "odd"
+        severity = Severity.WARNING if verdict.event is None else Severity.INFO
+        for one in worth_telling(verdict):
+            code, text = f"{word}/{one.symbol}/{one.rule}", f"{one.symbol}: {one.rule}: {one.text} ({one.source})"
+            todo.notices += self.notices.happened(code, text, now, severity)
+        return verdict.event
+
+    # --- what follows ---------------------------------------------------------------------------------------------
 
     def _changed(self, changes: Changes, todo: Todo, now: int) -> None:
         todo.connect += changes.connect
         todo.end += changes.end
         todo.switches += changes.switches
         for switch in changes.switches:
-            todo.notices += _notices(switch)
             for bar in self.reserve.switched(switch.symbols):
-                self._sequenced(self.sequencer.bar(bar, now), todo)
+                self._sequenced(self.sequencer.bar(bar, now), now, todo)
 
-    @staticmethod
-    def _sequenced(done: Sequenced, todo: Todo) -> None:
-        todo.events += done.bars
-        todo.events += done.revisions
+    def _sequenced(self, done: Sequenced, now: int, todo: Todo) -> bool:
+        """Judge what comes out in its order; whether any of it was set aside, with nobody to tell it instead."""
+        refused = False
+        for bar in done.bars:
+            event = self._told(self.judge.in_turn(bar, now), now, todo)
+            if isinstance(event, Bar):
+                todo.events.append(event)
+            else:
+                refused = self._instead(bar, now, todo) or refused
+        for bar in done.revisions:
+            event = self._told(self.judge.revised(bar, now), now, todo)
+            if isinstance(event, Bar):
+                todo.events.append(event)
         todo.questions += done.questions
         for hole in done.holes:
             about = f"{hole.symbol}/{hole.timeframe}"
-            text = f"{about}: no bars from {hole.start} to {hole.end} ns, and no history of them"
-            todo.notices.append(_warning(f"hole/{about}", text))
+            text = f"{about}: no bars from {moment(hole.start)} to {moment(hole.end)}, and no history of them"
+            todo.notices += self.notices.happened(f"hole/{about}", text, now)
+        return refused
+
+    def _instead(self, bar: Bar, now: int, todo: Todo) -> bool:
+        """A bar that was set aside: what the reserve knows of it is tried. Whether there is nothing yet."""
+        self.sequencer.refused(bar)
+        others = self.reserve.instead(bar)
+        for other in others:
+            self._sequenced(self.sequencer.bar(other, now), now, todo)
+        return not others
+
+    def _told_of(self, todo: Todo, now: int) -> Todo:
+        """The owner hears of changes over once all of a moment are made."""
+        if todo.switches:
+            todo.notices += self._standing.look(now)
+        return todo
+
+    # --- what lasts -----------------------------------------------------------------------------------------------
+
+    def _look(self, now: int, todo: Todo) -> None:
+        todo.notices += self._standing.look(now)
+        by_rule: dict[str, list[Finding]] = {}
+        for finding in self.judge.silent(now):
+            by_rule.setdefault(finding.rule, []).append(finding)
+        for rule in ("bar_missing", "stale"):
+            text = _together(by_rule.get(rule, []))
+            todo.notices += self.notices.hold(f"silent/{rule}", text, now, Severity.INFO)
+        todo.notices += self.notices.tick(now)
 
 
-def _warning(code: str, text: str) -> Notice:
-    return Notice(code, Severity.WARNING, text)
-
-
-def _notices(switch: Switch) -> list[Notice]:
-    who = switch.symbols[0] if len(switch.symbols) == 1 else f"{len(switch.symbols)} symbols"
-    if not switch.new:
-        text = f"nobody tells {who} any more: {switch.old}: {switch.why}"
-        return [Notice("no_source", Severity.CRITICAL, text)]
-    if not switch.old:
-        return [Notice("no_source", Severity.INFO, f"{switch.new} tells {who}", holds=False)]
-    text = f"{switch.new} tells {who} instead of {switch.old}: {switch.why}"
-    code = f"failover/{switch.new if switch.back else switch.old}"
-    return [Notice(code, Severity.WARNING, text, holds=not switch.back)]
+def _together(found: list[Finding]) -> str:
+    """Many findings of one rule in a line; "" for none."""
+    shown = "; ".join(f"{one.symbol}: {one.text}" for one in found[:3])
+    return shown + (f"; and {len(found) - 3} more" if len(found) > 3 else "")

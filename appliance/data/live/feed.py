@@ -8,20 +8,26 @@ from typing import cast
 from appliance.core.feed import FeedCore
 from appliance.core.ports import Clock
 from appliance.core.turn import Turn
-from appliance.data.live.conduit import Asker, Bell, Conduit, Crashed, Ended
+from appliance.data.live.conduit import Asker, Bell, Conduit, Crashed, Ended, Kept, Learned, Said
 from appliance.data.live.desk import Desk, Todo
 from appliance.data.live.sequencer import Key
+from appliance.data.live.showing import View
 from appliance.data.sources.base import HistorySource, Kind, LiveSource
-from appliance.domain.market import Bar, MarketEvent
+from appliance.domain.market import DAY, HOUR, SECOND, Bar, MarketEvent
 from appliance.domain.messages import Offer, local
 from appliance.domain.operations import Notice
 
 ROUND = 100_000_000
 """How often (ns) time is looked at."""
+LEARN = 6 * HOUR
+"""How often splits are asked for; those of ``AHEAD`` (ns) from now on."""
+AHEAD = 7 * DAY
+PATIENCE = 2.0
+"""Seconds that connections are waited for at the end, all together."""
 MakeDesk = Callable[[dict[Key, int]], Desk]
 """Makes the desk, given the ends of the last bars in the core's journal."""
 Keep = Callable[[Sequence[Bar]], None]
-"""Keeps published bars (the history store); called in history's thread, and must not raise."""
+"""Keeps published bars (the history store); called in history's thread. Where it raises, the owner is told."""
 
 
 class LiveFeed:
@@ -37,6 +43,7 @@ class LiveFeed:
         clock: Clock,
         keep: Keep | None = None,
     ) -> None:
+        self._symbols = tuple(symbols)
         self._bell = Bell()
         self._conduits = {source.name: Conduit(source, symbols, kinds, self._bell) for source in sources}
         self._asker = Asker(history, self._bell)
@@ -44,7 +51,8 @@ class LiveFeed:
         self._desk: Desk | None = None
         self._events: list[MarketEvent] = []
         self._notices: list[Notice] = []
-        self._due = 0
+        self._views: list[View] = []
+        self._due = self._learn = 0
 
     def fds(self) -> Sequence[tuple[int, Callable[[], None]]]:
         """The bell that threads ring."""
@@ -63,24 +71,39 @@ class LiveFeed:
         for name, conduit in self._conduits.items():
             for told in conduit.take():
                 self._follow(self._heed(self._desk, name, told, now))
-        for answer in self._asker.take():
-            if isinstance(answer, Crashed):
-                raise answer.error
-            followed = self._desk.answered(answer.question, answer.bars, answer.why, now)
-            self._follow(followed)
-        ticks = self._clock.ticks()
-        if ticks >= self._due:
-            self._due = ticks + ROUND
-            self._follow(self._desk.tick(now))
+        for said in self._asker.take():
+            self._follow(self._hear(self._desk, said, now))
+        self._look(self._desk, now)
         self._offer(core, turn, now)
 
     def close(self) -> None:
-        """End all connections; waits for them two seconds at most."""
+        """End all connections; waits for them two seconds at most, whoever does not listen."""
         for conduit in self._conduits.values():
             conduit.end()
+        ends = self._clock.ticks() + int(PATIENCE * SECOND)
         for conduit in self._conduits.values():
-            conduit.join(2.0)
+            conduit.join(max(ends - self._clock.ticks(), 0) / SECOND)
         self._asker.close()
+
+    def _look(self, desk: Desk, now: int) -> None:
+        """What time brings."""
+        ticks = self._clock.ticks()
+        if ticks >= self._due:
+            self._due = ticks + ROUND
+            self._follow(desk.tick(now))
+        if ticks >= self._learn:
+            self._learn = ticks + LEARN
+            self._asker.learn(self._symbols, now - DAY, now + AHEAD)
+
+    @staticmethod
+    def _hear(desk: Desk, said: Said | Crashed, now: int) -> Todo:
+        if isinstance(said, Crashed):
+            raise said.error
+        if isinstance(said, Learned):
+            return desk.learned(said.actions, said.why, now)
+        if isinstance(said, Kept):
+            return desk.unkept(said.why, now)
+        return desk.answered(said.question, said.bars, said.why, now)
 
     @staticmethod
     def _heed(desk: Desk, name: str, told: object, now: int) -> Todo:
@@ -99,15 +122,16 @@ class LiveFeed:
             self._asker.ask(question)
         self._events += todo.events
         self._notices += todo.notices
+        self._views += todo.views
 
     def _offer(self, core: FeedCore, turn: Turn, now: int) -> None:
         """One offer a round: its quotes conflate to one message."""
-        events, notices = tuple(self._events), tuple(self._notices)
-        self._events.clear()
-        self._notices.clear()
-        if events or notices:
-            turn.accept(local(Offer(core.wanted, events, notices=notices), now, "source/live"))
+        events, notices, views = tuple(self._events), tuple(self._notices), tuple(self._views)
+        for taken in (self._events, self._notices, self._views):
+            taken.clear()
+        if events or notices or views:
+            turn.accept(local(Offer(core.wanted, events, notices=notices, views=views), now, "source/live"))
         bars = [event for event in events if isinstance(event, Bar)]
         keep = self._keep
         if bars and keep is not None:
-            self._asker.do(lambda: keep(bars))
+            self._asker.keep(lambda: keep(bars))

@@ -32,6 +32,11 @@ class Reserve:
         """The active source told it: the reserve's is not needed."""
         self._kept.pop(_mark(bar), None)
 
+    def instead(self, bar: Bar) -> list[Bar]:
+        """The reserve's telling of ``bar``, which cannot be used; [] where there is none yet."""
+        kept = self._kept.pop(_mark(bar), None)
+        return [] if kept is None else [kept[1]]
+
     def due(self, now: int) -> list[Bar]:
         """Bars the active source should have told by now, in order of end."""
         return self._take(mark for mark, (since, _) in self._kept.items() if now - since >= self._grace)

@@ -15,6 +15,8 @@ from appliance.core.breaker import Backoff, CircuitBreaker, Dice, Health
 from appliance.data.sources.base import Linked
 
 SECOND = 1_000_000_000
+LOOK = SECOND // 5
+"""Time is looked at every so often (ns) at least: silence is found before its limit is over, not after it."""
 
 
 class State(Enum):
@@ -107,6 +109,7 @@ class Selection:
         self._open_since = open_since
         self.active: dict[str, str] = dict.fromkeys(symbols, "")
         self._stale: dict[tuple[str, str], int] = {}
+        self._lagging: dict[tuple[str, str], None] = {}
 
     # --- what happens ---------------------------------------------------------------------------------------------
 
@@ -123,7 +126,7 @@ class Selection:
         one = self.candidates[name]
         one.heard = now
         if not one.proven:  # a connection that brings nothing is no success
-            one.proven = True
+            one.proven, one.healthy = True, now
             one.breaker.succeeded()
             one.health.succeeded(now - one.since)
             one.backoff.reset()
@@ -132,6 +135,15 @@ class Selection:
     def stale(self, name: str, symbol: str, now: int) -> Changes:
         """``name`` tells other symbols but not ``symbol``, though it should."""
         self._stale.setdefault((name, symbol), now)
+        return self._choose(now)
+
+    def lags(self, name: str, symbol: str, now: int, lags: bool = True) -> Changes:
+        """``name`` tells ``symbol`` so late that others are quicker, or no longer does."""
+        if lags:
+            self._lagging[name, symbol] = None
+        else:
+            self._lagging.pop((name, symbol), None)
+            self.candidates[name].healthy = now
         return self._choose(now)
 
     def ended(self, name: str, why: str, now: int, wait: int = 0, refused: bool = False) -> Changes:
@@ -147,6 +159,7 @@ class Selection:
         else:
             one.become(State.FAILING, now, one.why)
         self._stale = {key: since for key, since in self._stale.items() if key[0] != name}
+        self._lagging = {key: None for key in self._lagging if key[0] != name}
         return self._choose(now)
 
     def tick(self, now: int) -> Changes:
@@ -172,7 +185,7 @@ class Selection:
             return False
         opened = [self._open_since(symbol, now) for symbol in self.active if symbol not in one.lacking]
         since = [time for time in opened if time is not None]
-        if not since or now - max(one.heard, min(since)) < terms.mute:
+        if not since or now - max(one.heard, min(since)) < terms.mute - LOOK:
             return False
         one.become(State.MUTE, now, f"connected, but silent for {terms.mute / SECOND:g} s in session")
         return True
@@ -191,7 +204,7 @@ class Selection:
     def _best(self, symbol: str, old: str, now: int) -> str:
         """The first that is able; the one that tells now keeps it until a preferred one has been healthy for long."""
         able = [name for name, one in self.candidates.items() if one.able(symbol)]
-        fresh = [name for name in able if (name, symbol) not in self._stale] or able
+        fresh = [name for name in able if not self.slow(name, symbol)] or able
         if old not in fresh:
             return fresh[0] if fresh else ""
         for name in fresh[: fresh.index(old)]:
@@ -200,13 +213,19 @@ class Selection:
                 return name
         return old
 
+    def slow(self, name: str, symbol: str) -> str:
+        """How a connected source is slow with a symbol, "" where it is not."""
+        if (name, symbol) in self._lagging:
+            return f"late with {symbol}"
+        return f"stale on {symbol}" if (name, symbol) in self._stale else ""
+
     def _switch(self, old: str, new: str, symbols: list[str], now: int) -> Switch:
         names = list(self.candidates)
-        if old and self.candidates[old].able(symbols[0]) and (old, symbols[0]) not in self._stale:
+        if old and self.candidates[old].able(symbols[0]) and not self.slow(old, symbols[0]):
             back = names.index(new) < names.index(old)
             return Switch(tuple(symbols), old, new, f"{new} is healthy again", now, back=back)
         if not old:
             return Switch(tuple(symbols), old, new, f"{new} is connected", now)
         one = self.candidates[old]
-        why = one.why or one.lacking.get(symbols[0], "") or f"stale on {symbols[0]}"
+        why = one.why or one.lacking.get(symbols[0], "") or self.slow(old, symbols[0])
         return Switch(tuple(symbols), old, new, why, now, now - one.heard)

@@ -22,6 +22,8 @@ HELD_MAX = 256
 REMEMBERED = 512
 """Published bars of one line that later tellings are compared with."""
 
+COUNTED = ("duplicates", "differing", "overlaps", "forgotten", "holes", "healed", "replaced")
+
 Key = tuple[str, str]
 """Symbol and timeframe."""
 SessionsOf = Callable[[str], Sessions]
@@ -56,6 +58,7 @@ class _Line:
         self.asked: Question | None = None
         self.settled = (0, 0)
         self.holes: list[Question] = []
+        self.refused: list[int] = []
 
     @property
     def since(self) -> int:
@@ -84,7 +87,7 @@ class Sequencer:
         self._sessions_of = sessions_of
         self._patience, self._held_max = patience, held_max
         self._lines: dict[Key, _Line] = {key: _Line(last) for key, last in (lasts or {}).items()}
-        self.counts = dict.fromkeys(("duplicates", "differing", "overlaps", "forgotten", "holes", "healed"), 0)
+        self.counts = dict.fromkeys(COUNTED, 0)
 
     def begin(self, now: int) -> Sequenced:
         """Ask for what happened since the last published bars, up to ``now``."""
@@ -126,6 +129,11 @@ class Sequencer:
         self._drain(line, out)
         return out
 
+    def refused(self, bar: Bar) -> None:
+        """``bar`` came out and was set aside by its judge: another telling of it is no repetition."""
+        line = self._lines[bar.symbol, bar.timeframe]
+        line.refused = [*line.refused[-15:], bar.end]
+
     def tick(self, now: int) -> Sequenced:
         """Release what has waited long enough; its holes are told."""
         out = Sequenced()
@@ -154,7 +162,11 @@ class Sequencer:
 
     def _again(self, line: _Line, bar: Bar, out: Sequenced) -> None:
         known = line.told.get(bar.end)
-        if known is None and line.in_hole(bar):
+        if bar.end in line.refused and (known is None or _content(known) != _content(bar)):
+            line.refused.remove(bar.end)
+            self.counts["replaced"] += 1
+            self._revise(line, bar, 0 if bar.end == line.last else 1, out)  # new, while nothing follows it
+        elif known is None and line.in_hole(bar):
             self.counts["healed"] += 1
             self._revise(line, bar, 1, out)
         elif known is None and bar.revision == 0:

@@ -78,6 +78,9 @@ class HistorySource(Protocol):
     def actions(self, symbols: Sequence[str], start: int, end: int) -> tuple[CorporateAction, ...]:
         """Splits and dividends with an ex-date in ``[start, end)`` (ns UTC); () where ``traits.actions`` is false."""
 
+    def close(self) -> None:
+        """Leave its server; the next question connects again."""
+
 
 class TickHistory(Protocol):
     """A history source that also has quotes and trades."""

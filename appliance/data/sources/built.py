@@ -181,6 +181,10 @@ class BuiltHistory:
         """See ``HistorySource.actions``."""
         return self.source.actions(symbols, start, end)
 
+    def close(self) -> None:
+        """See ``HistorySource.close``."""
+        self.source.close()
+
     def _built(
         self, symbols: Sequence[str], timeframe: str, base: str, start: int, end: int
     ) -> Iterator[tuple[Bar, ...]]:

@@ -10,11 +10,13 @@ import msgspec
 from msgspec import Struct
 
 from appliance.data.layout import nearest
+from appliance.data.sources.alpaca.options import AlpacaOptions
+from appliance.data.sources.ibkr.options import IbkrOptions
 from appliance.data.sources.rest_options import RestOptions
 from appliance.data.sources.websocket_options import WebSocketOptions
 from appliance.errors import UsageError
 
-Options = TypeVar("Options", RestOptions, WebSocketOptions)
+Options = TypeVar("Options", AlpacaOptions, IbkrOptions, RestOptions, WebSocketOptions)
 _AT = re.compile(r"^(?P<said>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.S)
 _UNKNOWN = re.compile(r"Object contains unknown field `(\w+)`")
 
@@ -30,7 +32,8 @@ def described(kind: type[Options], table: Mapping[str, Any], key: str = "", secr
             hint="give it as the source's credential, where no log or copy of the settings shows it",
         )
     try:
-        options = msgspec.convert({**table, "key": key, "secret": secret}, kind)
+        keys = {"key": key, "secret": secret} if "secret" in kind.__struct_fields__ else {}
+        options = msgspec.convert({**table, **keys}, kind)
     except msgspec.ValidationError as error:
         raise _mistake(name, str(error), kind) from None
     return options.checked()
@@ -43,7 +46,8 @@ def _mistake(name: str, text: str, kind: type[Struct]) -> UsageError:
     known = _fields(kind, path)
     if unknown is None:
         where = f"{path}: " if path else ""
-        return UsageError(f"source {name}: {where}{said}", hint=f"there may be {', '.join(known)}" if known else "")
+        hint = f"there may be {', '.join(known)}" if known else "correct it where the source is described"
+        return UsageError(f"source {name}: {where}{said}", hint=hint)
     option = f"{path}.{unknown[1]}" if path else unknown[1]
     hint = f"{nearest(unknown[1], known)} there may be {', '.join(known)}" if known else "leave it out"
     return UsageError(f"source {name}: there is no option {option}", hint=hint.strip())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from appliance.domain.market import DAY, SECOND, WEEK, Bar, Session, Sessions, timeframe_ns, timeframe_parts
+from appliance.core.spans import bars_between, stretches
+from appliance.domain.market import SECOND, WEEK, Bar, Session, Sessions, timeframe_ns, timeframe_parts
 
 FILLED = "filled"
 """The source of a bar that was filled in."""
@@ -22,7 +23,7 @@ def missing(sessions: Sessions, timeframe: str, last: int, bar_start: int, bar_e
         return max(0, round((bar_end - last) / (count * WEEK)) - 1)
     if unit == "mo":
         return max(0, (_month(bar_end) - _month(last)) // count - 1)
-    return sum(-(-(stop - start) // timeframe_ns(timeframe)) for start, stop in _open(sessions, last, bar_start))
+    return sum(-(-(stop - start) // timeframe_ns(timeframe)) for start, stop in stretches(sessions, last, bar_start))
 
 
 def forward_filled(bars: Sequence[Bar], sessions: Sessions, timeframe: str) -> tuple[Bar, ...]:
@@ -35,34 +36,10 @@ def forward_filled(bars: Sequence[Bar], sessions: Sessions, timeframe: str) -> t
             before = made[-1]
             made += [
                 Bar(bar.symbol, timeframe, start, end, *(before.close,) * 4, 0.0, FILLED)
-                for start, end in _spans(sessions, timeframe, before.end, bar.start)
+                for start, end in bars_between(sessions, timeframe, before.end, bar.start)
             ]
         made.append(bar)
     return tuple(made)
-
-
-def _spans(sessions: Sessions, timeframe: str, last: int, until: int) -> Iterator[tuple[int, int]]:
-    """The bars that fit between two times."""
-    unit = timeframe_parts(timeframe)[1]
-    length = timeframe_ns(timeframe)
-    if unit in ("w", "mo"):
-        raise ValueError(f"bars of {timeframe} are not filled: fill days, and build from them")
-    for start, stop in _open(sessions, last, until):
-        if length == DAY:
-            session = sessions.at(start)
-            if session is not None and start == session.open and stop == session.close:
-                yield start, stop
-            continue
-        for begin in range(start, stop, length):
-            yield begin, min(begin + length, stop)
-
-
-def _open(sessions: Sessions, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The open stretches of ``[start, end)``."""
-    session = sessions.coming(start) if start < end else None
-    while session is not None and session.open < end:
-        yield max(start, session.open), min(end, session.close)
-        session = sessions.coming(session.close)
 
 
 def _between(sessions: Sessions, last: int, end: int) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from appliance.data.layout import BARS, QUOTE_BARS, TRADES, Kind, nearest, recognise
 from appliance.data.load import text_rows
@@ -16,7 +17,7 @@ from appliance.data.options import FileOptions, new_york_date
 from appliance.data.rules import EARLIEST, LATEST
 from appliance.data.validation.rules import RULES
 from appliance.data.validation.verdicts import Finding
-from appliance.domain.market import DAY, HOUR, RECORDED, SECOND, Bar, Heard, Quote, Sessions, Trade
+from appliance.domain.market import DAY, HOUR, RECORDED, SECOND, Bar, Heard, Quote, Sessions, Trade, timeframe_ns
 from appliance.errors import DataError
 
 SAMPLE = 1000
@@ -26,6 +27,12 @@ EVERY = 10_000
 ROW, PACKED_ROW = 50, 9
 """Bytes a row takes, roughly, as text and packed."""
 NAN = float("nan")
+PROVENANCE = frozenset(("start", "source", "received", "revision"))
+"""Columns of bars that are read where a file has them; ``start`` (ns UTC) says where a bar is shorter than usual."""
+LONG_WEEKEND = 4 * DAY
+"""Days, weeks and months of sessions may be longer than those of a clock by as much as a market stays closed."""
+DIGITS_MAX = 9
+"""Of a revision: more is no count."""
 Row = Sequence[str]
 Make = Callable[[Row, int], Heard]
 Rows = Callable[[int], None]
@@ -42,8 +49,9 @@ class Recorded(Struct, frozen=True):
 
 def recorded(path: str, timeframe: str = "") -> Recorded:
     """Look at the beginning of a file. Quote bars are judged as the quotes at their ends. Raises DataError for a file
-    that cannot be read or lacks a column, or where ``timeframe`` is not given and cannot be told."""
-    with text_rows(path) as rows:
+    that cannot be read or lacks a column, or where ``timeframe`` is not given and cannot be told; whether it is whole
+    is told by who reads it to its end."""
+    with text_rows(path, whole=False) as rows:
         header = next(rows, None)
         if not header:
             raise DataError(f"{path}: the file is empty", hint="the first line must be a header such as ts,symbol,open")
@@ -76,6 +84,16 @@ def events(file: Recorded, options: FileOptions, read: Rows = lambda rows: None)
             if first <= time < last and (not wanted or row[name] in wanted):
                 yield make(row, time)
     _all_there(file, options.symbols, symbols)
+
+
+def check_spans(file: Recorded, options: FileOptions) -> None:
+    """Raise DataError where a file's stamps do not tell what its bars cover: weeks, months, hours across a close."""
+    told = file.kind is BARS and "start" in file.header and options.bar_stamp == "end"
+    if file.timeframe and file.timeframe not in RECORDED and not told:
+        raise DataError(
+            f"{Path(file.path).name}: bars of {file.timeframe} begin and end with sessions, and it does not say when",
+            hint="give their end as ts and a column start, as 'appliance data export' does, or shorter bars",
+        )
 
 
 def lines(path: str) -> int:
@@ -133,7 +151,33 @@ def _bars(file: Recorded, column: Mapping[str, int], options: FileOptions) -> Ma
         opened, high, low, close, volume = numbers
         return Bar(row[name], timeframe, start, end, opened, high, low, close, volume)
 
-    return make
+    return _with_provenance(make, column, options, timeframe) if PROVENANCE & column.keys() else make
+
+
+def _with_provenance(
+    make: Callable[[Row, int], Bar], column: Mapping[str, int], options: FileOptions, timeframe: str
+) -> Make:
+    """Bars with what a file says beside their prices: where they begin, who told them, how often they were revised."""
+    start, source, received, revision = (column.get(name) for name in ("start", "source", "received", "revision"))
+    at_end = options.bar_stamp == "end"
+    longest = timeframe_ns(timeframe)
+    longest = longest if longest < DAY else longest * 11 // 10 + LONG_WEEKEND
+
+    def whole(row: Row, time: int) -> Bar:
+        bar = make(row, time)
+        begin = _time(row[start]) if start is not None and at_end else 0
+        inside = 0 < time - begin <= longest
+        return replace(
+            bar, start=begin if inside else bar.start, end=time if inside else bar.end,
+            source="" if source is None else row[source], received=0 if received is None else _time(row[received]),
+            revision=0 if revision is None else _count(row[revision]),
+        )  # fmt: skip
+
+    return whole
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else 0
 
 
 def _quote_bars(file: Recorded, column: Mapping[str, int], options: FileOptions) -> Make:
@@ -185,7 +229,8 @@ _MAKERS: dict[str, Callable[[Recorded, Mapping[str, int], FileOptions], Make]] =
 
 def _span(file: Recorded, options: FileOptions) -> Callable[[int], tuple[int, int]]:
     """Start and end of a bar by its stamp. A day is that of its session."""
-    length = RECORDED[file.timeframe]
+    check_spans(file, options)
+    length = timeframe_ns(file.timeframe)
     at_start = options.bar_stamp == "start"
     if length == DAY:
         return _day_span(options.sessions, at_start)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from appliance.core.breaker import CircuitBreaker, Limits
 from appliance.core.rate_limit import Rate, TokenBucket
-from appliance.data.polite import RATES, Patience, Polite
+from appliance.data.polite import Patience, Polite
 from appliance.data.sources.base import Traits
+from appliance.data.sources.spec import RATES
 from appliance.domain.market import MINUTE, SECOND, Bar, CorporateAction, Trade
 from appliance.errors import DataError, SourceBusy, SourceDown, SourceNonsense, SourceRefused
 
@@ -137,6 +138,19 @@ def test_a_wait_longer_than_our_patience_is_told_at_once() -> None:
         all_of(polite(place, time))
     assert told.value.wait == 3600 * SECOND
     assert not time.naps
+
+
+def test_a_source_that_wants_to_be_left_alone_for_long_is_not_waited_for_by_the_next_who_asks() -> None:
+    place, time = Place(BARS, outcomes=[SourceBusy("too many", source="place", wait=3600 * SECOND)]), Time()
+    source = polite(place, time)
+    for _ in range(2):
+        with pytest.raises(SourceBusy) as told:
+            all_of(source)
+    assert told.value.wait == 3600 * SECOND
+    assert time.naps == []
+    assert place.pages == 1
+    time.now = 3600 * SECOND
+    assert all_of(source) == BARS
 
 
 def test_a_refusal_is_never_asked_about_again() -> None:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from appliance.data.live import conduit as module
-from appliance.data.live.conduit import Answered, Asker, Bell, Conduit, Crashed, Ended
+from appliance.data.live.conduit import Answered, Asker, Bell, Conduit, Crashed, Ended, Kept, Learned
 from appliance.data.live.sequencer import Question
 from appliance.data.sources.base import Kind, Linked, Stop, Tell, Traits
-from appliance.domain.market import MINUTE, Bar, CorporateAction, Quote
+from appliance.domain.market import MINUTE, Bar, CorporateAction, Quote, Split
 from appliance.errors import SourceDown
 
 QUESTION = Question("SPY", "1m", 0, MINUTE)
@@ -134,3 +134,66 @@ def test_the_first_history_that_answers_is_believed(sources: tuple[Past, ...], e
         bell.hush()
     asker.close()
     assert answers == [expected]
+
+
+# --- what else history's thread does ----------------------------------------------------------------------------------
+
+
+def answered(asker: Asker, bell: Bell, count: int) -> list[object]:
+    """What an asker has said, once there is so much of it."""
+    found: list[object] = []
+    until = time.monotonic() + 5
+    while len(found) < count and time.monotonic() < until:
+        select.select([bell.fileno()], [], [], 5)
+        bell.hush()
+        found += asker.take()
+    asker.close()
+    return found
+
+
+def test_keeping_that_fails_is_said_and_when_it_works_again_and_the_questions_go_on() -> None:
+    bell = Bell()
+    asker = Asker([Past()], bell)
+
+    def fails() -> None:
+        raise OSError(28, "No space left on device")
+
+    for job in (fails, lambda: None, lambda: None):
+        asker.keep(job)
+    asker.ask(QUESTION)
+    assert answered(asker, bell, 3) == [
+        Kept("OSError: [Errno 28] No space left on device"), Kept(), Answered(QUESTION, (BAR,)),
+    ]  # fmt: skip
+
+
+class Knowing(Past):
+    """History that also knows splits."""
+
+    traits = Traits(history=True, actions=True)
+
+    def actions(self, symbols: Sequence[str], start: int, end: int) -> tuple[CorporateAction, ...]:
+        if self.error is not None:
+            raise self.error
+        return (Split(symbols[0], start, 4, 1),)
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ((Past(), Knowing(SourceDown("down")), Knowing()), Learned((Split("SPY", 5, 4, 1),))),
+        ((Knowing(SourceDown("down")),), Learned(why="down")),
+    ],
+)
+def test_splits_are_asked_of_who_knows_any(sources: tuple[Past, ...], expected: Learned) -> None:
+    bell = Bell()
+    asker = Asker(sources, bell)
+    asker.learn(["SPY"], 5, 10)
+    assert answered(asker, bell, 1) == [expected]
+
+
+def test_nobody_is_asked_for_splits_who_knows_none() -> None:
+    bell = Bell()
+    asker = Asker([Past(SourceDown("down"))], bell)
+    asker.learn(["SPY"], 5, 10)
+    asker.ask(QUESTION)
+    assert answered(asker, bell, 1) == [Answered(QUESTION, None, "down")]

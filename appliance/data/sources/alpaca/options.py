@@ -12,7 +12,7 @@ PAGE_MAX = 10_000
 """Rows of one page, as the data API allows."""
 
 
-class AlpacaOptions(Struct, frozen=True):
+class AlpacaOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """Keys and addresses. An empty ``rest_url`` (``http://host:port``) or ``stream_url`` (``ws://host:port``) is
     Alpaca's own.
 

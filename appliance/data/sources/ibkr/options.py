@@ -13,7 +13,7 @@ _SECONDS = ("connect", "answer", "deadline", "beat", "settle", "retry", "patienc
 SHOWS = ("TRADES", "MIDPOINT")
 
 
-class IbkrOptions(Struct, frozen=True):
+class IbkrOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the gateway listens (4002: paper, 4001: live) and what is asked of it. Orders go through another client id.
 
     ``delayed``: quotes 15 minutes late, for accounts without a subscription; their times say so, and there are no bars.

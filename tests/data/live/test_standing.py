@@ -1,0 +1,129 @@
+"""Who is late is replaced, and what stands in for whom is told from its beginning to its end, once."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from appliance.data.live.notices import Notices
+from appliance.data.live.punctuality import IN_A_ROW, Punctuality
+from appliance.data.live.reserve import GRACE
+from appliance.data.live.selection import Selection, Terms
+from appliance.data.live.standing import UNHEARD, Standing
+from appliance.data.sources.base import Linked
+from appliance.domain.market import HOUR, SECOND
+from appliance.domain.operations import Notice, Severity
+from tests.data.live.stage import BARS_TOLD
+
+NAMES = ("first", "second")
+SYMBOLS = ("SPY", "EEM")
+TERMS = Terms(mute=HOUR, hold=30 * SECOND)
+START = BARS_TOLD[0].start
+
+
+class Standby:
+    """Two sources of two symbols, both connected a second after the start."""
+
+    def __init__(self) -> None:
+        self.selection = Selection(
+            NAMES, SYMBOLS, lambda symbol, now: 0, random.Random(1), dict.fromkeys(NAMES, TERMS)
+        )  # fmt: skip
+        self.standing = Standing(self.selection, Notices())
+        self.selection.tick(START)
+        self.standing.look(START)
+
+    def link(self, *names: str, at: int) -> None:
+        for name in names:
+            self.selection.linked(name, Linked(SYMBOLS), START + at * SECOND)
+            self.selection.heard(name, "SPY", START + at * SECOND)
+
+    def look(self, at: int) -> list[tuple[str, bool]]:
+        """What is told after ``at`` seconds: code, and whether it holds."""
+        self.selection.tick(START + at * SECOND)
+        return [(one.code, one.holds) for one in self.standing.look(START + at * SECOND)]
+
+
+def test_one_notice_lasts_until_the_last_symbol_is_back() -> None:
+    stand = Standby()
+    stand.link("first", "second", at=1)
+    assert stand.look(2) == []
+    for number, symbol in enumerate(SYMBOLS):
+        stand.selection.lags("first", symbol, START + 3 * SECOND)
+        assert stand.look(3) == [("failover/first", True)][number:]
+    stand.selection.lags("first", "SPY", START + 4 * SECOND, False)
+    assert stand.look(40) == []
+    assert stand.selection.active == {"SPY": "first", "EEM": "second"}
+    stand.selection.lags("first", "EEM", START + 41 * SECOND, False)
+    assert [stand.look(at) for at in (42, 80)] == [[], [("failover/first", False)]]
+
+
+def test_who_connects_first_stands_in_for_nobody() -> None:
+    stand = Standby()
+    stand.link("second", at=1)
+    stand.link("first", at=2)
+    assert [stand.look(at) for at in (3, 20, 40)] == [[], [], []]
+    assert set(stand.selection.active.values()) == {"first"}
+
+
+def test_a_preferred_source_that_never_connects_is_told() -> None:
+    stand = Standby()
+    stand.link("second", at=1)
+    stand.selection.ended("first", "refuses the key", START + 2 * SECOND, refused=True)
+    (notice,) = stand.standing.look(START + 3 * SECOND)
+    assert notice == Notice(
+        "failover/first", Severity.WARNING, "second tells SPY, EEM instead of first: refuses the key"
+    )
+
+
+def test_what_nobody_tells_is_critical_at_once_where_somebody_did_and_after_a_while_at_the_start() -> None:
+    stand = Standby()
+    assert stand.look(19) == []
+    assert stand.look(UNHEARD // SECOND) == [("no_source", True)]
+    stand.link("first", at=21)
+    assert stand.look(21) == [("no_source", False)]
+    stand.selection.ended("first", "hung up", START + 22 * SECOND)
+    found = stand.standing.look(START + 22 * SECOND)
+    assert [(one.code, one.severity) for one in found] == [("no_source", Severity.CRITICAL)]
+    assert "first: hung up" in found[0].text
+
+
+# --- punctuality ------------------------------------------------------------------------------------------------------
+
+
+def verdicts(late: list[bool]) -> list[bool | None]:
+    """What is said of a source that is late, or not, with bar after bar."""
+    punctual = Punctuality()
+    found = []
+    for bar, slow in zip(BARS_TOLD, late, strict=False):
+        punctual.told("second", bar, bar.end)
+        found.append(punctual.told("first", bar, bar.end + (GRACE + 1 if slow else GRACE)))
+    return found
+
+
+def test_three_late_bars_in_a_row_make_a_source_lag_and_three_prompt_ones_end_it() -> None:
+    said = verdicts([True, True, False, True, True, True, True, False, False, True, False, False, False])
+    assert [number for number, one in enumerate(said) if one is True] == [5]
+    assert [number for number, one in enumerate(said) if one is False] == [12]
+
+
+@given(st.lists(st.booleans(), max_size=60))
+def test_lagging_begins_and_ends_in_turn_and_only_after_enough_in_a_row(late: list[bool]) -> None:
+    changes = [(number, one) for number, one in enumerate(verdicts(late)) if one is not None]
+    assert [one for _, one in changes] == [number % 2 == 0 for number in range(len(changes))]
+    for number, lags in changes:
+        assert late[number - IN_A_ROW + 1 : number + 1] == [lags] * IN_A_ROW
+
+
+def test_a_bar_that_was_missed_and_one_that_is_repeated_or_revised_count_once() -> None:
+    punctual = Punctuality()
+    for number, bar in enumerate(BARS_TOLD[:IN_A_ROW]):
+        punctual.told("second", bar, bar.end)
+        began = punctual.missed("first", bar)
+        assert began is (True if number == IN_A_ROW - 1 else None)
+        for repeated in (bar, bar, replace(bar, volume=1.0)):
+            assert punctual.told("first", repeated, bar.end + 10 * GRACE) is None
+    punctual.forget("first")
+    assert punctual.missed("first", BARS_TOLD[IN_A_ROW]) is None

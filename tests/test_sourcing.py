@@ -1,0 +1,110 @@
+"""From settings to sources that answer: credentials, warm-up, and what becomes of a source that cannot be used."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from appliance.data import past
+from appliance.data.live.spec import LiveSpec
+from appliance.data.sources.spec import Unready
+from appliance.domain.market import AlwaysOpen, Sessions
+from appliance.errors import SettingsError
+from appliance.settings import load_settings
+from appliance.shell.paths import StatePaths
+from appliance.sourcing import keep_credentials, live_spec, manager_of, open_store, prepare
+from tests.standins.alpaca import AlpacaStandIn, Market, minutes
+from tests.standins.alpaca.server import KEY, SECRET
+
+MINUTE = 60 * 1_000_000_000
+COUNT = 3 * 24 * 60
+NOW = time.time_ns() // MINUTE * MINUTE
+SESSIONS = Sessions(())
+"""Nobody asks an exchange: the market of these tests never closes."""
+FIRST = NOW - COUNT * MINUTE
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def server() -> Iterator[AlpacaStandIn]:
+    market = Market()
+    market.add("bars", "SPY", minutes(FIRST, COUNT))
+    with AlpacaStandIn(market) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> StatePaths:
+    paths = StatePaths(tmp_path / "state")
+    paths.prepare()
+    return paths
+
+
+def _settings(paths: StatePaths, server: AlpacaStandIn, key: str = KEY, more: str = "", market: str = "") -> LiveSpec:
+    file = paths.root / "box.toml"
+    file.write_text(
+        f'[market]\nsource = "live"\nsymbols = ["SPY", "NONE"]\n{market}\n[data]\nhours = "always"\n'
+        f'[[sources]]\nname = "alpaca"\nkind = "alpaca"\nkey = "{key}"\nsecret = "{SECRET}"\n'
+        f'rest_url = "{server.rest_url}"\nstream_url = "{server.stream_url}"\n{more}'
+    )
+    settings = load_settings(file, env={})
+    keep_credentials(settings, paths)
+    return live_spec(settings)
+
+
+def test_what_strategies_need_to_know_is_fetched_once_kept_and_laid_ready(paths, server):
+    spec = _settings(paths, server)
+    needs = [("SPY", "", 100), ("SPY", "1h", 5)]
+    assert prepare(spec, paths, SESSIONS, needs, NOW) == ""
+    known = past.read(paths.past)
+    assert known.bars[-1].end == NOW
+    assert len(known.of([("SPY", "", 100)], lambda symbol: AlwaysOpen(), "1m")) == 100
+    asked = len(server.log.of("request"))
+    assert prepare(spec, paths, SESSIONS, needs, NOW) == ""
+    again = server.log.of("request")[asked:]
+    assert len(again) <= 2, "only what was still being traded is asked for again"
+    assert past.read(paths.past) == known
+    with closing(open_store(spec, paths, read_only=True)) as store:
+        assert [(one.symbol, one.last) for one in store.holdings()] == [("SPY", NOW)]
+
+
+def test_a_box_whose_source_has_no_past_to_give_starts_without_and_says_why(paths, server):
+    spec = _settings(paths, server)
+    server.faults.html = True
+    lacking = prepare(spec, paths, SESSIONS, [("SPY", "", 10)], NOW)
+    assert lacking.startswith("SPY: alpaca: ")
+    assert "html" in lacking.lower()
+    assert past.read(paths.past).bars == ()
+
+
+def test_wrong_keys_are_told_as_such(paths, server):
+    spec = _settings(paths, server, key="PKWRONG")
+    lacking = prepare(spec, paths, SESSIONS, [("SPY", "", 10)], NOW)
+    assert lacking == "SPY: alpaca: refuses the key *** (HTTP 401: unauthorized)"
+    assert "PKWRONG" not in lacking
+
+
+def test_a_source_without_its_key_is_not_asked_and_the_others_go_on(paths, server):
+    lame = f'[[sources]]\nname = "second"\nkind = "alpaca"\nrest_url = "{server.rest_url}"\n'
+    manager = manager_of(_settings(paths, server, more=lame), paths, SESSIONS)
+    assert [one.name for one in manager.sources] == ["alpaca"]
+    first, second = manager.live
+    assert not isinstance(first, Unready)
+    assert isinstance(second, Unready)
+    assert second.why.text == "second: has no key and no secret"
+    assert "APPLIANCE_SOURCES__SECOND__KEY" in second.why.hint
+    manager.close()
+
+
+def test_a_box_that_nobody_could_tell_anything_is_refused_before_it_starts(paths, server):
+    with pytest.raises(SettingsError) as told:
+        prepare(_settings(paths, server, market='timeframe = "5s"'), paths, SESSIONS, (), NOW)
+    assert "no source can tell live data: alpaca: no 5s bars can be built live from 1m" in told.value.text
