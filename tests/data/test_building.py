@@ -109,6 +109,17 @@ def test_time_closes_a_bar_once_it_has_been_over_for_long_enough() -> None:
     assert builder.deadline() is None
 
 
+def test_data_that_all_come_late_make_the_bars_of_their_own_time() -> None:
+    """Delayed by a quarter of an hour: by our clock each bar is long over before its first trade is told."""
+    delay, builder, told = 15 * MINUTE, trades(), list[Bar]()
+    for after in range(0, 180, 10):
+        told += builder.tick(BEGIN + delay + after * SECOND)
+        told += builder.add(replace(trade(after), received=BEGIN + delay + after * SECOND))
+    assert builder.deadline() == BEGIN + 3 * MINUTE + delay + GRACE
+    told += builder.tick(BEGIN + 3 * MINUTE + delay + GRACE)
+    assert [(bar.start, bar.volume, bar.revision) for bar in told] == [(BEGIN + n * MINUTE, 6.0, 0) for n in range(3)]
+
+
 def test_a_bar_that_was_not_heard_from_its_beginning_is_not_told() -> None:
     builder = trades()
     builder.begin(BEGIN + 30 * SECOND)

@@ -205,7 +205,7 @@ def test_delayed_data_make_the_bars_of_their_own_time(sessions: Sessions) -> Non
         ((Kind.BARS,), "1m", "1m", "no 1m bars"),
         ((Kind.BARS,), "5s", "1w", "no 1w bars"),
         ((Kind.BARS,), "5s", "5x", "'5x'"),
-        ((Kind.QUOTES,), "5s", "1m", "neither bars nor trades"),
+        ((Kind.QUOTES,), "5s", "1m", "neither bars nor all trades"),
     ],
 )
 def test_what_cannot_be_built_live_is_refused(live: tuple[Kind, ...], base: str, timeframe: str, says: str) -> None:
@@ -261,6 +261,12 @@ def test_minutes_that_a_lost_connection_cut_off_come_from_history_in_their_place
     feed.close()
     truth = like_strategies(five, "1m", sessions)
     assert plain(published) == truth[1:], "but the minute under way when we came, each in its place"
+
+
+def test_bars_are_not_built_from_trades_that_are_samples() -> None:
+    delayed = IbkrLive(IbkrOptions(delayed=True))
+    with pytest.raises(UsageError, match="ibkr tells neither bars nor all trades"):
+        BuiltLive(delayed, "1m", lambda _: AlwaysOpen())
 
 
 # --- history -------------------------------------------------------------------------------------------------------
