@@ -35,7 +35,7 @@ from appliance.shell.paths import StatePaths
 from tests.standins.binance import binance
 
 TAKEN = "taken.json"
-COUNTED = ("connections", "quotes", "trades", "judged_trades", "size", "set_aside", "rounds")
+COUNTED = ("connections", "quotes", "trades", "judged_trades", "size", "set_aside", "rounds", "blocks")
 KINDS = (Kind.QUOTES, Kind.TRADES)
 MARKET = AlwaysOpen()
 
@@ -94,9 +94,7 @@ class Counting(LiveFeed):
     """The live feed, whose judge counts trades after the conduit; twice a second it says what it has taken."""
 
     def __init__(self, url: str, symbols: Sequence[str], clock: Clock, file: Path) -> None:
-        self.taken = dict.fromkeys(
-            ("connections", "quotes", "trades", "judged_trades", "size", "set_aside", "rounds"), 0.0
-        )
+        self.taken = dict.fromkeys(COUNTED, 0.0)
         self._file, self._say_at = file, 0
         source = Counted(WebSocketSource(options_of(url)), self.taken)
         super().__init__([source], [], symbols, KINDS, self._desk_of(source.name, symbols), clock)
@@ -108,6 +106,7 @@ class Counting(LiveFeed):
         now = self._clock.ticks()
         if now >= self._say_at:
             self._say_at = now + SECOND // 2
+            self.taken["blocks"] = sys.getallocatedblocks()
             draft = self._file.with_suffix(".tmp")
             draft.write_text(json.dumps(self.taken))
             draft.replace(self._file)
