@@ -26,14 +26,14 @@ from appliance.domain.market import (
     known_at,
 )
 from appliance.domain.messages import Event, EventType, Now, Offer, Settled, Stage, Step, Ticks, local
-from appliance.domain.operations import Progress, SourceState
+from appliance.domain.operations import Notice, Progress, SourceState
 
 BARS = "feed/bars"
 QUOTES = "feed/quotes"
 REVISIONS = "feed/revisions"
 NOTICES = "feed/notices"
 GONE = "gone"
-"""The state of a source that is not in the settings any more: it is shown once, for windows keep what they were told."""
+"""The state of a source that is not in the settings any more: shown once, for windows keep what they were told."""
 
 
 class Taken(Struct, frozen=True):
@@ -73,6 +73,7 @@ class FeedCore(Core):
         self._events = self.table("events", Step)
         self._sources = self.table("source", SourceState)
         self._statuses = self.table("status", SymbolStatus)
+        self._holding = self.table("notice", Notice)
         self._buffer: deque[Moment] = deque()
         self._offered: int | None = None
         self._source_done = False
@@ -100,6 +101,11 @@ class FeedCore(Core):
     def views(self, now: Now) -> list[Event]:
         shown: list[SourceState | SymbolStatus] = [*self._sources.values(), *self._statuses.values()]
         return [local(view, now.time, _place(view)) for view in shown]
+
+    @property
+    def holding(self) -> tuple[Notice, ...]:
+        """Notices that were told and hold."""
+        return tuple(self._holding.values())
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -134,7 +140,7 @@ class FeedCore(Core):
 
     def _publish(self, offer: Offer, now: Now) -> None:
         for notice in offer.notices:
-            self.emit(NOTICES, notice, now)
+            self._notice(notice, now)
         for view in offer.views:
             self._view(view, now)
         quotes: dict[str, Quote] = {}
@@ -153,6 +159,13 @@ class FeedCore(Core):
             bars = sum(isinstance(happened, Bar) for happened in offer.events)
             taken = self.taken
             self._taken[""] = replace(taken, position=offer.position, bars=taken.bars + bars, state=offer.state)
+
+    def _notice(self, notice: Notice, now: Now) -> None:
+        if notice.holds:
+            self._holding[notice.code] = notice
+        else:
+            self._holding.drop(notice.code)
+        self.emit(NOTICES, notice, now)
 
     def _view(self, view: SourceState | SymbolStatus, now: Now) -> None:
         if isinstance(view, SourceState) and view.state == GONE:

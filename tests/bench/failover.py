@@ -24,10 +24,16 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """The figures of both; seconds. Raises AssertionError when the box does not do what it has to."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, failing(Path(folder), options.tick) as made:
         faults = _suffered(made)
+        worse = {"both away for 4 s": round(made.vanished(4.0), 3), "feed killed": round(made.killed(), 3)}
         made.settle()
         summary = made.box.interrupt(30).json
         figures = _whole(made, summary)
-    return {"faults": faults, **figures, "simulated": {fault: _simulated(fault, options.bars) for fault in FAULTS}}
+    return {
+        "faults": faults,
+        "latest_bar": worse,
+        **figures,
+        "simulated": {fault: _simulated(fault, options.bars) for fault in FAULTS},
+    }
 
 
 # --- a box in real time -----------------------------------------------------------------------------------------------

@@ -99,6 +99,26 @@ class Failing:
         self._last(1.0)
         return Measured(found, over, back, self._latest(began))
 
+    def vanished(self, seconds: float) -> float:
+        """Both sources are away for so long; how late (s) the latest bar was that was traded since."""
+        self.believed("first")
+        began = time.time_ns()
+        self.exchange.vanish()
+        self._last(seconds)
+        self.exchange.calm()
+        self.believed("first")
+        self._last(1.0)
+        return self._latest(began)
+
+    def killed(self) -> float:
+        """The feed is killed; how late (s) the latest bar was that was traded since."""
+        began = time.time_ns()
+        self.box.hit("feed")
+        until(lambda: self.box.rows()["feed"]["restarts"] and self.source("first").since > began, 30, "it is back")
+        self.believed("first")
+        self._last(1.0)
+        return self._latest(began)
+
     def _found(self, began: int) -> float:
         """When the first source was given up: before it was replaced, unless that was for being late."""
         over = next(event for event in self.feed("feed/notices", began) if event.body.code == "failover/first")

@@ -90,6 +90,7 @@ class Exchange:
         """The first source is well again."""
         self.first.thaw()
         self.first.faults.clear()
+        self.second.refuse = 0
         self.delay, self.together = 0.0, 1
 
     def settings(self) -> str:
@@ -123,6 +124,12 @@ fields = {{kind = "bars", time = "t", open = "o", high = "h", low = "l", close =
 where = {{T = "q"}}
 fields = {{kind = "quotes", bid = "bp", ask = "ap", time = "t", symbol = "S"}}
 """
+
+    def vanish(self) -> None:
+        """Both hang up and take nobody."""
+        self.first.faults.busy, self.second.refuse = True, 503
+        self.first.hang_up()
+        self.second.hang_up()
 
     # --- trading ----------------------------------------------------------------------------------------------------
 

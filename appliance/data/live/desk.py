@@ -87,7 +87,7 @@ class Desk:
     def ended(self, name: str, error: SourceError | None, now: int) -> Todo:
         """A connection ended."""
         todo = Todo()
-        why, wait = (error.text, error.wait) if error is not None else ("", 0)
+        why, wait = (error.text.removeprefix(f"{name}: "), error.wait) if error is not None else ("", 0)
         refused = isinstance(error, SourceRefused)
         self._punctuality.forget(name)
         self._changed(self.selection.ended(name, why, now, wait, refused), todo, now)

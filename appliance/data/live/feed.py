@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from msgspec.structs import replace
+
 from appliance.core.feed import GONE, FeedCore
 from appliance.core.ports import Clock
 from appliance.core.turn import Turn
@@ -15,7 +17,7 @@ from appliance.data.live.showing import View
 from appliance.data.sources.base import HistorySource, Kind, LiveSource
 from appliance.domain.market import DAY, HOUR, SECOND, Bar, MarketEvent
 from appliance.domain.messages import Offer, local
-from appliance.domain.operations import Notice, SourceState
+from appliance.domain.operations import Notice, Severity, SourceState
 
 ROUND = 100_000_000
 """How often (ns) time is looked at."""
@@ -66,7 +68,9 @@ class LiveFeed:
         """Offer what has happened since the last round."""
         core, now = cast(FeedCore, turn.core), self._clock.now(None).time
         if self._desk is None:
+            # What our last life told is over, as far as we know; what is not is told again.
             self._desk = self._make_desk(core.lasts())
+            self._notices += [replace(one, severity=Severity.INFO, holds=False) for one in core.holding]
             self._views += [SourceState(name, GONE) for name in core.sources if name not in self._conduits]
             self._follow(self._desk.begin(now))
         for name, conduit in self._conduits.items():

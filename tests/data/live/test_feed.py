@@ -17,7 +17,7 @@ from appliance.core.feed import FeedCore
 from appliance.core.turn import Turn
 from appliance.data.live import feed as module
 from appliance.data.live.agreement import Agreement
-from appliance.data.live.desk import Desk
+from appliance.data.live.desk import Desk, Todo
 from appliance.data.live.feed import LiveFeed
 from appliance.data.live.reserve import Reserve
 from appliance.data.live.selection import Selection
@@ -26,6 +26,7 @@ from appliance.data.live.staleness import Staleness
 from appliance.data.sources.base import Kind, Linked, Stop, Tell, Traits
 from appliance.domain.market import HOUR, MINUTE, SECOND, AlwaysOpen, Bar, CorporateAction
 from appliance.domain.messages import local
+from appliance.domain.operations import Notice, Severity
 from appliance.errors import SourceDown
 from appliance.shell import audit
 from appliance.shell.clock import MachineClock
@@ -168,6 +169,27 @@ def test_a_source_that_is_gone_from_the_settings_is_shown_as_gone_and_forgotten(
     shown = [event.body.state for event in wire.sent if event.topic == "view/source/old"]
     assert shown[-1] == "gone"
     assert shown.count("gone") == 1
+
+
+def test_what_the_last_life_told_is_lifted_and_told_again_where_it_still_holds() -> None:
+    store, wire = MemoryStore(), Wire()
+    for _ in range(2):
+        clock = HandClock(BEGIN)
+        turn = Turn("feed", lambda writers: FeedCore("feed", writers), store, wire, clock, ())
+        turn.start()
+        feed = LiveFeed([Told("first", ()), Told("second", ())], [], ["SPY"], [Kind.BARS], desk, clock)
+        feed.poll(turn)
+        feed._follow(Todo(notices=[Notice("odd", Severity.WARNING, "nonsense")]))
+        feed.poll(turn)
+        while turn.run():
+            pass
+        feed.close()
+    told = [event.body for event in wire.sent if event.stream == "feed/notices"]
+    assert [(one.code, one.holds) for one in told if one.code == "odd"] == [
+        ("odd", True),
+        ("odd", False),
+        ("odd", True),
+    ]
 
 
 def test_a_journal_of_offers_with_notices_and_views_replays_byte_for_byte(tmp_path: Path) -> None:
