@@ -28,7 +28,7 @@ timeframe = "1m"
 
 [data]
 hours = "always"
-kinds = {[Kind.BARS.value, Kind.QUOTES.value]}
+kinds = {[Kind.BARS.value, Kind.QUOTES.value, Kind.STATUSES.value]}
 return_seconds = 2
 
 [data.limits]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from appliance.domain.market import SymbolStatus
 from appliance.domain.messages import Event
 from appliance.domain.operations import SourceState
 from appliance.shell.window import Window
@@ -21,18 +22,21 @@ class Suffered:
     """What came of the faults, and the stopped box."""
 
     def __init__(self, failing: Failing) -> None:
-        self.shown: dict[str, set[str]] = {}
-        with Window(failing.paths, hears=("view/source/<source>",)) as window:
-            window.events = self._show
+        self.shown: dict[str, SourceState | SymbolStatus] = {}
+        window = Window(failing.paths, hears=("view/source/<source>", "view/status/<symbol>"))
+        window.events = self._show
+        with window:
+            failing.exchange.status("USO", "2", "news pending")
+            until(lambda: window.poll(0.05) or len(self.shown) == 3, 10, "both sources and the halt are shown")
+            failing.exchange.status("USO", "3", "")
             self.measured: dict[str, Measured] = {name: failing.suffer(FAULTS[name]) for name in FAULTS_HERE}
-            until(lambda: window.poll(0.05) or "first" in self.shown, 10, "how the first source does is shown")
         failing.settle()
         self.done: Done = failing.box.interrupt(20)
         self.failing = failing
 
     def _show(self, event: Event) -> None:
-        if isinstance(event.body, SourceState):
-            self.shown.setdefault(event.body.source, set()).add(event.topic)
+        if isinstance(event.body, SourceState | SymbolStatus):
+            self.shown[event.topic] = event.body
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +77,14 @@ def test_ten_strategies_heard_every_bar_once_and_traded(suffered: Suffered) -> N
     assert suffered.done.json["fills"] > 10
 
 
-def test_how_the_sources_do_is_shown_to_windows(suffered: Suffered) -> None:
-    assert suffered.shown == {"first": {"view/source/first"}, "second": {"view/source/second"}}
+def test_how_the_sources_do_and_a_halt_are_shown_to_windows(suffered: Suffered) -> None:
+    first, second, halt = (suffered.shown[f"view/{view}"] for view in ("source/first", "source/second", "status/USO"))
+    assert isinstance(first, SourceState)
+    assert isinstance(second, SourceState)
+    assert {first.state, second.state} == {"live"}
+    assert (first.tells, second.tells) == (3, 0)
+    assert isinstance(halt, SymbolStatus)
+    assert (halt.halted, halt.reason) == (True, "news pending")
 
 
 def test_the_feed_of_that_day_replays_byte_for_byte(suffered: Suffered) -> None:

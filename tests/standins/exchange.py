@@ -125,6 +125,10 @@ where = {{T = "q"}}
 fields = {{kind = "quotes", bid = "bp", ask = "ap", time = "t", symbol = "S"}}
 """
 
+    def status(self, symbol: str, code: str, reason: str) -> None:
+        """The first source tells a change of trading status (``2`` is a halt, ``3`` its end)."""
+        self.first.push({"T": "s", "S": symbol, "sc": code, "rm": reason, "t": time.time_ns()})
+
     def vanish(self) -> None:
         """Both hang up and take nobody."""
         self.first.faults.busy, self.second.refuse = True, 503

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from appliance.data.live.agreement import Agreement
-from appliance.data.live.judging import Judge, worth_telling
+from appliance.data.live.judging import GRAVE, Judge, worth_telling
 from appliance.data.live.notices import Notices
 from appliance.data.live.punctuality import Punctuality
 from appliance.data.live.reserve import Reserve
@@ -62,7 +62,6 @@ class Desk:
         self._staleness, self._agreement = staleness, agreement
         self._punctuality = Punctuality()
         self._showing, self._standing = Showing(), Standing(selection, self.notices)
-        self._lacking: dict[str, dict[str, str]] = {}
         self._looked = 0
         self.quarantined = self.odd = 0
 
@@ -142,12 +141,9 @@ class Desk:
 
     def _linked(self, name: str, linked: Linked, now: int, todo: Todo) -> None:
         self._changed(self.selection.linked(name, linked, now), todo, now)
-        lacked = self._lacking.get(name, {})
-        for symbol in {**lacked, **linked.lacking}:
-            why = linked.lacking.get(symbol, "")
-            text = f"{name} does not tell {symbol}: {why}" if why else ""
-            todo.notices += self.notices.hold(f"source_lacks/{name}/{symbol}", text, now)
-        self._lacking[name] = linked.lacking
+        whys = {f"{symbol}: {why}" for symbol, why in linked.lacking.items()}
+        text = f"{name} does not tell {some(sorted(linked.lacking))} ({min(whys)})" if whys else ""
+        todo.notices += self.notices.hold(f"source_lacks/{name}", text, now)
 
     def _heard(self, name: str, told: Heard, now: int, todo: Todo) -> None:
         self._staleness[name].heard(told.symbol, CHANNELS[type(told)], now)
@@ -203,8 +199,8 @@ class Desk:
         """Tell the owner of a verdict; what to go on with."""
         self.quarantined += verdict.event is None
         word = "quarantine" if verdict.event is None else "odd"
-        severity = Severity.WARNING if verdict.event is None else Severity.INFO
         for one in worth_telling(verdict):
+            severity = Severity.WARNING if verdict.event is None or one.rule in GRAVE else Severity.INFO
             code, text = f"{word}/{one.symbol}/{one.rule}", f"{one.symbol}: {one.rule}: {one.text} ({one.source})"
             todo.notices += self.notices.happened(code, text, now, severity)
         return verdict.event

@@ -24,6 +24,8 @@ WORTH_TELLING = frozenset({
     "absurd_volume",
 })  # fmt: skip
 """Of what passes, the owner hears of these."""
+GRAVE = frozenset({"clock_skew_inhibits"})
+"""Of these, at once."""
 NO_SESSIONS = Sessions(())
 
 

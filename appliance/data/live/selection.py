@@ -130,7 +130,9 @@ class Selection:
             one.breaker.succeeded()
             one.health.succeeded(now - one.since)
             one.backoff.reset()
-        return self._choose(now) if self._stale.pop((name, symbol), None) is not None else Changes()
+        if self._stale.pop((name, symbol), None) is not None:
+            one.healthy = now  # one quote after a long silence is no reason to come back at once
+        return Changes()
 
     def stale(self, name: str, symbol: str, now: int) -> Changes:
         """``name`` tells other symbols but not ``symbol``, though it should."""

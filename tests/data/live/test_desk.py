@@ -23,7 +23,7 @@ from appliance.data.validation.validator import DataValidator
 from appliance.domain.market import HOUR, MINUTE, SECOND, AlwaysOpen, Bar, PriceBand, Quote, Split, SymbolStatus
 from appliance.domain.market import TradingStatus as Status
 from appliance.domain.messages import Offer
-from appliance.domain.operations import Notice, SourceState
+from appliance.domain.operations import Notice, Severity, SourceState
 from appliance.errors import SourceRefused
 from tests.core.make import again, writers
 from tests.data.live.stage import BARS_TOLD, BEGIN
@@ -236,6 +236,26 @@ def test_bars_that_cannot_be_kept_are_told_and_traded_on() -> None:
     for why in ("disk full", "disk full", "", ""):
         talk._follow(talk.desk.unkept(why, talk.now))
     assert talk.codes("history_store") == [("history_store", True), ("history_store", False)]
+
+
+def test_symbols_a_source_does_not_tell_are_one_notice_until_it_tells_them() -> None:
+    talk = Talk()
+    lacking = {f"S{number:03}": "not in the plan" for number in range(200)}
+    talk.says("first", Linked(("SPY",), lacking), at=1)
+    talk.says("first", Linked(("SPY",), lacking), at=2)
+    (notice,) = [one for one in talk.notices if one.code == "source_lacks/first"]
+    assert notice.text == "first does not tell 200 symbols (S000, S001, S002, …) (S000: not in the plan)"
+    talk.says("first", Linked(("SPY",)), at=3)
+    assert talk.codes("source_lacks/") == [("source_lacks/first", True), ("source_lacks/first", False)]
+
+
+def test_data_that_come_late_are_a_warning() -> None:
+    talk = Talk()
+    for number in range(100):
+        talk.says("first", Quote("SPY", BEGIN + number, 99.99, 100.01, received=BEGIN + 5 * SECOND), at=5)
+    (notice,) = [one for one in talk.notices if one.code == "odd/SPY/clock_skew_inhibits"]
+    assert notice.severity is Severity.WARNING
+    assert talk.codes("quarantine/") == []
 
 
 # --- what people see --------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -88,6 +89,26 @@ def test_what_nobody_tells_is_critical_at_once_where_somebody_did_and_after_a_wh
     found = stand.standing.look(START + 22 * SECOND)
     assert [(one.code, one.severity) for one in found] == [("no_source", Severity.CRITICAL)]
     assert "first: hung up" in found[0].text
+
+
+def test_a_symbol_that_was_stale_comes_back_after_the_hold_and_others_stay() -> None:
+    stand = Standby()
+    stand.link("first", "second", at=1)
+    stand.selection.stale("first", "SPY", START + 2 * SECOND)
+    assert stand.look(2) == [("failover/first", True)]
+    stand.selection.heard("first", "SPY", START + 3 * SECOND)
+    assert [stand.look(at) for at in (3, 32, 33)] == [[], [], [("failover/first", False)]]
+    assert stand.selection.active == dict.fromkeys(SYMBOLS, "first")
+
+
+@pytest.mark.parametrize(("opened", "mute"), [(None, False), (0, True), (95, False), (90, True)])
+def test_silence_is_muteness_in_session_alone_and_counts_from_the_open(opened: int | None, mute: bool) -> None:
+    since = None if opened is None else START + opened * SECOND
+    selection = Selection(["first"], ["SPY"], lambda symbol, now: since, random.Random(1))
+    selection.tick(START)
+    selection.linked("first", Linked(("SPY",)), START + SECOND)
+    selection.heard("first", "SPY", START + SECOND)
+    assert selection.tick(START + 100 * SECOND).end == (["first"] if mute else [])
 
 
 # --- punctuality ------------------------------------------------------------------------------------------------------
