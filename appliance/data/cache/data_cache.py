@@ -116,8 +116,8 @@ class DataCache:
 
     def stats(self) -> CacheStats:
         """What has happened so far."""
-        disk = self._disk.weight if self._disk is not None else 0
-        return replace(self._counts.so_far(), memory=self._levels.weight, disk=disk)
+        disk, written = (self._disk.weight, self._disk.written) if self._disk is not None else (0, 0)
+        return replace(self._counts.so_far(), memory=self._levels.weight, disk=disk, written=written)
 
     def clear_memory(self) -> None:
         """Forget the first level."""

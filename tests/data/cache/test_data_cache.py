@@ -118,6 +118,7 @@ def test_what_is_no_longer_in_memory_is_found_on_the_disk(cache, source, market)
     assert stats.hit_rate == pytest.approx(6 / 9)
     assert stats.bars == len(found)
     assert stats.disk > 0 < stats.memory
+    assert stats.written == stats.disk
 
 
 def test_a_restart_goes_on_where_the_file_ends(cache, source, market, tmp_path):
