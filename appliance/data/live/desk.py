@@ -182,7 +182,7 @@ class Desk:
             if not refused:
                 self.reserve.told(bar)
         else:
-            for each in self.reserve.put(bar, now):
+            for each in [bar] if self.sequencer.lacks(bar) else self.reserve.put(bar, now):
                 self._sequenced(self.sequencer.bar(each, now), now, todo)
         self._lags(name, bar.symbol, lags, now, todo)
 

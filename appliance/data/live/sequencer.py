@@ -134,6 +134,11 @@ class Sequencer:
         line = self._lines[bar.symbol, bar.timeframe]
         line.refused = [*line.refused[-15:], bar.end]
 
+    def lacks(self, bar: Bar) -> bool:
+        """Whether another telling of ``bar`` was set aside, and nobody has told it well since."""
+        line = self._lines.get((bar.symbol, bar.timeframe))
+        return line is not None and bar.end in line.refused
+
     def tick(self, now: int) -> Sequenced:
         """Release what has waited long enough; its holes are told."""
         out = Sequenced()

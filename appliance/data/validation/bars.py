@@ -161,6 +161,7 @@ class BarJudge:
         revised = replace(bar, revision=number)
         self._recent[bar.end] = revised
         if bar.end == self.end:
+            self._refused = 0.0  # what was refused is corrected: the next bar confirms nothing
             self._measure(bar.close, bar.end)
         text = f"close {before.close:g} is now {bar.close:g}"
         return judged(revised, [*findings, finding("revision", bar, bar.end, text, number)])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from appliance.core.feed import FeedCore
@@ -89,6 +91,13 @@ class Talk:
         found = [event.body for event in self.play.unread if event.stream == stream]
         self.play << ...
         return found
+
+    def both(self) -> tuple[list[Bar], list[Bar]]:
+        """Bars and revisions since the last call."""
+        said = [(event.stream, event.body) for event in self.play.unread]
+        self.play << ...
+        bars, revisions = ([body for stream, body in said if stream == f"feed/{one}"] for one in ("bars", "revisions"))
+        return bars, revisions
 
     def codes(self, start: str) -> list[tuple[str, bool]]:
         return [(one.code, one.holds) for one in self.notices if one.code.startswith(start)]
@@ -256,6 +265,38 @@ def test_data_that_come_late_are_a_warning() -> None:
     (notice,) = [one for one in talk.notices if one.code == "odd/SPY/clock_skew_inhibits"]
     assert notice.severity is Severity.WARNING
     assert talk.codes("quarantine/") == []
+
+
+WAYS: dict[str, Callable[[Bar], list[Bar]]] = {
+    "well": lambda bar: [bar],
+    "twice": lambda bar: [bar, bar],
+    "not": lambda bar: [],
+    "broken": lambda bar: [broken(bar)],
+    "wild": lambda bar: [replace(bar, **dict.fromkeys(("open", "high", "low", "close"), 10_000.0))],
+    "of tomorrow": lambda bar: [replace(bar, start=bar.start + 1_440 * MINUTE, end=bar.end + 1_440 * MINUTE)],
+}
+"""How a source may tell a bar."""
+ONE_WELL = st.tuples(st.sampled_from(["well", "twice"]), st.sampled_from([*WAYS])).flatmap(st.permutations)
+"""A way for each of two sources, of which one is good."""
+
+
+@settings(max_examples=60, deadline=None)
+@given(ways=st.lists(ONE_WELL, min_size=1, max_size=25), seconds=st.integers(0, 5))
+def test_while_one_of_two_tells_a_bar_well_it_is_heard_and_no_nonsense_is(ways: list[list[str]], seconds: int) -> None:
+    talk = Talk()
+    told = BARS_TOLD[: len(ways) + 3]
+    talk.says("first", *told[:3])
+    for bar, both in zip(told[3:], ways, strict=True):
+        for name, way in zip(NAMES, both, strict=True):
+            talk.says(name, *WAYS[way](bar), at=(bar.end - BEGIN) / SECOND)
+            talk.waits(seconds * SECOND)
+    for _ in range(3):
+        talk.waits(PATIENCE)
+    published, revised = talk.both()
+    assert ends(published) == sorted(set(ends(published)))
+    assert sorted({*ends(published), *ends(revised)}) == ends(told)
+    truth = {bar.end: bar.close for bar in told}
+    assert [bar.close for bar in (*published, *revised)] == [truth[bar.end] for bar in (*published, *revised)]
 
 
 # --- what people see --------------------------------------------------------------------------------------------------

@@ -211,6 +211,14 @@ def test_an_impossible_move_that_goes_away_leaves_no_trace() -> None:
     assert names(told(judge, bar(start + 2 * MINUTE, 15.0))) == ["impossible_jump"]
 
 
+def test_an_impossible_bar_that_is_corrected_confirms_nothing() -> None:
+    judge = validator()
+    start = calm(judge)
+    told(judge, bar(start, 15.0))
+    assert names(told(judge, bar(start, 100.0))) == ["revision"]
+    assert names(told(judge, bar(start + MINUTE, 15.1))) == ["impossible_jump"]
+
+
 def test_what_is_set_aside_never_becomes_the_measure() -> None:
     judge = validator()
     start = calm(judge)
