@@ -26,9 +26,9 @@ chaos:  ## kill -9 of any process, at least fifty times: the orders stay the sam
 	@tools/bootstrap dev
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-bench:  ## latency, speed of backtests and sweeps, memory, many strategies, isolation; each ends with one line of JSON
+bench:  ## latency, speed of backtests, memory, many strategies, isolation, market data; each ends with one line of JSON
 	@tools/bootstrap dev
-	@for name in latency backtest orders vectorized memory strategies isolation; do $(BIN)/python -m tests.bench $$name --json || exit; done
+	@for name in latency backtest orders vectorized memory strategies isolation history cache data failover; do $(BIN)/python -m tests.bench $$name --json || exit; done
 
 lock:  ## write the lock files anew from pyproject.toml
 	@tools/bootstrap dev

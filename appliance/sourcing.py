@@ -8,9 +8,10 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from hashlib import sha256
 from typing import TypeVar
 
-from msgspec import Struct, ValidationError, convert
+from msgspec import Struct, ValidationError, convert, json
 
 from appliance.core.breaker import CircuitBreaker
 from appliance.core.ports import Clock
@@ -24,9 +25,10 @@ from appliance.data.live.keeping import Keeper
 from appliance.data.live.spec import LiveSpec
 from appliance.data.manager import DataManager
 from appliance.data.polite import Polite
+from appliance.data.sources.alpaca.options import AlpacaOptions
 from appliance.data.sources.base import HistorySource, LiveSource
 from appliance.data.sources.built import BuiltHistory, BuiltLive
-from appliance.data.sources.spec import Options, SourceSpec, Unready, history_of, live_of
+from appliance.data.sources.spec import Options, SourceSpec, Splits, Unready, history_of, live_of
 from appliance.data.store import HistoryStore, StoreLimits
 from appliance.data.validation.limits import ValidationLimits
 from appliance.data.warmup import Need
@@ -106,45 +108,68 @@ def manager_of(
     A source whose credential is missing is not asked for the past, and live it refuses itself: the others go on.
     """
     hours = spec.sessions_of(sessions)
-    ready: dict[str, Options] = {}
-    live: list[LiveSource] = []
-    for source in spec.sources:
-        try:
-            ready[source.name] = _options(source, paths)
-        except SourceRefused as error:
-            if source.live:
-                live.append(Unready(source.name, error))
-            continue
-        if source.live and (telling := live_of(ready[source.name])) is not None:
-            live.append(_telling(telling, spec.timeframe, hours))
+    ready = {source.name: _options_or_why(source, paths) for source in spec.sources}
     knowing: list[DataManager] = []  # who is asked for splits is only there once the sources are
 
     def splits(symbol: str) -> tuple[Split, ...]:
         return knowing[0].splits(symbol)
 
-    known = any(one.kind == "alpaca" and one.history and one.name in ready for one in spec.sources)
+    known = any(isinstance(ready[one.name], AlpacaOptions) and one.history for one in spec.sources)
+    live = [_live(one, ready[one.name], spec.timeframe, hours) for one in spec.sources if one.live]
     asked = [
-        BuiltHistory(_polite(source, found), hours)
-        for source in spec.sources
-        if source.history and source.name in ready
-        and (found := history_of(ready[source.name], sessions, splits if known else None)) is not None
+        _history(one, ready[one.name], hours, sessions, splits if known else None)
+        for one in spec.sources
+        if one.history
     ]  # fmt: skip
+    cache = _cache(spec, paths, hours) if cached else None
     rescaled = () if known else [one.name for one in spec.sources if one.kind == "ibkr"]
-    limits = CacheLimits(disk_mb=spec.cache_mb)
-    cache = DataCache(paths.cache, hours, limits=limits, tell=log.warning) if cached else None
-    manager = DataManager(spec, asked, live, hours, store, cache, rescaled)
+    manager = DataManager(
+        spec, [one for one in asked if one is not None], [one for one in live if one is not None], hours, store, cache,
+        rescaled,
+    )  # fmt: skip
     knowing.append(manager)
     return manager
 
 
-def _telling(source: LiveSource, timeframe: str, sessions_of: SessionsOf) -> LiveSource:
-    """A live source that has bars of ``timeframe``, builds them, or says that it does not."""
-    if timeframe in source.traits.timeframes:
-        return source
+def _cache(spec: LiveSpec, paths: StatePaths, sessions_of: SessionsOf) -> DataCache:
+    """The cache of these very sources: what one told under another feed or address is forgotten."""
+    path = paths.cache(sha256(json.encode(spec.sources)).hexdigest()[:8])
+    for other in path.parent.glob("cache-*.db*"):
+        if not other.name.startswith(path.name):
+            other.unlink(missing_ok=True)
+    return DataCache(path, sessions_of, limits=CacheLimits(disk_mb=spec.cache_mb), tell=log.warning)
+
+
+def _live(
+    source: SourceSpec, options: Options | SourceRefused, timeframe: str, sessions_of: SessionsOf
+) -> LiveSource | None:
+    """The source of live bars of ``timeframe``, built where it has others; one that says why it cannot tell them; None
+    where its kind tells nothing live."""
+    if isinstance(options, SourceRefused):
+        return Unready(source.name, options)
+    found = live_of(options)
+    if found is None or timeframe in found.traits.timeframes:
+        return found
     try:
-        return BuiltLive(source, timeframe, sessions_of)
+        return BuiltLive(found, timeframe, sessions_of, lag=getattr(options, "lag", 0))
     except UsageError as error:
         return Unready(source.name, SourceRefused(error.text, hint=error.hint))
+
+
+def _history(
+    source: SourceSpec, options: Options | SourceRefused, sessions_of: SessionsOf, sessions: Sessions,
+    splits: Splits | None,
+) -> HistorySource | None:  # fmt: skip
+    """The source of past data, asked politely and for every timeframe; None where it has none, or cannot be asked."""
+    found = None if isinstance(options, SourceRefused) else history_of(options, sessions, splits)
+    return None if found is None else BuiltHistory(_polite(source, found), sessions_of)
+
+
+def _options_or_why(source: SourceSpec, paths: StatePaths) -> Options | SourceRefused:
+    try:
+        return _options(source, paths)
+    except SourceRefused as error:
+        return error
 
 
 def _options(source: SourceSpec, paths: StatePaths) -> Options:

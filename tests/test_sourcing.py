@@ -11,6 +11,7 @@ import pytest
 
 from appliance.data import past
 from appliance.data.live.spec import LiveSpec
+from appliance.data.sources.built import BuiltLive
 from appliance.data.sources.spec import Unready
 from appliance.domain.market import AlwaysOpen, Sessions
 from appliance.errors import SettingsError
@@ -108,3 +109,21 @@ def test_a_box_that_nobody_could_tell_anything_is_refused_before_it_starts(paths
     with pytest.raises(SettingsError) as told:
         prepare(_settings(paths, server, market='timeframe = "5s"'), paths, SESSIONS, (), NOW)
     assert "no source can tell live data: alpaca: no 5s bars can be built live from 1m" in told.value.text
+
+
+def test_what_a_source_told_is_forgotten_when_it_is_set_up_anew(paths, server):
+    found = []
+    for feed in ("", 'feed = "sip"\n'):
+        manager = manager_of(_settings(paths, server, more=feed), paths, SESSIONS, cached=True)
+        assert len(next(manager.history(("SPY",), "1m", FIRST, FIRST + 600 * MINUTE))) == 600
+        manager.close()
+        found.append([path.name for path in paths.history.parent.glob("cache-*.db")])
+    assert [len(names) for names in found] == [1, 1]
+    assert found[0] != found[1]
+
+
+def test_bars_built_of_delayed_data_are_waited_for_as_long_as_these_are_late(paths, server):
+    spec = _settings(paths, server, more='feed = "delayed_sip"\n', market='timeframe = "5m"')
+    (source,) = manager_of(spec, paths, SESSIONS).live
+    assert isinstance(source, BuiltLive)
+    assert source._lag == 15 * MINUTE

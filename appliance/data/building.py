@@ -1,9 +1,10 @@
 """Bars of one symbol from what is told live: trades, or smaller bars. Late ones revise, time closes. Pure; ns UTC.
 
 A bar is told once: when a smaller bar reaches its end, with the first trade or smaller bar beyond it, or when it has
-been over for ``grace``. What comes for it later, but within ``late``, makes a revision of it; later still, it is
-counted. A span in which nothing was traded has no bar, and neither has one that was not heard from its beginning
-(``begin``): it would pass for whole. Trades and smaller bars outside the sessions belong to no bar.
+been over for ``grace`` by the clock, and for as long as the source lately took to tell anything (delayed data). What
+comes for it later, but within ``late``, makes a revision of it; later still, it is counted. A span in which nothing was
+traded has no bar, and neither has one that was not heard from its beginning (``begin``): it would pass for whole.
+Trades and smaller bars outside the sessions belong to no bar.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Building(ABC, Generic[Piece]):
         self._grace, self._late = grace, late
         self._forming: dict[int, Forming[Piece]] = {}
         self._span: Span | None = None
-        self._whole = self._over = self._newest = 0
+        self._whole = self._over = self._newest = self._heard = self._behind = 0
 
     def begin(self, time: int) -> None:
         """All is heard from ``time`` on, and nothing may be known before: bars under way are given up."""
@@ -81,6 +82,8 @@ class Building(ABC, Generic[Piece]):
         if span is None:
             self.counts["outside"] += 1
             return ()
+        if end >= self._heard:
+            self._heard, self._behind = end, max(0, piece.received - end) if piece.received else 0
         self._newest = max(self._newest, end)
         told = self._close(span.start, piece.received)
         if end > span.close or not self._usable(piece):
@@ -95,14 +98,17 @@ class Building(ABC, Generic[Piece]):
         return tuple(told)
 
     def tick(self, now: int) -> tuple[Bar, ...]:
-        """Time goes on: the bars that are over for longer than ``grace``."""
-        self._newest = max(self._newest, now - self._grace)
-        return tuple(self._close(now - self._grace, now))
+        """Time goes on: the bars that are over for longer than ``grace``, and than the source lately took to tell."""
+        if not self._heard:
+            return ()
+        until = now - self._grace - self._behind
+        self._newest = max(self._newest, until)
+        return tuple(self._close(until, now))
 
     def deadline(self) -> int | None:
         """When ``tick`` has a bar to tell, or None."""
         ends = (one.span.end for one in self._forming.values() if one.revision is None)
-        return min((end + self._grace for end in ends), default=None)
+        return min((end + self._grace + self._behind for end in ends), default=None)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -173,7 +173,8 @@ class DataManager:
 
     def _told(self, source: HistorySource, symbol: str, timeframe: str, start: int, end: int) -> tuple[Bar, ...]:
         if self._cache is not None:
-            return self._cache.history(source, symbol, timeframe, start, end)
+            adjusted = "split" if source.name in self._rescaled else "raw"
+            return self._cache.history(source, symbol, timeframe, start, end, adjusted)
         return _joined(source.bars((symbol,), timeframe, start, end))
 
     def _actions(

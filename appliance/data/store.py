@@ -44,7 +44,7 @@ class StoreLimits(Struct, frozen=True):
 
 
 USUAL = StoreLimits()
-"""Seconds for a month or two, minutes and longer for ever: five years of minutes of 20 symbols are some 700 MB."""
+"""Seconds for a month or two, minutes and longer for ever: five years of minutes of 20 symbols are some 800 MB."""
 
 
 class Holding(Struct, frozen=True):

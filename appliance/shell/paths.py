@@ -26,7 +26,6 @@ class StatePaths:
         self.run = self.root / "run"
         self.credentials = self.root / "credentials"
         self.history = self.root / "data" / "history.db"
-        self.cache = self.root / "data" / "cache.db"
         self.past = self.run / "past.msgpack"
         self.settings = self.root / "settings.toml"
         self.processes = self.run / "processes.json"
@@ -49,6 +48,10 @@ class StatePaths:
     def credential(self, process: str) -> Path:
         """A process's MQTT password."""
         return self.credentials / f"mqtt-{process}"
+
+    def cache(self, sources: str) -> Path:
+        """What sources of this digest told of the past; may be removed at any time."""
+        return self.root / "data" / f"cache-{sources}.db"
 
     def marker(self, process: str) -> Path:
         """Which strategy's hook a host is in; in memory, for it is written thousands of times a second."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -47,6 +48,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     reached = figures["cold_s"] < COLD_GOAL_S and warm < WARM_GOAL_MS and figures["hit_rate"] > HIT_GOAL
     return {
         **figures,
+        "load": round(os.getloadavg()[0], 1),
         "goals": {"cold_s": COLD_GOAL_S, "warm_ms": WARM_GOAL_MS, "hit_rate": HIT_GOAL},
         "reached": reached,
     }
@@ -58,18 +60,18 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 def _times(path: Path, bars: int, latency: float) -> dict[str, Any]:
     market = Market()
     market.add("bars", "SPY", minutes(START, bars))
+    cache = DataCache(path, lambda symbol: always_open())
     with AlpacaStandIn(market, page_max=-(-bars // PAGES)) as server:
         server.faults.latency = latency / 1000
         source = history(AlpacaOptions(key=KEY, secret=SECRET, rest_url=server.rest_url), always_open())
-        cache = DataCache(path, lambda symbol: always_open())
         began = time.perf_counter()
         found = _asked(cache, source, bars)
         cold = time.perf_counter() - began
-        memory = _spread(lambda: _asked(cache, source, bars))
-        disk = _spread(lambda: _asked(cache, source, bars), cache.clear_memory)
-        stats = cache.stats()
-        cache.close()
         source.close()
+    memory = _spread(lambda: _asked(cache, source, bars))
+    disk = _spread(lambda: _asked(cache, source, bars), cache.clear_memory)
+    stats = cache.stats()
+    cache.close()
     if stats.calls != 1:
         raise AssertionError(f"the source was called {stats.calls} times, not once")
     floor = _floor(path.with_name("floor.db"), packed(found))
@@ -230,5 +232,6 @@ def _replayed(root: Path) -> dict[str, Any]:
         "bars_delivered": replay.delivered,
         "bars_from_the_cache": round(1 - stats.bars / replay.delivered, 4),
         "starts": len(replay.caches),
+        "written_mb": round(stats.written / 1e6, 1),
         "replay_s": round(time.perf_counter() - began, 1),
     }

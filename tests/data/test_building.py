@@ -109,6 +109,17 @@ def test_time_closes_a_bar_once_it_has_been_over_for_long_enough() -> None:
     assert builder.deadline() is None
 
 
+def test_data_that_all_come_late_make_the_bars_of_their_own_time() -> None:
+    """Delayed by a quarter of an hour: by our clock each bar is long over before its first trade is told."""
+    delay, builder, told = 15 * MINUTE, trades(), list[Bar]()
+    for after in range(0, 180, 10):
+        told += builder.tick(BEGIN + delay + after * SECOND)
+        told += builder.add(replace(trade(after), received=BEGIN + delay + after * SECOND))
+    assert builder.deadline() == BEGIN + 3 * MINUTE + delay + GRACE
+    told += builder.tick(BEGIN + 3 * MINUTE + delay + GRACE)
+    assert [(bar.start, bar.volume, bar.revision) for bar in told] == [(BEGIN + n * MINUTE, 6.0, 0) for n in range(3)]
+
+
 def test_a_bar_that_was_not_heard_from_its_beginning_is_not_told() -> None:
     builder = trades()
     builder.begin(BEGIN + 30 * SECOND)
@@ -253,6 +264,21 @@ def test_smaller_bars_in_any_order_come_to_what_strategies_build_of_them(numbers
     told = [*told_by(builder, pieces), *builder.tick(BEGIN + DAY)]
     last = {bar.end: replace(bar, source="", received=0, revision=0) for bar in told}
     assert [last[end] for end in sorted(last)] == expected
+
+
+@settings(max_examples=80, deadline=None)
+@given(numbers=numbers, link=st.integers(-10 * SECOND, 450 * SECOND))
+def test_what_is_told_after_a_connection_began_is_the_whole_truth(numbers: list[int], link: int) -> None:
+    pieces = [part(number, 50.0 + (number * 31) % 17) for number in sorted(numbers)]
+    everything = parts()
+    truth = {bar.end: bar for bar in (*told_by(everything, pieces), *everything.tick(FOREVER))}
+    builder = parts()
+    builder.begin(BEGIN + link)
+    heard = [piece for piece in pieces if piece.end > BEGIN + link]
+    made = [*told_by(builder, heard), *builder.tick(FOREVER)]
+    assert without_receipt(made) == without_receipt(bar for bar in truth.values() if bar.start >= BEGIN + link), (
+        "all whole bars, and no other"
+    )
 
 
 def test_the_core_says_what_cannot_be_built_and_what_to_do() -> None:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import random
+import select
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import pytest
 from msgspec.structs import replace
 
-from appliance.data.options import NEW_YORK
+from appliance.core.feed import FeedCore
+from appliance.core.turn import Turn
+from appliance.data.live.agreement import Agreement
+from appliance.data.live.desk import Desk
+from appliance.data.live.feed import LiveFeed
+from appliance.data.live.reserve import Reserve
+from appliance.data.live.selection import Selection
+from appliance.data.live.sequencer import Key, Sequencer
+from appliance.data.live.staleness import Staleness
+from appliance.data.options import NEW_YORK, FileOptions
 from appliance.data.sources.alpaca import AlpacaOptions, history
 from appliance.data.sources.base import Kind, Linked, Stop, Tell, Told, Traits, Wire
 from appliance.data.sources.built import SETTLE, SKEW, BuiltHistory, BuiltLive, base_of
@@ -31,6 +43,8 @@ from appliance.domain.market import (
 )
 from appliance.errors import DataError, SourceBusy, SourceDown, UsageError
 from appliance.strategy.bars import BarBuilder
+from tests.core.memory import HandClock, MemoryStore
+from tests.core.memory import Wire as Wires
 from tests.data.source_contract import Listening, assert_bars, bars_of
 from tests.standins.alpaca import AlpacaStandIn
 from tests.standins.alpaca import Market as AlpacaMarket
@@ -191,12 +205,68 @@ def test_delayed_data_make_the_bars_of_their_own_time(sessions: Sessions) -> Non
         ((Kind.BARS,), "1m", "1m", "no 1m bars"),
         ((Kind.BARS,), "5s", "1w", "no 1w bars"),
         ((Kind.BARS,), "5s", "5x", "'5x'"),
-        ((Kind.QUOTES,), "5s", "1m", "neither bars nor trades"),
+        ((Kind.QUOTES,), "5s", "1m", "neither bars nor all trades"),
     ],
 )
 def test_what_cannot_be_built_live_is_refused(live: tuple[Kind, ...], base: str, timeframe: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         BuiltLive(Scripted(Now(0), [], None, *live, base=base), timeframe, lambda _: AlwaysOpen())
+
+
+class Hanging:
+    """Tells five seconds of the market by the clock, but misses some: connection after connection, each hangs up."""
+
+    name = "scripted"
+    traits = Traits(live=(Kind.BARS,), timeframes=("5s",))
+
+    def __init__(self, now: Now, *heard: range) -> None:
+        self._now, self._heard = now, [*heard]
+
+    def run(self, symbols: Sequence[str], kinds: Sequence[Kind], tell: Tell, stop: Stop) -> None:
+        numbers = self._heard.pop(0) if self._heard else range(0)
+        for number in numbers:
+            bar = small(number, 100.0 + number)
+            if number == numbers[0]:
+                self._now.time = bar.start
+                tell(Linked(tuple(symbols)))
+            self._now.time = bar.end
+            tell(bar)
+        raise SourceDown("hung up", source=self.name)
+
+
+def test_minutes_that_a_lost_connection_cut_off_come_from_history_in_their_place(sessions: Sessions) -> None:
+    now, clock, wire = Now(BEGIN), HandClock(BEGIN + 10 * MINUTE), Wires()
+    five = [small(number, 100.0 + number) for number in range(120)]
+    live = BuiltLive(Hanging(now, range(31), range(42, 120)), "1m", lambda _: sessions, now)
+    past = BuiltHistory(Past(five), lambda _: sessions, now)
+    turn = Turn("feed", lambda writers: FeedCore("feed", writers), MemoryStore(), wire, clock, ())
+    turn.start()
+
+    def desk(lasts: dict[Key, int]) -> Desk:
+        chosen = Selection([live.name], ["SPY"], lambda symbol, now: None, random.Random(1))
+        staleness = {live.name: Staleness(lambda _: sessions, {}, BEGIN)}
+        return Desk(chosen, Sequencer(lambda _: sessions, lasts), Reserve(), staleness, Agreement())
+
+    feed = LiveFeed([live], [past], ["SPY"], [Kind.BARS], desk, clock)
+    (fd, hush), *_ = feed.fds()
+    until, published = time.monotonic() + 20, list[Bar]()
+    while len(published) < 9 and time.monotonic() < until:
+        if select.select([fd], [], [], 0.002)[0]:
+            hush()
+        clock.time += 5_000_000  # history is waited for by this clock
+        feed.poll(turn)
+        while turn.run():
+            pass
+        published = [event.body for event in wire.sent if event.stream == "feed/bars"]
+    feed.close()
+    truth = like_strategies(five, "1m", sessions)
+    assert plain(published) == truth[1:], "but the minute under way when we came, each in its place"
+
+
+def test_bars_are_not_built_from_trades_that_are_samples() -> None:
+    delayed = IbkrLive(IbkrOptions(delayed=True))
+    with pytest.raises(UsageError, match="ibkr tells neither bars nor all trades"):
+        BuiltLive(delayed, "1m", lambda _: AlwaysOpen())
 
 
 # --- history -------------------------------------------------------------------------------------------------------
@@ -347,6 +417,13 @@ def test_what_came_before_an_error_is_not_lost(sessions: Sessions) -> None:
 )  # fmt: skip
 def test_the_longest_that_divides_it_builds_it(own: tuple[str, ...], timeframe: str, base: str) -> None:
     assert base_of(own, timeframe) == base
+
+
+@pytest.mark.parametrize("timeframe", ["2h", "1w", "1mo"])
+def test_files_come_in_bars_that_lie_in_one_session(timeframe: str) -> None:
+    assert timeframe in TIMEFRAMES
+    with pytest.raises(UsageError, match=f"timeframe '{timeframe}'"):
+        FileOptions(session="all", timeframe=timeframe).checked()
 
 
 def test_a_source_of_half_hours_answers_for_all_that_they_build() -> None:

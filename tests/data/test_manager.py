@@ -257,6 +257,17 @@ def test_what_a_source_told_is_remembered_with_its_splits(tmp_path):
     manager.close()
 
 
+def test_bars_a_source_has_adjusted_are_remembered_as_such(tmp_path):
+    hours = calendar_of(CalendarOptions(), NEW_YORK)
+    cache = DataCache(tmp_path / "cache.db", hours, lambda: NOW)
+    until = OPEN + 3 * DAY
+    adjusted = _asked(manager_of(Told("ib"), cache=cache, rescaled=["ib"]), end=until, way="split")
+    raw = Told("ib")
+    assert _asked(manager_of(raw, cache=cache), end=until) == adjusted
+    assert raw.asked, "as raw bars they were not known"
+    cache.close()
+
+
 def test_closing_leaves_every_source(store):
     source = Told("first")
     manager_of(source, store=store).close()

@@ -1,8 +1,7 @@
 """What sources told of the past, kept: in memory, and in a file."""
 
-from appliance.data.cache.cached import Cached
 from appliance.data.cache.counting import CacheStats
 from appliance.data.cache.data_cache import CacheLimits, DataCache
 from appliance.data.cache.policy import Terms
 
-__all__ = ["CacheLimits", "CacheStats", "Cached", "DataCache", "Terms"]
+__all__ = ["CacheLimits", "CacheStats", "DataCache", "Terms"]

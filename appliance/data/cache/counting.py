@@ -12,7 +12,7 @@ class CacheStats(Struct, frozen=True):
     """What has happened so far. Of the blocks that were wanted: found in memory, on the disk, heard with another thread
     that was asking already (``shared``), or asked for (``misses``). Callers' ``requests``, and how many of them needed
     nothing of the source (``silent``). ``calls`` of the source brought ``bars``. Bytes held now in ``memory`` and on
-    the ``disk``."""
+    the ``disk``, and ``written`` to it: cards wear out."""
 
     memory_hits: int = 0
     disk_hits: int = 0
@@ -24,6 +24,7 @@ class CacheStats(Struct, frozen=True):
     bars: int = 0
     memory: int = 0
     disk: int = 0
+    written: int = 0
 
     @property
     def hit_rate(self) -> float:

@@ -26,7 +26,7 @@ from appliance.data.cache.policy import Asked, Block, Known, Run, Terms
 from appliance.data.calendars import SessionsOf
 from appliance.data.sources.base import HistorySource
 from appliance.domain.market import Bar, CorporateAction
-from appliance.errors import SourceNonsense
+from appliance.errors import DataError, SourceNonsense
 
 RAW = "raw"
 _start, _end = attrgetter("start"), attrgetter("end")
@@ -51,9 +51,8 @@ class _Wish(Struct, frozen=True):
 
 
 class _Answer(Struct, frozen=True):
-    """What the source said to a question of ``asked`` (ns UTC): bars by end."""
+    """What the source said when it was ``asked`` (ns UTC): bars, page after page."""
 
-    run: Run
     asked: int
     bars: list[Bar]
 
@@ -85,7 +84,8 @@ class DataCache:
         """Complete bars with ``start <= bar.start`` and ``bar.end <= end`` (ns UTC), by end, as ``source`` tells them.
 
         ``adjusted`` says what its prices are adjusted for; unless that is "raw", a new split or dividend of the symbol
-        makes all bars before it unknown. Raises what the source raises.
+        makes all bars before it unknown, and where the source tells none of them, all bars are asked for anew twice a
+        day (``Terms.actions``). Raises what the source raises; what came before is kept.
         """
         now = self._clock()
         if not 0 <= start < min(end, now):  # about the future, or without sense: the source says so in its own words
@@ -116,8 +116,8 @@ class DataCache:
 
     def stats(self) -> CacheStats:
         """What has happened so far."""
-        disk = self._disk.weight if self._disk is not None else 0
-        return replace(self._counts.so_far(), memory=self._levels.weight, disk=disk)
+        disk, written = (self._disk.weight, self._disk.written) if self._disk is not None else (0, 0)
+        return replace(self._counts.so_far(), memory=self._levels.weight, disk=disk, written=written)
 
     def clear_memory(self) -> None:
         """Forget the first level."""
@@ -142,6 +142,8 @@ class DataCache:
         asked = Asked(line.timeframe, self._sessions_of(line.symbol), end, now, self._terms)
         if line.adjusted == RAW:
             return _Wish(line, asked, dict.fromkeys(blocks, b""))
+        if not source.traits.actions:  # nobody says when there is one
+            return _Wish(line, asked, dict.fromkeys(blocks, b"%d" % (now // self._terms.actions)))
         actions = self.actions(source, [line.symbol], blocks[0].start, now + 1)
         return _Wish(line, asked, marks(actions, blocks))
 
@@ -168,32 +170,41 @@ class DataCache:
         found: dict[Block, Chunk] = {}
         for run in policy.runs(questions):
             self._counts.add(misses=len(run.blocks), calls=1)
-            answer = _Answer(run, self._clock(), self._told(source, wish.line, run))
-            chunks = [_chunk(wish, known.get(block), block, begin, answer) for block, begin in run.blocks]
-            self._levels.keep(wish.line, chunks, answer.asked)
-            found |= {chunk.block: chunk for chunk in chunks}
+            answer = _Answer(self._clock(), [])
+            try:
+                for page in source.bars([wish.line.symbol], wish.line.timeframe, run.start, run.end):
+                    answer.bars.extend(_checked(page, wish.line, source.name))
+            except DataError:
+                if answer.bars:  # what came before is true, and need not come again
+                    self._keep(wish, known, policy.cut(run, answer.bars[-1].end), answer)
+                raise
+            found |= self._keep(wish, known, run, answer)
         return found
 
-    def _told(self, source: HistorySource, line: Line, run: Run) -> list[Bar]:
-        pages = source.bars([line.symbol], line.timeframe, run.start, run.end)
-        bars = sorted(chain.from_iterable(pages), key=_end)
-        self._counts.add(bars=len(bars))
-        for bar in bars:
-            if bar.symbol != line.symbol or bar.timeframe != line.timeframe:
-                raise SourceNonsense(
-                    f"was asked for {line.symbol} {line.timeframe}, and told {bar.symbol} {bar.timeframe}",
-                    source=source.name,
-                )
-        return bars
+    def _keep(self, wish: _Wish, known: dict[Block, Chunk], run: Run, answer: _Answer) -> dict[Block, Chunk]:
+        answer.bars.sort(key=_end)
+        chunks = {block: _chunk(wish, known.get(block), block, begin, run, answer) for block, begin in run.blocks}
+        self._levels.keep(wish.line, chunks.values(), answer.asked)
+        self._counts.add(bars=len(answer.bars))
+        return chunks
 
 
-def _chunk(wish: _Wish, before: Chunk | None, block: Block, begin: int, answer: _Answer) -> Chunk:
+def _checked(page: Sequence[Bar], line: Line, source: str) -> Sequence[Bar]:
+    for bar in page:
+        if bar.symbol != line.symbol or bar.timeframe != line.timeframe:
+            raise SourceNonsense(
+                f"was asked for {line.symbol} {line.timeframe}, and told {bar.symbol} {bar.timeframe}", source=source
+            )
+    return page
+
+
+def _chunk(wish: _Wish, before: Chunk | None, block: Block, begin: int, run: Run, answer: _Answer) -> Chunk:
     """A block after an answer: what was told before ``begin``, and what is told now."""
     bars = answer.bars
     old = before.bars[: bisect_left(before.bars, begin, key=_start)] if before is not None else ()
     held = (*old, *bars[bisect_left(bars, begin, key=_start) : bisect_left(bars, block.end, key=_start)])
     last = held[-1].end if held else 0
-    known = policy.learned(_known(before), block, answer.run, answer.asked, last, wish.asked)
+    known = policy.learned(_known(before), block, run, answer.asked, last, wish.asked)
     return Chunk(block, known, held, wish.marks[block], before.written if before is not None else 0)
 
 

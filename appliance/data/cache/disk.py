@@ -82,7 +82,7 @@ class Disk:
         self._file: Database | None = None
         self._said = ""
         self._off_until = 0
-        self.weight = 0
+        self.weight = self.written = 0
 
     def get(self, line: Line, first: int, last: int, now: int) -> list[Stored]:
         """The blocks of a line that start in ``[first, last]``, in order."""
@@ -109,7 +109,10 @@ class Disk:
             return _put(connection, line, stored, now, alone)
 
         added = self._tried(lambda file: file.write(work), now)
-        self.weight += added or 0
+        if added is None:
+            return
+        self.weight += added
+        self.written += sum(len(one.body) for one in stored)
         if self.weight > self._size:
             self._tried(lambda file: file.write(self._shrink), now)
 

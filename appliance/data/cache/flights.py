@@ -54,7 +54,7 @@ class Flights:
 
 
 class _Flight:
-    """One question that is under way."""
+    """One question that is under way, and how many threads wait for its answer."""
 
     def __init__(self, marks: tuple[Hashable, ...]) -> None:
         self.marks = marks

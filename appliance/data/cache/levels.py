@@ -15,8 +15,8 @@ from appliance.data.cache.memory import Memory
 from appliance.data.cache.policy import Block, Known
 from appliance.domain.market import Bar
 
-BAR_BYTES = 360
-"""What a bar weighs in memory, its numbers included."""
+BAR_BYTES = 380
+"""What a bar weighs in memory at most, its numbers included."""
 CHUNK_BYTES = 500
 
 

@@ -161,11 +161,16 @@ def runs(questions: Iterable[tuple[Block, Span]]) -> tuple[Run, ...]:
     return tuple(found)
 
 
+def cut(run: Run, until: int) -> Run:
+    """The part of a question that was answered before the source failed: up to ``until`` (ns UTC)."""
+    return Run(run.start, until, tuple(part for part in run.blocks if part[1] < until))
+
+
 def learned(before: Known | None, block: Block, run: Run, at: int, last: int, asked: Asked) -> Known:
     """What is known of a block after the answer to ``run``, which the source was asked at ``at`` (ns UTC)."""
     until = min(run.end, over(block, asked.timeframe))
-    settled = min(until, at - asked.terms.late)
-    return Known(at, until, max(settled, before.settled if before else 0), last)
+    settled = max(at - asked.terms.late, before.settled if before else 0)
+    return Known(at, until, min(until, settled), last)
 
 
 def is_final(known: Known, block: Block, timeframe: str) -> bool:

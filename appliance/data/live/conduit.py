@@ -115,13 +115,20 @@ class Conduit:
             self._thread.join(timeout)
         return self._thread is None or not self._thread.is_alive()
 
-    def take(self) -> list[Told | Ended | Crashed]:
-        """What was told since the last call: quotes first, then all else in order."""
+    def take(self, quotes: bool = True) -> list[Told | Ended | Crashed]:
+        """What was told since the last call: quotes first, then all else in order. Without ``quotes`` they wait, and
+        conflate."""
         with self._lock:
-            taken = [*self._quotes.values(), *self._queue]
-            self._quotes.clear()
+            taken = [*(self._quotes.values() if quotes else ()), *self._queue]
+            if quotes:
+                self._quotes.clear()
             self._queue.clear()
         return taken
+
+    @property
+    def quoted(self) -> bool:
+        """Whether quotes wait."""
+        return bool(self._quotes)
 
     def _run(self, stop: threading.Event) -> None:
         over = False

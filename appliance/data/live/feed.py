@@ -19,6 +19,8 @@ from appliance.domain.market import DAY, HOUR, SECOND, Bar, MarketEvent
 from appliance.domain.messages import Offer, local
 from appliance.domain.operations import Notice, Severity, SourceState
 
+PAUSE = 10_000_000
+"""How long (ns) after quotes the next ones wait, and conflate; bars and all else never wait."""
 ROUND = 100_000_000
 """How often (ns) time is looked at."""
 LEARN = 6 * HOUR
@@ -54,15 +56,16 @@ class LiveFeed:
         self._events: list[MarketEvent] = []
         self._notices: list[Notice] = []
         self._views: list[View] = []
-        self._due = self._learn = 0
+        self._due = self._learn = self._quotes_due = 0
 
     def fds(self) -> Sequence[tuple[int, Callable[[], None]]]:
         """The bell that threads ring."""
         return ((self._bell.fileno(), self._bell.hush),)
 
     def next_deadline(self) -> int | None:
-        """When time is looked at next (machine ticks)."""
-        return self._due
+        """When time is looked at next, or quotes that wait are offered (machine ticks)."""
+        quoted = any(conduit.quoted for conduit in self._conduits.values())
+        return min(self._due, self._quotes_due) if quoted else self._due
 
     def poll(self, turn: Turn) -> None:
         """Offer what has happened since the last round."""
@@ -73,8 +76,12 @@ class LiveFeed:
             self._notices += [replace(one, severity=Severity.INFO, holds=False) for one in core.holding]
             self._views += [SourceState(name, GONE) for name in core.sources if name not in self._conduits]
             self._follow(self._desk.begin(now))
+        ticks = self._clock.ticks()
+        quotes = ticks >= self._quotes_due
         for name, conduit in self._conduits.items():
-            for told in conduit.take():
+            if quotes and conduit.quoted:
+                self._quotes_due = ticks + PAUSE
+            for told in conduit.take(quotes):
                 self._follow(self._heed(self._desk, name, told, now))
         for said in self._asker.take():
             self._follow(self._hear(self._desk, said, now))

@@ -51,7 +51,8 @@ class Kind(Enum):
 class Traits(Struct, frozen=True):
     """What a source can do. ``live``: the kinds it tells; ``timeframes``: those of its bars, live first. ``symbols``:
     how many it takes at once (0: any number). ``mute`` (ns): in session the longest silence in session.
-    ``history``: whether it answers questions about the past, ``actions`` whether it knows splits and dividends."""
+    ``history``: whether it answers questions about the past, ``actions`` whether it knows splits and dividends.
+    ``sampled``: kinds of which it tells only some."""
 
     live: tuple[Kind, ...] = ()
     timeframes: tuple[str, ...] = ("1m",)
@@ -59,6 +60,7 @@ class Traits(Struct, frozen=True):
     mute: int = 10_000_000_000
     history: bool = False
     actions: bool = False
+    sampled: tuple[Kind, ...] = ()
 
 
 class HistorySource(Protocol):

@@ -44,7 +44,7 @@ class BuiltLive:
     twelve bars of five seconds make a minute as good as twelve. What was under way when we came, and whenever the
     source says that it may have missed something (``Linked.anew``) is not told: whoever puts the bars in order sees a
     hole, and asks history. ``late`` and ``grace`` (ns) are those of ``appliance.data.building``; ``lag`` (ns) is how
-    late the source tells everything on purpose (delayed data).
+    late the source tells everything on purpose (delayed data): with it, bars that ended before we came are told, too.
     """
 
     def __init__(
@@ -57,8 +57,10 @@ class BuiltLive:
         self._terms = {"grace": grace, "late": late}
         self._lag = lag
         self.base = "" if Kind.BARS not in source.traits.live else source.traits.timeframes[0]
-        if not self.base and Kind.TRADES not in source.traits.live:
-            raise UsageError(f"{self.name} tells neither bars nor trades", hint="bars cannot be built from its quotes")
+        if not self.base and (Kind.TRADES not in source.traits.live or Kind.TRADES in source.traits.sampled):
+            raise UsageError(
+                f"{self.name} tells neither bars nor all trades", hint="bars cannot be built from quotes and samples"
+            )
         length = _length(self.name, timeframe)
         if length > DAY or (self.base and not builds(self.base, timeframe)):
             raise UsageError(
@@ -138,10 +140,10 @@ class _Bench:
         """Let time close bars until the connection is ``over``."""
         while not over.wait(LOOK):
             with self._lock:
-                now = self._clock() - self._lag
+                now = self._clock()
                 for builder in self._made.values():
                     for bar in builder.tick(now):
-                        self._tell(bar if not self._lag else replace(bar, received=now + self._lag))
+                        self._tell(bar)
 
 
 class BuiltHistory:

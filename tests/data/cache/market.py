@@ -21,6 +21,7 @@ from appliance.domain.market import (
     Sessions,
     timeframe_ns,
 )
+from appliance.errors import SourceDown
 
 MONDAY = 1_700_438_400 * SECOND
 """2023-11-20T00:00:00Z."""
@@ -89,7 +90,8 @@ class Market:
 
 class Source:
     """The market's past: a bar is told ``delay`` ns after its end; with ``corrections`` some are wrong at first, and
-    put right up to so many ns after their end. ``asked`` are its questions; ``errors`` are raised one after the other.
+    put right up to so many ns after their end. ``asked`` are its questions; ``errors`` are raised one after the other,
+    and with ``fails_after`` it hangs up after about so many bars.
     """
 
     def __init__(self, market: Market, delay: int = 0, corrections: int = 0, name: str = "market") -> None:
@@ -101,7 +103,7 @@ class Source:
         self.errors: list[Exception] = []
         self.gate: Event | None = None
         self.waiting = Event()
-        self.left = False
+        self.fails_after: int | None = None
         self._lock = Lock()
 
     def bars(self, symbols: Sequence[str], timeframe: str, start: int, end: int) -> Iterator[tuple[Bar, ...]]:
@@ -113,8 +115,12 @@ class Source:
         if self.errors:
             raise self.errors.pop(0)
         found = [bar for symbol in symbols for bar in self.truth(symbol, timeframe, start, end)]
-        yield tuple(found[:7])
-        yield tuple(found[7:])
+        for at in range(0, len(found), 11):
+            if self.fails_after is not None and at >= self.fails_after:
+                break
+            yield tuple(found[at : at + 11])
+        if self.fails_after is not None:
+            raise SourceDown("hangs up", source=self.name)
 
     def truth(self, symbol: str, timeframe: str, start: int, end: int) -> list[Bar]:
         """What it tells now, without being asked."""
@@ -138,4 +144,4 @@ class Source:
         return tuple(one for one in self.known_actions if one.symbol in symbols and start <= one.time < end)
 
     def close(self) -> None:
-        self.left = True
+        """There is no server to leave."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from appliance.data.cache import CacheLimits, DataCache, Terms
 from appliance.domain.market import DAY, HOUR, MINUTE, SECOND, AlwaysOpen, Sessions
+from appliance.errors import SourceDown
 from tests.data.cache.market import MONDAY, Market, Source, sessions_of_days
 
 TERMS = Terms(late=20 * MINUTE, settle=2 * SECOND)
@@ -45,6 +47,7 @@ def questions(timeframe: str) -> st.SearchStrategy[dict[str, Any]]:
         "back": st.one_of(st.integers(1, 3 * HOUR), st.integers(HOUR, 9 * DAY)),
         "length": st.one_of(st.none(), st.none(), st.integers(1, 3 * HOUR), st.integers(1, 3 * DAY)),
         "before": st.sampled_from(["", "", "", "", "", "forget", "restart"]),
+        "fails": st.sampled_from([None, None, None, 0, 11, 33]),
     })  # fmt: skip
 
 
@@ -74,6 +77,10 @@ class Asker:
         start = market.now - question["back"]
         end = market.now if question["length"] is None else start + question["length"]
         of = question["symbol"], question["timeframe"], start, end
+        self.source.fails_after = question["fails"]
+        with suppress(SourceDown):
+            self.cache.history(self.source, *of)  # what came before it failed is gone on with
+        self.source.fails_after = None
         return list(self.cache.history(self.source, *of)), self.source.truth(*of)
 
 

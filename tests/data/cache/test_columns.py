@@ -37,6 +37,17 @@ def test_what_is_the_same_in_all_bars_is_kept_once():
     assert math.isclose(unpacked("QQQ", "5m", packed(bars))[3].open, 3.5)
 
 
+def test_prices_that_come_again_and_again_take_a_byte_each():
+    bars = [
+        Bar("SPY", "1m", 3 * n, 3 * n + 3, *(100 + n % k / 100 for k in (91, 92, 93, 94, 255))) for n in range(2_000)
+    ]
+    assert len(packed(bars)) < (2 * 8 + 5) * 2_000 + 5 * 8 * 256
+    again = unpacked("SPY", "1m", packed(bars))
+    assert again == tuple(bars)
+    assert again[0].close is again[94].close
+    assert again[0].end is again[1].start
+
+
 @pytest.mark.parametrize("data", [b"", b"abc", packed([])[:-1], packed([Bar("A", "1m", 1, 2, 1, 1, 1, 1, 1)])[:40]])
 def test_bytes_of_another_form_are_refused(data):
     with pytest.raises(ValueError, match=r"truncated|array|Expected"):

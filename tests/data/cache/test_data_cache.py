@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from appliance.data.cache import Cached, CacheLimits, CacheStats, DataCache, Terms
+from appliance.data.cache import CacheLimits, CacheStats, DataCache, Terms
+from appliance.data.sources.base import Traits
 from appliance.domain.market import DAY, HOUR, MINUTE, SECOND, AlwaysOpen, Dividend, Split
 from appliance.errors import DataError, SourceDown, SourceNonsense
 from tests.data.cache.market import MONDAY, Market, Source, sessions_of_days
@@ -117,6 +118,7 @@ def test_what_is_no_longer_in_memory_is_found_on_the_disk(cache, source, market)
     assert stats.hit_rate == pytest.approx(6 / 9)
     assert stats.bars == len(found)
     assert stats.disk > 0 < stats.memory
+    assert stats.written == stats.disk
 
 
 def test_a_restart_goes_on_where_the_file_ends(cache, source, market, tmp_path):
@@ -293,18 +295,26 @@ def test_without_requests_the_hit_rate_is_none():
     assert CacheStats().hit_rate == 0.0
 
 
-# --- as a source -------------------------------------------------------------------------------------------------
-
-
-def test_a_cached_source_is_the_source_to_whoever_asks_it(cache, source, market):
-    source.known_actions = [SPLIT]
-    cached = Cached(source, cache)
-    for _ in range(2):
-        found = [bar for page in cached.bars(["SPY", "QQQ"], "5m", OPEN, market.now) for bar in page]
-        assert found == [bar for one in ("SPY", "QQQ") for bar in source.truth(one, "5m", OPEN, market.now)]
-        assert cached.actions(["SPY"], OPEN, market.now) == (SPLIT,)
-    assert (cached.name, cached.traits) == (source.name, source.traits)
+@pytest.mark.parametrize("bars", [0, 11, 22, 44])
+def test_what_came_before_a_source_failed_is_kept_and_only_the_rest_is_asked(cache, source, market, bars):
+    source.fails_after = bars
+    with pytest.raises(SourceDown):
+        cache.history(source, "SPY", "5m", OPEN, market.now)
+    source.fails_after = None
+    found = cache.history(source, "SPY", "5m", OPEN, market.now)
+    truth = source.truth("SPY", "5m", OPEN, market.now)
+    assert list(found) == truth
+    came = truth[bars - 1].end if bars else 0
+    assert source.asked[1][2] >= min(came - 10 * MINUTE, came // DAY * DAY)
     assert len(source.asked) == 2
-    assert len(source.acted) == 1
-    cached.close()
-    assert source.left
+
+
+def test_adjusted_bars_of_a_source_without_splits_are_asked_for_anew_twice_a_day(cache, source, market):
+    source.traits = Traits(timeframes=("5m",), history=True)
+    for adjusted, calls in (("split", 3), ("raw", 1)):
+        source.asked.clear()
+        for hours in (0, 5, 11, 12, 23, 24):
+            market.now = MONDAY + 5 * DAY + hours * HOUR + MINUTE
+            cache.history(source, "SPY", "5m", MONDAY, MONDAY + 2 * DAY, adjusted)
+        assert len(source.asked) == calls
+        market.now += DAY

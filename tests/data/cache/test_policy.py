@@ -134,6 +134,17 @@ def test_a_bar_of_days_may_begin_long_before_what_is_settled():
     assert begin == CLOSE + 3 * DAY - TERMS.late - 5 * DAY
 
 
+def test_what_a_source_did_not_get_to_before_it_failed_is_no_longer_known():
+    before, question = known(IN), asked(IN + HOUR)
+    begin = policy.question(before, TODAY, question)[0]
+    run = Run(begin, IN + HOUR, ((TODAY, begin),))
+    cut = policy.cut(run, begin + 10 * MINUTE)
+    assert policy.learned(before, TODAY, cut, IN + HOUR, 0, question) == Known(
+        IN + HOUR, begin + 10 * MINUTE, begin + 10 * MINUTE, 0
+    )
+    assert policy.cut(run, begin).blocks == ()
+
+
 def test_questions_that_touch_are_one():
     one, two, three, four = (Block(start, start + 10) for start in (0, 10, 20, 50))
     found = policy.runs([(four, (50, 55)), (one, (3, 11)), (two, (10, 21)), (three, (24, 31))])

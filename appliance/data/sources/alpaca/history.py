@@ -15,7 +15,7 @@ from appliance.data.sources.alpaca.requesting import Clock, Requests
 from appliance.data.sources.alpaca.times import Spans, rfc3339, wire_timeframe
 from appliance.data.sources.asked import check_asked
 from appliance.data.sources.base import Traits
-from appliance.domain.market import DAY, MINUTE, SECOND, AlwaysOpen, Bar, CorporateAction, Quote, Sessions, Trade
+from appliance.domain.market import DAY, SECOND, AlwaysOpen, Bar, CorporateAction, Quote, Sessions, Trade
 from appliance.errors import SourceNonsense
 
 Tick = TypeVar("Tick", Quote, Trade)
@@ -27,7 +27,7 @@ TIMEFRAMES = {
 }
 _FEEDS = {"delayed_sip": "sip"}
 """The past of the delayed feed is the past of all exchanges; it ends before the last 15 minutes."""
-_DELAY = 15 * MINUTE + 5 * SECOND
+_SPARE = 5 * SECOND
 SYMBOLS_MAX = 100
 """Symbols of one question: an address has to stay short."""
 _PAYING = 180 * DAY
@@ -123,7 +123,7 @@ class AlpacaHistory:
         """Where the answer ends (ns UTC): at what is known by now. Raises DataError for a question without sense."""
         now = self._clock()
         check_asked(self.name, symbols, start, end, now)
-        return min(end, now - (_DELAY if self._options.feed == "delayed_sip" else 0))
+        return min(end, now - (self._options.lag and self._options.lag + _SPARE))
 
     def _span(self, start: int, until: int) -> dict[str, Any]:
         """Their end is inclusive."""

@@ -8,6 +8,8 @@ from appliance.errors import UsageError
 
 _CHOICES = {"feed": ("iex", "sip", "delayed_sip"), "market": ("stocks", "crypto")}
 _PATIENCE = ("connect", "answer", "deadline", "ping")
+DELAY = 900_000_000_000
+"""How late (ns) the delayed feed is."""
 PAGE_MAX = 10_000
 """Rows of one page, as the data API allows."""
 
@@ -40,6 +42,11 @@ class AlpacaOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __rich_repr__(self) -> list[tuple[str, object]]:
         return [("name", self.name), ("key", self.shown_key)]
+
+    @property
+    def lag(self) -> int:
+        """How late (ns) the live feed is on purpose."""
+        return DELAY if self.feed == "delayed_sip" else 0
 
     @property
     def shown_key(self) -> str:

@@ -38,8 +38,9 @@ class IbkrLive:
         self.name = options.name
         bars = () if options.delayed else (Kind.BARS,)
         self.traits = Traits(
-            live=(*bars, Kind.QUOTES, Kind.TRADES, Kind.STATUSES), timeframes=(TIMEFRAME,), symbols=SYMBOLS
-        )
+            live=(*bars, Kind.QUOTES, Kind.TRADES, Kind.STATUSES), timeframes=(TIMEFRAME,), symbols=SYMBOLS,
+            sampled=(Kind.QUOTES, Kind.TRADES),
+        )  # fmt: skip
         self._clock = clock
         self._halted: dict[str, bool] = {}
 
