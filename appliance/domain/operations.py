@@ -217,7 +217,8 @@ class SourceState(Struct, frozen=True, tag="source_state"):
     and ``why`` its reason; ``tells`` is for how many symbols it is believed now, ``lacks`` how many it cannot tell.
 
     ``health`` is 0 to 1; ``failures`` counts attempts since it was last heard to work. Times are ns UTC (0: never):
-    ``since`` when it is in this state, last ``heard``, and ``due`` when it is tried again.
+    ``since`` when it is in this state, last ``heard``, ``due`` when it is tried again, and ``down`` when it was found
+    to be, for as long as it tells nothing since.
     """
 
     source: str
@@ -230,6 +231,7 @@ class SourceState(Struct, frozen=True, tag="source_state"):
     failures: int = 0
     due: int = 0
     why: str = ""
+    down: int = 0
 
 
 class Peer(Struct, frozen=True):

@@ -124,8 +124,8 @@ class Failing:
         over = next(event for event in self.feed("feed/notices", began) if event.body.code == "failover/first")
         if "late with" not in over.body.text:
             return (over.ts - began) / SECOND
-        source = until(lambda: (one := self.source("first")).since >= began and one, 30, "it is given up")
-        return (source.since - began) / SECOND
+        down = until(lambda: (one := self.source("first")).down >= began and one.down, 30, "it is given up")
+        return (down - began) / SECOND
 
     def _last(self, seconds: float) -> None:
         ends = time.monotonic() + seconds

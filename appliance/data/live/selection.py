@@ -32,6 +32,7 @@ class State(Enum):
     __hash__ = object.__hash__
 
 
+DOWN = (State.MUTE, State.FAILING, State.REFUSED)
 WAITING = (State.RESTING, State.FAILING, State.REFUSED)
 
 
@@ -79,13 +80,15 @@ class Candidate:
         self.backoff = Backoff(terms.first, terms.longest, random)
         self.breaker = CircuitBreaker()
         self.health = Health()
-        self.heard = self.due = self.healthy = 0
+        self.heard = self.due = self.healthy = self.down = 0
         self.proven = False
         self.lacking: dict[str, str] = {}
 
     def become(self, state: State, now: int, why: str = "") -> None:
         """Change state."""
         self.state, self.since, self.why = state, now, why
+        if state in DOWN and not self.down:
+            self.down = now
 
     def able(self, symbol: str) -> bool:
         """Whether it could tell ``symbol`` now."""
@@ -126,7 +129,7 @@ class Selection:
         one = self.candidates[name]
         one.heard = now
         if not one.proven:  # a connection that brings nothing is no success
-            one.proven, one.healthy = True, now
+            one.proven, one.healthy, one.down = True, now, 0
             one.breaker.succeeded()
             one.health.succeeded(now - one.since)
             one.backoff.reset()

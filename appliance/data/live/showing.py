@@ -64,7 +64,7 @@ def state_of(one: Candidate, tells: int) -> SourceState:
     """How a source does."""
     return SourceState(
         one.name, one.state.value, tells, len(one.lacking), round(one.health.score, 2), one.heard, one.since,
-        one.backoff.failures, one.due, one.why,
+        one.backoff.failures, one.due, one.why, one.down,
     )  # fmt: skip
 
 

@@ -120,6 +120,11 @@ def test_a_mute_source_is_down_since_it_was_found_to_be_mute() -> None:
     first = selection.candidates["first"]
     assert (first.state, first.since) == (State.FAILING, START + 9_500_000_000)
     assert "silent" in first.why
+    for happens in (selection.tick, lambda now: selection.linked("first", Linked(("SPY",)), now)):
+        happens(START + 20 * SECOND)
+        assert first.down == START + 9_500_000_000
+    selection.heard("first", "SPY", START + 21 * SECOND)
+    assert first.down == 0
 
 
 # --- punctuality ------------------------------------------------------------------------------------------------------
