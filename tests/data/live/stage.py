@@ -26,7 +26,7 @@ from appliance.domain.operations import Notice
 from appliance.errors import SourceDown, SourceError, SourceRefused
 
 BEGIN = 1_700_000_040 * SECOND
-COUNT = 100
+COUNT = 60
 ROUND = 10
 TERMS = Terms(mute=90 * SECOND, hold=120 * SECOND)
 NAMES = ("first", "second")
