@@ -34,7 +34,7 @@ def told_of(source: AlpacaLive, server: AlpacaStandIn, *messages: dict[str, obje
         assert server.push(*messages) == 1
         server.raw(b"\x90")  # an empty frame, and one that shows that all before it was read
         server.push({"T": "q", "S": "AAPL", **quote(1, 1, 2)})
-        heard.until(lambda told: isinstance(told[-1], Quote) and told[-1].time == 1)
+        heard.until(lambda told: any(isinstance(one, Quote) and one.time == 1 for one in told))
         return [one for one in heard.told if not isinstance(one, Linked | Wire)][:-1]
 
 
