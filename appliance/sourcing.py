@@ -114,7 +114,7 @@ def manager_of(
     def splits(symbol: str) -> tuple[Split, ...]:
         return knowing[0].splits(symbol)
 
-    known = any(isinstance(ready[one.name], AlpacaOptions) and one.history for one in spec.sources)
+    known = any(_knows_splits(ready[one.name]) and one.history for one in spec.sources)
     live = [_live(one, ready[one.name], spec.timeframe, hours) for one in spec.sources if one.live]
     asked = [
         _history(one, ready[one.name], hours, sessions, splits if known else None)
@@ -163,6 +163,10 @@ def _history(
     """The source of past data, asked politely and for every timeframe; None where it has none, or cannot be asked."""
     found = None if isinstance(options, SourceRefused) else history_of(options, sessions, splits)
     return None if found is None else BuiltHistory(_polite(source, found), sessions_of)
+
+
+def _knows_splits(options: Options | SourceRefused) -> bool:
+    return isinstance(options, AlpacaOptions) and options.market == "stocks"
 
 
 def _options_or_why(source: SourceSpec, paths: StatePaths) -> Options | SourceRefused:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from appliance.data.live.sequencer import SessionsOf
+from appliance.data.calendars import SessionsOf
 from appliance.data.warmup import Need
 from appliance.domain.market import Bar, Sessions, timeframe_ns, timeframe_parts
 from appliance.errors import EnvironmentFault
