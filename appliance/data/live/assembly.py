@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from appliance.core.breaker import Dice
 from appliance.core.ports import Clock
+from appliance.data.calendars import SessionsOf
 from appliance.data.live.agreement import Agreement
 from appliance.data.live.desk import Desk
 from appliance.data.live.feed import Keep, LiveFeed
 from appliance.data.live.reserve import Reserve
 from appliance.data.live.selection import Selection, Terms
-from appliance.data.live.sequencer import Key, Sequencer, SessionsOf
+from appliance.data.live.sequencer import Key, Sequencer
 from appliance.data.live.spec import LiveSpec
 from appliance.data.live.staleness import Staleness
 from appliance.data.sources.base import HistorySource, Kind, LiveSource

@@ -7,11 +7,12 @@ told. What comes for a hole afterwards is a revision: a bar at or before the las
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from appliance.data.calendars import SessionsOf
 from appliance.domain.market import Bar, Sessions
 
 SECOND = 1_000_000_000
@@ -26,7 +27,6 @@ COUNTED = ("duplicates", "differing", "overlaps", "forgotten", "holes", "healed"
 
 Key = tuple[str, str]
 """Symbol and timeframe."""
-SessionsOf = Callable[[str], Sessions]
 
 
 class Question(Struct, frozen=True):
