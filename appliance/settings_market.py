@@ -107,7 +107,19 @@ def set_by_name(tree: Mapping[str, Any], variable: str, keys: Sequence[str], val
             f"{variable}: there is no such source, or not one key of it; there is {', '.join(tables) or 'none'}",
             hint="name it as in [[sources]]: APPLIANCE_SOURCES__ALPACA__KEY is the key of the one named alpaca",
         )
-    named[keys[1]] = value
+    named[keys[1]] = value if keys[1] in ("key", "secret") else _bare(value)
+
+
+def _bare(value: Any) -> Any:
+    """A number or a truth that a variable can only say as text."""
+    if value in ("true", "false"):
+        return value == "true"
+    for kind in (int, float):
+        try:
+            return kind(value) if isinstance(value, str) else value
+        except ValueError:
+            continue
+    return value
 
 
 def _tables(tree: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

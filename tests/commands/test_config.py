@@ -56,6 +56,27 @@ def test_every_mistake_is_told_at_once_with_the_nearest_right_key(appliance: App
     assert said.json["error"]["code"] == "SETTINGS"
 
 
+def test_what_only_sources_and_limits_understand_is_checked_too_each_mistake_of_it(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(
+        '[box]\nname = "Attic!"\n[data.limits]\njump_sigma = 3\ntick = -1\n[data.extended]\nbefore = 900\n'
+        '[[sources]]\nname = "iex"\nkind = "alpaca"\nkyes = "x"\nfeed = "free"\nconnect = -4\n'
+        '[[sources]]\nname = "ib"\nkind = "ibkr"\nport = "4002"\n'
+        '[[sources]]\nname = "mine"\nkind = "rest"\nurl = "https://example.test/{symbol}"\n'
+    )
+    said = appliance("config", "check", "--settings", file)
+    assert said.code == 2
+    assert "9 mistakes" in said.err
+    for words in (
+        "box.name", "there is no option kyes; did you mean 'key'?", "feed 'free'; write iex or sip", "connect -4",
+        'port = "4002"; it must be a whole number', "source mine: bars is missing", "did you mean 'jump_sigmas'?",
+        "limit tick -1.0; it must be from", "extended hours: before 900",
+    ):  # fmt: skip
+        assert words in said.err
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
