@@ -99,12 +99,15 @@ def plain(value: Any) -> Any:
 
 def set_by_name(tree: Mapping[str, Any], variable: str, keys: Sequence[str], value: Any) -> None:
     """Set what ``APPLIANCE_SOURCES__NAME__KEY`` says (``keys``: name and key) in the table of the source of that name,
-    its dashes written as underscores. Raises SettingsError where there is none, without the value: it may be a key."""
+    its dashes written as underscores. Where settings have no source at all it is for a run with others, and left
+    alone. Raises SettingsError where there is no such one, without the value: it may be a key."""
     tables = {str(one.get("name")): one for one in _tables(tree)}
+    if not tables:
+        return
     named = next((one for name, one in tables.items() if name.replace("-", "_") == keys[0]), None)
     if named is None or len(keys) != 2:
         raise SettingsError(
-            f"{variable}: there is no such source, or not one key of it; there is {', '.join(tables) or 'none'}",
+            f"{variable}: there is no such source, or not one key of it; there is {', '.join(tables)}",
             hint="name it as in [[sources]]: APPLIANCE_SOURCES__ALPACA__KEY is the key of the one named alpaca",
         )
     named[keys[1]] = value if keys[1] in ("key", "secret") else _bare(value)

@@ -105,6 +105,12 @@ def test_a_variable_for_a_source_there_is_not_is_told_without_its_value(tmp_path
     assert "PKENV" not in str(told.value)
 
 
+def test_an_exported_key_does_not_stop_a_run_whose_settings_have_no_sources(tmp_path):
+    key = {"APPLIANCE_SOURCES__ALPACA__KEY": "PKENV"}
+    assert load_settings(None, env=key) == load_settings(None, env={})
+    assert _load(tmp_path, '[box]\nname = "attic"\n', **key).sources == ()
+
+
 @pytest.mark.parametrize(
     ("wrong", "right", "told"),
     [

@@ -245,6 +245,12 @@ def _strategies(options: RunOptions, settings: Settings) -> tuple[StrategySpec, 
         )
     if options.data:
         raise UsageError("--data without --strategy", hint="--strategy strategies/sma_cross.py --param symbol=SPY")
+    if settings.market.source == "live":
+        hint = "name yours under [[strategies]] in the settings, or with --strategy strategies/sma_cross.py"
+        raise UsageError(
+            "market.source is 'live' and no strategy is named",
+            hint=f"{hint} --param symbol={settings.market.symbols[0]}",
+        )
     folder = Path(__file__).resolve().parents[2] / "strategies"
     return tuple(StrategySpec(Path(name).stem, str(folder / name), "", params) for name, params in SAMPLES)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.settings import load_settings
-from tests.commands.conftest import Appliance
+from tests.commands.conftest import ROOT, Appliance
 
 
 def test_what_is_shown_loads_back_to_the_same_settings(appliance: Appliance, tmp_path: Path) -> None:
@@ -75,6 +75,27 @@ def test_what_only_sources_and_limits_understand_is_checked_too_each_mistake_of_
         "limit tick -1.0; it must be from", "extended hours: before 900",
     ):  # fmt: skip
         assert words in said.err
+
+
+def test_the_settings_in_the_guide_are_in_order_and_say_what_to_trade(appliance: Appliance, tmp_path: Path) -> None:
+    guide = (ROOT / "README.md").read_text()
+    file = tmp_path / "box.toml"
+    file.write_text(guide.partition("```toml\n")[2].partition("```")[0])
+    said = appliance("config", "check", "--settings", file, "--json")
+    assert said.code == 0
+    assert "host@breakout" in said.json["processes"]
+
+
+def test_live_data_without_a_strategy_to_trade_them_are_refused_with_how_to_name_one(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    file = tmp_path / "box.toml"
+    file.write_text('[market]\nsource = "live"\nsymbols = ["QQQ"]\n[[sources]]\nname = "ib"\nkind = "ibkr"\n')
+    said = appliance("up", "--settings", file, "--state", tmp_path / "state")
+    assert said.code == 2
+    assert "market.source is 'live' and no strategy is named" in said.err
+    assert "[[strategies]]" in said.err
+    assert "--param symbol=QQQ" in said.err
 
 
 @pytest.mark.parametrize(
