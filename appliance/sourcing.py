@@ -267,7 +267,8 @@ def prepare(spec: LiveSpec, paths: StatePaths, sessions: Sessions, needs: Iterab
         _check_live(manager)
         for symbol, start in sorted(past.wanted(needs, hours, spec.timeframe, now).items()):
             try:
-                deque(manager.fetch(symbol, spec.timeframe, start, now), 0)
+                if manager.keeps(spec.timeframe):
+                    deque(manager.fetch(symbol, spec.timeframe, start, now), 0)
                 found += next(manager.history((symbol,), spec.timeframe, start, now, "split"))
             except DataError as error:
                 whys.append(f"{symbol}: {error.text}")
