@@ -78,7 +78,9 @@ class Desk:
             self._linked(name, told, now, todo)
         elif isinstance(told, Oddity):
             self.odd += 1
-            todo.notices += self.notices.happened(f"source_odd/{name}", f"{name}: {told.text}", now)
+            todo.notices += self.notices.happened(
+                f"source_odd/{name}", f"{name}: {told.text.removeprefix(f'{name}: ')}", now
+            )
         elif not isinstance(told, Wire):
             self._heard(name, told, now, todo)
         return self._told_of(todo, now)

@@ -207,6 +207,13 @@ def test_a_thousand_oddities_and_quarantines_a_minute_are_four_notices() -> None
     assert talk.codes("quarantine/")[-1:] == [("quarantine/SPY/spike", False)]
 
 
+def test_an_oddity_names_its_source_once() -> None:
+    talk = Talk()
+    for said in ("first: no field", "no field"):
+        (notice,) = talk.desk.told("first", Oddity(said), talk.now).notices or [None]
+        assert notice is None or notice.text == "first: no field"
+
+
 def test_a_source_that_does_not_end_is_told_and_not_connected_again_beside_itself() -> None:
     talk = Talk()
     talk.says("first", BARS_TOLD[0])

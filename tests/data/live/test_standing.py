@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from appliance.data.live.notices import Notices
 from appliance.data.live.punctuality import IN_A_ROW, LATE, Punctuality
 from appliance.data.live.reserve import GRACE
-from appliance.data.live.selection import Selection, Terms
+from appliance.data.live.selection import Selection, State, Terms
 from appliance.data.live.standing import UNHEARD, Standing
 from appliance.data.sources.base import Linked
 from appliance.domain.market import HOUR, SECOND
@@ -89,6 +89,17 @@ def test_what_nobody_tells_is_critical_at_once_where_somebody_did_and_after_a_wh
     found = stand.standing.look(START + 22 * SECOND)
     assert [(one.code, one.severity) for one in found] == [("no_source", Severity.CRITICAL)]
     assert "first: hung up" in found[0].text
+
+
+def test_a_source_that_is_tried_again_still_says_why_it_failed() -> None:
+    stand = Standby()
+    assert stand.selection.candidates["first"].why == ""
+    stand.selection.ended("first", "answers with a web page", START + SECOND)
+    stand.look(40)
+    one = stand.selection.candidates["first"]
+    assert (one.state, one.why) == (State.CONNECTING, "answers with a web page")
+    stand.link("first", at=41)
+    assert (one.state, one.why) == (State.LIVE, "")
 
 
 def test_a_symbol_that_was_stale_comes_back_after_the_hold_and_others_stay() -> None:
