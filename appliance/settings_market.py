@@ -36,6 +36,8 @@ class Market(Section):
             raise ValueError("files: name at least one file, since source is 'files'")
         if self.source != "files" and not self.symbols:
             raise ValueError(f"symbols: name at least one symbol, since source is {self.source!r}")
+        if twice := sorted({one for one in self.symbols if self.symbols.count(one) > 1}):
+            raise ValueError(f"symbols: {', '.join(twice)} stands there more than once; name each once")
         if self.start and self.end and self.start > self.end:
             raise ValueError(f"start: {self.start} is after end {self.end}")
         return self

@@ -118,6 +118,7 @@ def test_an_exported_key_does_not_stop_a_run_whose_settings_have_no_sources(tmp_
         ('name = "ib"', 'name = "alpaca-iex"', "sources: two sources are named alpaca-iex"),
         ('name = "ib"', 'name = "I B"', "sources[1].name"),
         ('symbols = ["SPY", "AAPL"]', "symbols = []", "symbols: name at least one symbol"),
+        ('"AAPL"]', '"AAPL", "SPY"]', "market.symbols: SPY stands there more than once"),
         ("[[sources]]", "[[sourcs]]", "sourcs: unknown key; did you mean sources?"),
         ("[market]", '[data]\nkinds = ["quotes"]\n[market]', "data.kinds: bars must be among them"),
         ("[market]", '[data]\nhours = "late"\n[market]', "must be 'regular', 'extended' or 'always'"),

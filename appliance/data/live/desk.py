@@ -143,7 +143,10 @@ class Desk:
 
     def _linked(self, name: str, linked: Linked, now: int, todo: Todo) -> None:
         self._changed(self.selection.linked(name, linked, now), todo, now)
-        whys = {f"{symbol}: {why}" for symbol, why in linked.lacking.items()}
+        whys = {
+            f"{symbol}: {why.removeprefix(f'{name}: ').removeprefix(f'{symbol}: ')}"
+            for symbol, why in linked.lacking.items()
+        }
         text = f"{name} does not tell {some(sorted(linked.lacking))} ({min(whys)})" if whys else ""
         todo.notices += self.notices.hold(f"source_lacks/{name}", text, now)
 
