@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache, reduce
 from pathlib import Path
@@ -38,6 +38,12 @@ from appliance.settings_text import MASK, mistakes, read_toml, secrets_in, toml,
 ENV_PREFIX = "APPLIANCE_"
 PROFILES = ("paper", "live", "test")
 _M = TypeVar("_M", bound=BaseModel)
+Beyond = Callable[[Mapping[str, Any]], Iterable[str]]
+"""One line for each mistake in a settings tree that only others can know, such as an option of a source."""
+
+
+def _nothing(tree: Mapping[str, Any]) -> Iterable[str]:
+    return ()
 
 
 class Box(Section):
@@ -243,11 +249,15 @@ def default_settings(profile: str = "paper") -> Settings:
 
 
 def load_settings(
-    path: Path | None = None, profile: str | None = None, env: Mapping[str, str] | None = None
+    path: Path | None = None,
+    profile: str | None = None,
+    env: Mapping[str, str] | None = None,
+    beyond: Beyond = _nothing,
 ) -> Settings:
     """The effective settings. ``profile`` (else APPLIANCE_PROFILE, else the file's, else paper) gives the defaults.
 
-    Relative paths in the file start at the file's directory. Raises SettingsError listing every mistake."""
+    Relative paths in the file start at the file's directory; ``beyond`` names mistakes in what others understand.
+    Raises SettingsError listing every mistake."""
     env = os.environ if env is None else env
     tree = read_toml(path) if path is not None else {}
     chosen = profile or env.get(f"{ENV_PREFIX}PROFILE") or tree.get("profile", "paper")
@@ -260,7 +270,8 @@ def load_settings(
         merged = _merge(merged, reduce(lambda inner, key: {key: inner}, reversed(keys), value))
         origins[".".join(keys)] = variable
     merged = _merge(_defaults(str(chosen), merged.get("market")), merged)
-    return _checked(Settings, merged | {"profile": chosen}, str(path) if path else "settings", origins)
+    tree = merged | {"profile": chosen}
+    return _checked(Settings, tree, str(path) if path else "settings", origins, beyond(tree))
 
 
 def _defaults(profile: str, market: object) -> dict[str, dict[str, Any]]:
@@ -304,11 +315,17 @@ def build_hash() -> str:
     return digest.hexdigest()[:12]
 
 
-def _checked(model: type[_M], tree: Mapping[str, Any], source: str, origins: Mapping[str, str]) -> _M:
+def _checked(
+    model: type[_M], tree: Mapping[str, Any], source: str, origins: Mapping[str, str], beyond: Iterable[str] = ()
+) -> _M:
+    lines = []
     try:
-        return model.model_validate(tree)
+        made = model.model_validate(tree)
     except ValidationError as error:
         lines = mistakes(model, error, origins)
+    lines += beyond
+    if not lines:
+        return made
     count = "1 mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
     raise SettingsError(
         "\n".join([f"{source}: {count}", *(f"  {line}" for line in lines)]),

@@ -36,6 +36,8 @@ class Market(Section):
             raise ValueError("files: name at least one file, since source is 'files'")
         if self.source != "files" and not self.symbols:
             raise ValueError(f"symbols: name at least one symbol, since source is {self.source!r}")
+        if twice := sorted({one for one in self.symbols if self.symbols.count(one) > 1}):
+            raise ValueError(f"symbols: {', '.join(twice)} stands there more than once; name each once")
         if self.start and self.end and self.start > self.end:
             raise ValueError(f"start: {self.start} is after end {self.end}")
         return self
@@ -99,15 +101,30 @@ def plain(value: Any) -> Any:
 
 def set_by_name(tree: Mapping[str, Any], variable: str, keys: Sequence[str], value: Any) -> None:
     """Set what ``APPLIANCE_SOURCES__NAME__KEY`` says (``keys``: name and key) in the table of the source of that name,
-    its dashes written as underscores. Raises SettingsError where there is none, without the value: it may be a key."""
+    its dashes written as underscores. Where settings have no source at all it is for a run with others, and left
+    alone. Raises SettingsError where there is no such one, without the value: it may be a key."""
     tables = {str(one.get("name")): one for one in _tables(tree)}
+    if not tables:
+        return
     named = next((one for name, one in tables.items() if name.replace("-", "_") == keys[0]), None)
     if named is None or len(keys) != 2:
         raise SettingsError(
-            f"{variable}: there is no such source, or not one key of it; there is {', '.join(tables) or 'none'}",
+            f"{variable}: there is no such source, or not one key of it; there is {', '.join(tables)}",
             hint="name it as in [[sources]]: APPLIANCE_SOURCES__ALPACA__KEY is the key of the one named alpaca",
         )
-    named[keys[1]] = value
+    named[keys[1]] = value if keys[1] in ("key", "secret") else _bare(value)
+
+
+def _bare(value: Any) -> Any:
+    """A number or a truth that a variable can only say as text."""
+    if value in ("true", "false"):
+        return value == "true"
+    for kind in (int, float):
+        try:
+            return kind(value) if isinstance(value, str) else value
+        except ValueError:
+            continue
+    return value
 
 
 def _tables(tree: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

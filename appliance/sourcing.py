@@ -6,11 +6,13 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from hashlib import sha256
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import pydantic
 from msgspec import Struct, ValidationError, convert, json
 
 from appliance.core.breaker import CircuitBreaker
@@ -35,7 +37,7 @@ from appliance.data.warmup import Need
 from appliance.domain.market import SECOND, Bar, Sessions, Split
 from appliance.errors import DataError, SettingsError, SourceRefused, UsageError
 from appliance.settings import Settings
-from appliance.settings_market import Source
+from appliance.settings_market import Data, Source
 from appliance.shell import credentials, logs
 from appliance.shell.paths import StatePaths
 
@@ -51,7 +53,7 @@ def live_spec(settings: Settings, timeframe: str = "") -> LiveSpec:
     other bars than the settings'. Raises SettingsError that names the source, the option, and what is allowed."""
     data, market = settings.data, settings.market
     with _settings():
-        sources = tuple(_spec(source) for source in settings.sources)
+        sources = tuple(_spec(source, source.table) for source in settings.sources)
         limits = _table("limits", data.limits, ValidationLimits).checked()
         extended = _table("extended", data.extended, Extended)
         calendar = CalendarOptions(data.hours, data.calendars, extended).checked()
@@ -59,6 +61,48 @@ def live_spec(settings: Settings, timeframe: str = "") -> LiveSpec:
         sources, market.symbols, timeframe or market.timeframe, data.kinds, calendar,
         int(data.mute_seconds * SECOND), int(data.return_seconds * SECOND), limits, data.history_mb, data.cache_mb,
     )  # fmt: skip
+
+
+def mistakes(tree: Mapping[str, Any]) -> Iterator[str]:
+    """One line for each mistake in what settings leave to others to understand: the options of each source, the limits,
+    the calendars. ``tree`` is as the owner wrote it; a table that has mistakes of another kind is not looked into."""
+    sources = tree.get("sources")
+    for number, table in enumerate(sources if isinstance(sources, list) else ()):
+        try:
+            source = Source.model_validate(table)
+        except pydantic.ValidationError:
+            continue
+        yield from (f"sources[{number}]: {said}" for said in _each(source.table, partial(_spec, source)))
+    try:
+        data = Data.model_validate(tree.get("data", {}))
+    except pydantic.ValidationError:
+        return
+    yield from _each(data.limits, lambda it: _table("limits", it, ValidationLimits).checked())
+    yield from _each(
+        data.extended, lambda table: CalendarOptions(extended=_table("extended", table, Extended)).checked()
+    )
+
+
+def _each(table: Mapping[str, Any], check: Callable[[Mapping[str, Any]], object]) -> Iterator[str]:
+    """What ``check`` says of a table, then of the table without the key it spoke of, until there is nothing to say."""
+    while (said := _said(table, check)) is not None:
+        yield said
+        for key in table:
+            rest = {other: value for other, value in table.items() if other != key}
+            next_said = _said(rest, check)
+            if next_said is None or (next_said != said and key not in next_said):
+                table = rest
+                break
+        else:  # it is of no single key
+            return
+
+
+def _said(table: Mapping[str, Any], check: Callable[[Mapping[str, Any]], object]) -> str | None:
+    try:
+        check(table)
+    except UsageError as error:
+        return f"{error.text}; {error.hint}" if error.hint else error.text
+    return None
 
 
 def keep_credentials(settings: Settings, paths: StatePaths) -> None:
@@ -69,8 +113,8 @@ def keep_credentials(settings: Settings, paths: StatePaths) -> None:
                 credentials.keep(paths, source.name, part, value)
 
 
-def _spec(source: Source) -> SourceSpec:
-    spec = SourceSpec(source.name, source.kind, source.table, source.live, source.history, source.rate, source.burst)
+def _spec(source: Source, table: Mapping[str, Any]) -> SourceSpec:
+    spec = SourceSpec(source.name, source.kind, dict(table), source.live, source.history, source.rate, source.burst)
     spec.options()
     return spec
 
@@ -227,7 +271,8 @@ def prepare(spec: LiveSpec, paths: StatePaths, sessions: Sessions, needs: Iterab
         _check_live(manager)
         for symbol, start in sorted(past.wanted(needs, hours, spec.timeframe, now).items()):
             try:
-                deque(manager.fetch(symbol, spec.timeframe, start, now), 0)
+                if manager.keeps(spec.timeframe):
+                    deque(manager.fetch(symbol, spec.timeframe, start, now), 0)
                 found += next(manager.history((symbol,), spec.timeframe, start, now, "split"))
             except DataError as error:
                 whys.append(f"{symbol}: {error.text}")

@@ -8,18 +8,21 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from appliance.data import past
 from appliance.data.live.spec import LiveSpec
 from appliance.data.sources.built import BuiltLive
 from appliance.data.sources.spec import Unready
-from appliance.domain.market import AlwaysOpen, Sessions
+from appliance.domain.market import DAY, AlwaysOpen, Session, Sessions
 from appliance.errors import SettingsError
 from appliance.settings import load_settings
 from appliance.shell.paths import StatePaths
 from appliance.sourcing import keep_credentials, live_spec, manager_of, open_store, prepare
 from tests.standins.alpaca import AlpacaStandIn, Market, minutes
 from tests.standins.alpaca.server import KEY, SECRET
+from tests.standins.ibkr import IbkrStandIn, Row
+from tests.standins.ibkr import Market as Gateways
 
 MINUTE = 60 * 1_000_000_000
 COUNT = 3 * 24 * 60
@@ -91,6 +94,21 @@ def test_wrong_keys_are_told_as_such(paths, server):
     lacking = prepare(spec, paths, SESSIONS, [("SPY", "", 10)], NOW)
     assert lacking == "SPY: alpaca: refuses the key *** (HTTP 401: unauthorized)"
     assert "PKWRONG" not in lacking
+
+
+def test_a_box_with_a_gateway_alone_warms_up_with_the_bars_that_it_has_adjusted(paths, server):
+    begin = NOW // 10**9 - 100 * 60
+    market = Gateways("SPY")
+    market.rows["SPY", "1 min"] = [Row(str(begin + 60 * i), 10, 10, 10, 10, 5) for i in range(100)]
+    with IbkrStandIn(market) as gateway:
+        lame = f'[[sources]]\nname = "ib"\nkind = "ibkr"\nport = {gateway.port}\nsettle = 0.05\n'
+        spec = _settings(paths, server, more=lame)
+        spec = replace(spec, sources=spec.sources[1:])
+        week = Sessions([Session("day", NOW + day * DAY, NOW + (day + 1) * DAY) for day in range(-9, 2)])
+        assert prepare(spec, paths, week, [("SPY", "", 50)], NOW) == ""
+    known = past.read(paths.past).of([("SPY", "", 50)], lambda symbol: AlwaysOpen(), "1m")
+    assert {bar.source for bar in known} == {"ib"}
+    assert len(known) == 50
 
 
 def test_a_source_without_its_key_is_not_asked_and_the_others_go_on(paths, server):

@@ -46,7 +46,9 @@ def show(file: Path | None, profile: str | None, as_json: bool) -> None:
 @_common
 def check(file: Path | None, profile: str | None, as_json: bool) -> None:
     """Check the settings: every mistake is told at once, by key, with what is allowed (exit code 2)."""
-    settings = load_settings(file, profile)
+    from appliance.sourcing import mistakes
+
+    settings = load_settings(file, profile, beyond=mistakes)
     told = _told(settings, file)
     click.echo(json.dumps(told) if as_json else f"{told['settings']}: in order ({told['profile']}, {told['hash']})")
 

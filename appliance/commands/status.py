@@ -136,7 +136,10 @@ def _row(child: dict[str, Any], beat: Heartbeat | None) -> dict[str, Any]:
 def _source_line(one: dict[str, Any]) -> str:
     """``alpaca  live  tells 2 symbols``; of one that is not well why, when it was heard, and when it is tried again."""
     now = time.time_ns()
-    told = f"tells {one['tells']} symbols" if one["tells"] else "in reserve" if one["state"] == "live" else one["why"]
+    tells = f"tells {one['tells']} symbol{'s' if one['tells'] != 1 else ''}"
+    told = tells if one["tells"] else "in reserve" if one["state"] == "live" else one["why"]
+    if told and one["state"] == "connecting":
+        told = f"again, after: {told}"
     silent = one["heard"] and one["state"] != "live"  # that a live one is heard is told every ten seconds only
     heard = f", heard {(now - one['heard']) / SECOND:.1f} s ago" if silent else ""
     again = f", tried again in {(one['due'] - now) / SECOND:.0f} s" if one["due"] > now else ""

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from msgspec.structs import replace
 from appliance.commands.options import RunOptions, orders_file, run_options, sessions_cache, sessions_for
 from appliance.core.limits import LimitValues
 from appliance.data.live.spec import LiveSpec
+from appliance.data.options import NEW_YORK
 from appliance.data.sources.simulated import SYMBOLS
 from appliance.data.warmup import Need, needs_of
-from appliance.domain.market import RECORDED, SECOND
+from appliance.domain.market import RECORDED, SECOND, Sessions
 from appliance.errors import INTERRUPTED, StrategyError, UsageError
 from appliance.making import Around, StrategyMaker
 from appliance.runs import RunSpec, StrategySpec
@@ -245,6 +247,12 @@ def _strategies(options: RunOptions, settings: Settings) -> tuple[StrategySpec, 
         )
     if options.data:
         raise UsageError("--data without --strategy", hint="--strategy strategies/sma_cross.py --param symbol=SPY")
+    if settings.market.source == "live":
+        hint = "name yours under [[strategies]] in the settings, or with --strategy strategies/sma_cross.py"
+        raise UsageError(
+            "market.source is 'live' and no strategy is named",
+            hint=f"{hint} --param symbol={settings.market.symbols[0]}",
+        )
     folder = Path(__file__).resolve().parents[2] / "strategies"
     return tuple(StrategySpec(Path(name).stem, str(folder / name), "", params) for name, params in SAMPLES)
 
@@ -265,8 +273,19 @@ def _introduce(paths: StatePaths, spec: RunSpec) -> None:
 def _market(spec: RunSpec) -> str:
     """Where the market's data come from, in a few words."""
     if spec.live is not None:
-        return f"live {spec.timeframe} bars of {', '.join(spec.live.symbols)} from {_names(spec.live)}"
+        closed = closed_until(spec.live, spec.exchange, time.time_ns())
+        return f"live {spec.timeframe} bars of {', '.join(spec.live.symbols)} from {_names(spec.live)}{closed}"
     return "recorded data: " + ", ".join(Path(f).name for f in spec.files) if spec.files else "simulated, always open"
+
+
+def closed_until(live: LiveSpec, exchange: Sessions, now: int) -> str:
+    """Where no symbol is traded ``now`` (ns UTC): when the first one is again, in New York; "" while one is."""
+    hours = live.sessions_of(exchange)
+    opens = [hours(symbol).next_open(now) for symbol in live.symbols if hours(symbol).at(now) is None]
+    first = min((one for one in opens if one is not None), default=None)
+    if first is None or len(opens) < len(live.symbols):
+        return ""
+    return f"; closed until {datetime.fromtimestamp(first // SECOND, NEW_YORK):%Y-%m-%d %H:%M} in New York"
 
 
 def _names(live: LiveSpec) -> str:

@@ -88,6 +88,11 @@ class DataManager:
             self._cover(symbol, timeframe, begin, min(until, settled))
             yield rows
 
+    def keeps(self, timeframe: str) -> bool:
+        """Whether bars of ``timeframe`` can be kept raw: not where all who have them adjust them for splits that nobody
+        else knows. Raises UsageError or DataError where nobody has any."""
+        return not self._adjusting(self._able(timeframe, ""))
+
     def actions(self, symbols: Sequence[str], start: int, end: int) -> tuple[CorporateAction, ...]:
         """Splits and dividends with an ex-date in ``[start, end)`` (ns UTC), in order of time, as the first source that
         knows them tells, and what the store has; a market that never closes has none. Raises DataError where no source
@@ -149,7 +154,7 @@ class DataManager:
         kept = None if source else self.store
         lacking = kept.lacking(symbol, timeframe, start, end) if kept is not None else ((start, end),)
         able = self._able(timeframe, source) if lacking else []
-        if able and way == "split" and all(one.name in self._rescaled for one in able):  # they tell nothing else
+        if able and way == "split" and self._adjusting(able):
             return self._first(able, symbol, timeframe, start, end)
         actions = self.actions((symbol,), start, self._now()) if way != "raw" else ()
         raw = self._raw(able) if lacking else []
@@ -210,13 +215,16 @@ class DataManager:
             raise DataError(f"no source has bars of {timeframe!r}", hint=known or "name one that does in [[sources]]")
         return able
 
+    def _adjusting(self, able: Sequence[HistorySource]) -> bool:
+        return all(one.name in self._rescaled for one in able)
+
     def _raw(self, able: Sequence[HistorySource]) -> list[HistorySource]:
         """Those that tell raw bars. Raises DataError where there is none."""
         raw = [one for one in able if one.name not in self._rescaled]
         if not raw:
             raise DataError(
                 f"{able[0].name} tells bars adjusted for splits, and no source of this box knows the splits",
-                hint="ask for bars adjusted for splits, or add a source that knows them (kind alpaca)",
+                hint="bars are kept as they were traded: add a source that knows the splits (kind alpaca)",
             )
         return raw
 

@@ -377,6 +377,9 @@ def test_a_check_tells_who_answers_and_how_fast(appliance: Appliance, server: Al
     assert 0 <= good["ms"] < 1000 * took
     assert (bad["answers"], "HTTP 403" in bad["said"]) == (False, True)
     assert (without["answers"], without["said"]) == (False, "not asked: it has no key")
+    assert good["hint"].startswith("if it should have some: check how") == (good["said"].startswith("0 "))
+    assert bad["hint"] == "check the source's credential, and that its plan includes what is asked"
+    assert without["hint"] == "set APPLIANCE_SOURCES__THIRD__KEY"
     assert len(questions(server)) == 1
 
 
@@ -390,6 +393,7 @@ def test_a_source_that_only_tells_live_data_is_connected_to_and_left(
     server.faults.greeting = 402
     said = appliance("data", "sources", "--check", "--settings", live, "--state", tmp_path)
     assert (said.code, "DOES NOT ANSWER" in said.out) == (1, True), said.out
+    assert "\n   hint: give the key and its secret" in said.out
 
 
 def test_the_help_of_sources_names_what_may_be_set(appliance: Appliance) -> None:

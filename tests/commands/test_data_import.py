@@ -53,6 +53,12 @@ def test_a_file_taken_twice_changes_nothing(appliance: Appliance, tmp_path: Path
     assert held(tmp_path) == before
 
 
+def test_a_file_that_has_nothing_of_the_days_asked_for_is_no_success(appliance: Appliance, tmp_path: Path) -> None:
+    file = bars(tmp_path / "a.csv", *calm(60))
+    said = appliance("data", "import", file, "--state", tmp_path, "--start", "2031-01-01")
+    assert (said.code, "nothing is of the days and symbols that were asked for: see --start" in said.err) == (1, True)
+
+
 def test_a_corrected_file_of_the_same_source_replaces_what_it_corrects(appliance: Appliance, tmp_path: Path) -> None:
     rows = calm(60)
     appliance("data", "import", bars(tmp_path / "a.csv", *rows), "--state", tmp_path, "--source-name", "vendor")

@@ -213,6 +213,12 @@ def test_what_cannot_be_built_live_is_refused(live: tuple[Kind, ...], base: str,
         BuiltLive(Scripted(Now(0), [], None, *live, base=base), timeframe, lambda _: AlwaysOpen())
 
 
+def test_who_asks_for_shorter_bars_than_a_source_has_is_told_which_there_are() -> None:
+    with pytest.raises(UsageError) as told:
+        BuiltLive(Scripted(Now(0), [], None, Kind.BARS, base="1m"), "5s", lambda _: AlwaysOpen())
+    assert told.value.hint.startswith("set timeframe to one of 1m, 5m, 15m, 30m, 1h, 1d, or name a source of shorter")
+
+
 class Hanging:
     """Tells five seconds of the market by the clock, but misses some: connection after connection, each hangs up."""
 

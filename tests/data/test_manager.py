@@ -229,8 +229,10 @@ def test_bars_that_a_source_has_adjusted_for_unknown_splits_are_never_taken_for_
     manager = manager_of(Told("ib"), store=store, rescaled=["ib"])
     with pytest.raises(DataError, match="ib tells bars adjusted for splits, and no source of this box knows"):
         _asked(manager)
-    with pytest.raises(DataError, match="ib tells bars adjusted"):
+    with pytest.raises(DataError, match="ib tells bars adjusted") as told:
         deque(manager.fetch("SPY", "1m", OPEN, NOW), 0)
+    assert told.value.hint.endswith("add a source that knows the splits (kind alpaca)")
+    assert (manager.keeps("1m"), manager_of(Told("raw")).keeps("1m")) == (False, True)
     assert len(_asked(manager, way="split")) == ALL
     assert {bar.source for bar in _asked(manager_of(Told("ib"), Told("raw"), rescaled=["ib"]))} == {"raw"}
 

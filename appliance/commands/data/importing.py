@@ -73,7 +73,8 @@ def import_(files: tuple[str, ...], state: Path, as_json: bool, progress: bool, 
 
     Every file is read to its end before anything is kept. What is set aside is told and not kept. Bars that are known
     are left as they are: stopped at any moment, it is run again. Prices are taken as they are traded, not adjusted.
-    Exit code 0: all is kept; 1: something was left out; 3: a file cannot be read; 130: interrupted.
+    Exit code 0: all is kept; 1: something was left out, or nothing is of these days; 3: a file cannot be read; 130:
+    interrupted.
 
     \b
       appliance data import bars.csv.gz --bar-stamp start
@@ -98,7 +99,9 @@ def import_(files: tuple[str, ...], state: Path, as_json: bool, progress: bool, 
     if not done:
         click.echo("interrupted: what is told above is kept; run it again to go on", err=True)
         return INTERRUPTED
-    return int(any(one.left_out or one.fault for one in taking.taken))
+    if nothing := all(one.nothing for one in taking.taken):
+        click.echo("nothing is of the days and symbols that were asked for: see --start, --end, --symbols", err=True)
+    return int(nothing or any(one.left_out or one.fault for one in taking.taken))
 
 
 def _choice(given: dict[str, Any], calendars: Calendars) -> Choice:

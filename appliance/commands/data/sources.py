@@ -13,7 +13,7 @@ import click
 
 from appliance.commands.data.asking import Calendars, json_option, settings_option, state_option
 from appliance.commands.data.reaching import PARTS, credential, described, variable
-from appliance.domain.market import DAY
+from appliance.domain.market import DAY, SECOND
 from appliance.errors import ApplianceError, SourceDown
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0
 """Seconds a live source may take to connect."""
+_NOTHING = "if it should have some: check how this source writes the symbol, and what its plan includes"
 
 
 class Described(click.Command):
@@ -118,7 +119,8 @@ def _checked(
     parts = credential(settings, paths, source)
     lacking = [part for part in source.needs if part not in parts]
     if lacking:
-        return {"answers": False, "ms": None, "said": f"not asked: it has no {' and no '.join(lacking)}"}
+        said, hint = f"not asked: it has no {' and no '.join(lacking)}", f"set {_variables(source.name, lacking)}"
+        return {"answers": False, "ms": None, "said": said, "hint": hint}
     live, past = _made(source, {part: parts.get(part, "") for part in PARTS}, sessions)
     began = time.monotonic()
     try:
@@ -126,10 +128,12 @@ def _checked(
             said = _asked(past, symbol, sessions)
         else:
             said = _connected(live, symbol) if live is not None else "unused"
-        answers = True
+        answers, hint = True, _NOTHING if said.startswith("0 ") else ""
     except ApplianceError as error:
+        wait = getattr(error, "wait", 0)
         said, answers = error.text, False
-    return {"answers": answers, "ms": round(1000 * (time.monotonic() - began)), "said": said}
+        hint = error.hint or (f"try again in {wait / SECOND:g} s" if wait else "")
+    return {"answers": answers, "ms": round(1000 * (time.monotonic() - began)), "said": said, "hint": hint}
 
 
 def _asked(source: HistorySource, symbol: str, sessions: Sessions) -> str:
@@ -192,12 +196,17 @@ def readable(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield f"   credential: {row['credential']}{_missing(row)}"
         if "check" in row:
             yield f"   {_answer(row['check'])}"
+            if row["check"]["hint"] and not row["lacking"]:
+                yield f"   hint: {row['check']['hint']}"
 
 
 def _missing(row: dict[str, Any]) -> str:
-    return (
-        f": {' and '.join(row['lacking'])} (set {variable(row['name'], row['lacking'][0])})" if row["lacking"] else ""
-    )
+    lacking = row["lacking"]
+    return f": {' and '.join(lacking)} (set {_variables(row['name'], lacking)})" if lacking else ""
+
+
+def _variables(name: str, parts: Sequence[str]) -> str:
+    return " and ".join(variable(name, part) for part in parts)
 
 
 def _answer(check: dict[str, Any]) -> str:

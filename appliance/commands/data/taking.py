@@ -82,6 +82,11 @@ class Taken(Struct):
         """Rows that were not taken."""
         return sum(self.aside.values())
 
+    @property
+    def nothing(self) -> bool:
+        """Whether it has rows, and none of them is of the days and symbols that were asked for."""
+        return self.rows > 0 and not (self.stored or self.known or self.aside)
+
 
 def survey(path: str, timeframe: str, read: Read) -> Survey:
     """Read a file to its end. Raises DataError where there is no such file, or it holds no bars."""

@@ -78,7 +78,9 @@ class Desk:
             self._linked(name, told, now, todo)
         elif isinstance(told, Oddity):
             self.odd += 1
-            todo.notices += self.notices.happened(f"source_odd/{name}", f"{name}: {told.text}", now)
+            todo.notices += self.notices.happened(
+                f"source_odd/{name}", f"{name}: {told.text.removeprefix(f'{name}: ')}", now
+            )
         elif not isinstance(told, Wire):
             self._heard(name, told, now, todo)
         return self._told_of(todo, now)
@@ -141,7 +143,10 @@ class Desk:
 
     def _linked(self, name: str, linked: Linked, now: int, todo: Todo) -> None:
         self._changed(self.selection.linked(name, linked, now), todo, now)
-        whys = {f"{symbol}: {why}" for symbol, why in linked.lacking.items()}
+        whys = {
+            f"{symbol}: {why.removeprefix(f'{name}: ').removeprefix(f'{symbol}: ')}"
+            for symbol, why in linked.lacking.items()
+        }
         text = f"{name} does not tell {some(sorted(linked.lacking))} ({min(whys)})" if whys else ""
         todo.notices += self.notices.hold(f"source_lacks/{name}", text, now)
 

@@ -175,7 +175,7 @@ class Selection:
             if self._hangs(one, now):
                 ended.append(one.name)
             elif one.state in WAITING and now >= one.due and one.breaker.allows(now):
-                one.become(State.CONNECTING, now)
+                one.become(State.CONNECTING, now, one.why if one.backoff.failures else "")
                 connect.append(one.name)
         changes = self._choose(now)
         changes.connect, changes.end = connect, ended

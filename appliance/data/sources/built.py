@@ -15,6 +15,7 @@ from appliance.data.calendars import SessionsOf
 from appliance.data.sources.base import HistorySource, Kind, Linked, LiveSource, Stop, Tell, Told, Traits
 from appliance.domain.market import (
     DAY,
+    RECORDED,
     SECOND,
     TIMEFRAMES,
     Bar,
@@ -65,7 +66,7 @@ class BuiltLive:
         if length > DAY or (self.base and not builds(self.base, timeframe)):
             raise UsageError(
                 f"{self.name}: no {timeframe} bars can be built live from {self.base or 'trades'}",
-                hint="name a timeframe of at most a day that a whole number of them fills",
+                hint=f"set timeframe to one of {', '.join(_possible(self.base))}, or name a source of shorter bars",
             )
         self.traits = self._traits(source.traits, length)
         self.counts: dict[str, dict[str, int]] = {}
@@ -267,6 +268,11 @@ def builds(base: str, timeframe: str) -> bool:
     if longer < DAY:
         return shorter < longer and longer % shorter == 0
     return shorter < DAY or (shorter < longer and timeframe_parts(base) == (1, "d"))
+
+
+def _possible(base: str) -> list[str]:
+    """What bars of a box can be built live from bars of ``base``, or from trades, and ``base`` itself."""
+    return [name for name in RECORDED if name == base or not base or builds(base, name)]
 
 
 def _inside(bars: list[Bar], start: int, end: int) -> tuple[Bar, ...]:

@@ -370,5 +370,7 @@ def _no_handshake(options: WebSocketOptions, error: Exception) -> SourceError:
     if status >= 500:
         return SourceDown(f"fails on its side (HTTP {status})", source=name)
     body = (error.response.body or b"")[:80]
-    said = options.secrets.masked(f"answers with HTTP {status}, no WebSocket: {shown(bytes(body))}")
+    said = options.secrets.masked(
+        f"answers with HTTP {status}, no WebSocket: {shown(bytes(body).decode(errors='replace'))}"
+    )
     return SourceNonsense(said, source=name, hint=hint)

@@ -207,6 +207,19 @@ def test_a_thousand_oddities_and_quarantines_a_minute_are_four_notices() -> None
     assert talk.codes("quarantine/")[-1:] == [("quarantine/SPY/spike", False)]
 
 
+def test_an_oddity_names_its_source_once() -> None:
+    talk = Talk()
+    for said in ("first: no field", "no field"):
+        (notice,) = talk.desk.told("first", Oddity(said), talk.now).notices or [None]
+        assert notice is None or notice.text == "first: no field"
+
+
+def test_what_a_source_lacks_is_told_with_each_name_once() -> None:
+    talk = Talk()
+    todo = talk.desk.told("first", Linked((), {"SPY": "first: SPY: no such security"}), talk.now)
+    assert [one.text for one in todo.notices] == ["first does not tell SPY (SPY: no such security)"]
+
+
 def test_a_source_that_does_not_end_is_told_and_not_connected_again_beside_itself() -> None:
     talk = Talk()
     talk.says("first", BARS_TOLD[0])

@@ -91,6 +91,17 @@ def test_what_nobody_tells_is_critical_at_once_where_somebody_did_and_after_a_wh
     assert "first: hung up" in found[0].text
 
 
+def test_a_source_that_is_tried_again_still_says_why_it_failed() -> None:
+    stand = Standby()
+    assert stand.selection.candidates["first"].why == ""
+    stand.selection.ended("first", "answers with a web page", START + SECOND)
+    stand.look(40)
+    one = stand.selection.candidates["first"]
+    assert (one.state, one.why) == (State.CONNECTING, "answers with a web page")
+    stand.link("first", at=41)
+    assert (one.state, one.why) == (State.LIVE, "")
+
+
 def test_a_symbol_that_was_stale_comes_back_after_the_hold_and_others_stay() -> None:
     stand = Standby()
     stand.link("first", "second", at=1)

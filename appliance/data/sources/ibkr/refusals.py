@@ -23,7 +23,7 @@ REFUSALS: dict[int, Refusal] = {
     100: Refusal(SourceBusy, 1),
     101: Refusal(SourceRefused, hint=_FEWER),
     102: Refusal(SourceDown),
-    200: Refusal(SourceRefused, hint="check the symbol as IB writes it: BRK B"),
+    200: Refusal(SourceRefused, hint="check the symbol: US stocks, such as SPY or BRK.B"),
     300: Refusal(SourceDown),
     309: Refusal(SourceRefused, hint=_FEWER),
     321: Refusal(SourceRefused, hint="this gateway does not understand the question: update it"),

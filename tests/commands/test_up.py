@@ -1,0 +1,40 @@
+"""`appliance up`: what it says of a market before it starts anything."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from appliance.commands.up import closed_until
+from appliance.data.calendars import CalendarOptions
+from appliance.data.live.spec import LiveSpec
+from appliance.domain.market import SECOND, Session, Sessions
+
+
+def _at(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * SECOND
+
+
+WEEKDAYS = ("2026-11-27", "2026-11-30")
+EXCHANGE = Sessions([Session(day, _at(f"{day} 14:30"), _at(f"{day} 21:00")) for day in WEEKDAYS])
+
+
+@pytest.mark.parametrize(
+    ("now", "hours", "said"),
+    [
+        ("2026-11-29 10:00", "regular", "; closed until 2026-11-30 09:30 in New York"),
+        ("2026-11-29 10:00", "extended", "; closed until 2026-11-30 04:00 in New York"),
+        ("2026-11-30 15:00", "regular", ""),
+        ("2026-11-29 10:00", "always", ""),
+        ("2026-12-29 10:00", "regular", ""),
+    ],
+)
+def test_a_box_that_starts_on_a_sunday_says_when_its_market_opens(now: str, hours: str, said: str) -> None:
+    live = LiveSpec((), ("SPY", "QQQ"), calendar=CalendarOptions(hours))
+    assert closed_until(live, EXCHANGE, _at(now)) == said
+
+
+def test_one_symbol_that_is_traded_is_a_market_that_is_open() -> None:
+    live = LiveSpec((), ("SPY", "BTC/USD"))
+    assert closed_until(live, EXCHANGE, _at("2026-11-29 10:00")) == ""
