@@ -70,6 +70,10 @@ class _Line:
         if len(self.told) > REMEMBERED:
             del self.told[next(iter(self.told))]
 
+    def followed(self, question: Question) -> bool:
+        """Whether a bar waits that begins after what is asked for."""
+        return any(bar.start >= question.end for bar in self.held.values())
+
     def in_hole(self, bar: Bar) -> bool:
         return any(hole.start <= bar.start and bar.end <= hole.end for hole in self.holes)
 
@@ -120,12 +124,14 @@ class Sequencer:
             line.asked = None
         if bars is None:
             return out  # what waits is released when its time is up
-        for bar in sorted(bars, key=_end):
+        ordered = sorted(bars, key=_end)
+        for bar in ordered:
             if line.last is not None and bar.end <= line.last:
                 self._again(line, bar, out)
             elif question.start <= bar.start and bar.end <= question.end:
                 self._hold(line, bar, now)
-        self._settle(line, question)
+        # Up to now was asked, and no bar follows yet: what is younger than the last one may not have been there yet.
+        self._settle(line, question, question.end if line.followed(question) else max(map(_end, ordered), default=0))
         self._drain(line, out)
         return out
 
@@ -231,10 +237,10 @@ class Sequencer:
         return Question(bar.symbol, bar.timeframe, start, bar.start)
 
     @staticmethod
-    def _settle(line: _Line, question: Question) -> None:
+    def _settle(line: _Line, question: Question, until: int) -> None:
         start, end = line.settled
         joined = start <= question.start <= end
-        line.settled = (start if joined else question.start, max(end, question.end) if joined else question.end)
+        line.settled = (start if joined else question.start, max(end, until) if joined else until)
 
     def _ask(self, key: Key, line: _Line, start: int, end: int, out: Sequenced) -> None:
         if line.asked is None and in_session(self._sessions_of(key[0]), start, end):

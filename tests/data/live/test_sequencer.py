@@ -85,6 +85,14 @@ def test_a_restart_asks_for_what_it_missed() -> None:
     assert line.answered(question(1, 4), [bar(1), bar(2), bar(3)], 0).bars == [bar(n) for n in (1, 2, 3, 4)]
 
 
+def test_what_a_history_asked_up_to_now_does_not_have_yet_is_asked_again_once_a_bar_follows() -> None:
+    line = Sequencer(lambda symbol: ALWAYS, {("SPY", "1m"): bar(0).end})
+    (asked,) = line.begin(bar(3).end).questions
+    assert line.answered(asked, [bar(1), bar(2)], bar(3).end).bars == [bar(1), bar(2)]
+    assert line.bar(bar(4), bar(4).end) == Sequenced(questions=[question(3, 4)])
+    assert line.answered(question(3, 4), [bar(3)], bar(4).end).bars == [bar(3), bar(4)]
+
+
 def test_the_night_is_no_hole() -> None:
     first = Session("2023-11-14", BEGIN, BEGIN + HOUR)
     second = Session("2023-11-15", BEGIN + 20 * HOUR, BEGIN + 21 * HOUR)
