@@ -79,6 +79,19 @@ def test_bars_keep_their_order_and_quotes_conflate_with_their_extremes() -> None
     assert isinstance(ended.error, SourceDown)
 
 
+def test_a_quote_that_is_none_hides_no_good_one_and_leaves_no_extremes() -> None:
+    good, broken = Quote("SPY", 1, 10.0, 11.0), Quote("SPY", 2, 0.0, 11.0)
+
+    def script(tell: Tell, stop: Stop) -> None:
+        tell(good)
+        tell(broken)
+        raise SourceDown("hung up")
+
+    quote, queued, _ = heard(script)
+    assert isinstance(quote, Quote)
+    assert (quote.bid, quote.low, queued) == (10.0, 10.0, broken)
+
+
 def test_a_full_queue_ends_the_connection_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "QUEUE_MAX", 3)
 
