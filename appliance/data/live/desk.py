@@ -20,12 +20,24 @@ from appliance.data.sources.base import Kind, Linked, Oddity, Told, Wire
 from appliance.data.validation.rules import RULES, moment
 from appliance.data.validation.validator import DataValidator
 from appliance.data.validation.verdicts import Finding, Judged
-from appliance.domain.market import Bar, CorporateAction, Heard, MarketEvent, PriceBand, Quote, Split, Trade
+from appliance.domain.market import (
+    Bar,
+    CorporateAction,
+    Heard,
+    MarketEvent,
+    PriceBand,
+    Quote,
+    Split,
+    SymbolStatus,
+    Trade,
+)
 from appliance.domain.market import TradingStatus as Status
 from appliance.domain.operations import Notice, Severity
 from appliance.errors import SourceError, SourceRefused
 
 SECOND = 1_000_000_000
+SHOWN = 20
+"""Characters of a symbol that nobody asked for."""
 CHANNELS: dict[type, Kind] = {
     Bar: Kind.BARS, Quote: Kind.QUOTES, Trade: Kind.TRADES, Status: Kind.STATUSES, PriceBand: Kind.STATUSES,
 }  # fmt: skip
@@ -65,9 +77,10 @@ class Desk:
         self._looked = 0
         self.quarantined = self.odd = 0
 
-    def begin(self, now: int) -> Todo:
-        """The first moment: what was missed while nobody listened is asked for."""
+    def begin(self, now: int, statuses: Iterable[SymbolStatus] = ()) -> Todo:
+        """The first moment: what was missed while nobody listened is asked for. ``statuses`` are shown since then."""
         todo = Todo()
+        self._showing.resume(statuses)
         self._sequenced(self.sequencer.begin(now), now, todo)
         return todo
 
@@ -77,10 +90,11 @@ class Desk:
         if isinstance(told, Linked):
             self._linked(name, told, now, todo)
         elif isinstance(told, Oddity):
-            self.odd += 1
-            todo.notices += self.notices.happened(f"source_odd/{name}", f"{name}: {told.text}", now)
-        elif not isinstance(told, Wire):
+            self._odd(name, told.text, now, todo)
+        elif not isinstance(told, Wire) and told.symbol in self.selection.active:
             self._heard(name, told, now, todo)
+        elif not isinstance(told, Wire):
+            self._odd(name, f"tells {told.symbol[:SHOWN]!r}, which nobody asked for", now, todo)
         return self._told_of(todo, now)
 
     def ended(self, name: str, error: SourceError | None, now: int) -> Todo:
@@ -97,7 +111,10 @@ class Desk:
         todo = Todo()
         about = f"{question.symbol}/{question.timeframe}"
         code = f"history_silent/{about}"
-        formed = None if bars is None else [one for bar in bars if isinstance(one := self._form(bar, now, todo), Bar)]
+        formed: list[Bar] | None = None
+        if bars is not None:
+            mine = [bar for bar in bars if (bar.symbol, bar.timeframe) == (question.symbol, question.timeframe)]
+            formed = [one for bar in mine if isinstance(one := self._form(bar, now, todo), Bar)]
         self._sequenced(self.sequencer.answered(question, formed, now), now, todo)
         if bars is None:
             todo.notices += self.notices.happened(code, f"{about}: no history for a hole: {why}", now)
@@ -145,6 +162,10 @@ class Desk:
         text = f"{name} does not tell {some(sorted(linked.lacking))} ({min(whys)})" if whys else ""
         todo.notices += self.notices.hold(f"source_lacks/{name}", text, now)
 
+    def _odd(self, name: str, text: str, now: int, todo: Todo) -> None:
+        self.odd += 1
+        todo.notices += self.notices.happened(f"source_odd/{name}", f"{name}: {text}", now)
+
     def _heard(self, name: str, told: Heard, now: int, todo: Todo) -> None:
         self._staleness[name].heard(told.symbol, CHANNELS[type(told)], now)
         self._changed(self.selection.heard(name, told.symbol, now), todo, now)
@@ -152,6 +173,7 @@ class Desk:
         if isinstance(told, Bar):
             bar = self._form(told, now, todo)
             if isinstance(bar, Bar):
+                self._traded(bar, bar.start if bar.volume > 0 else 0, now, todo)
                 self._bar(name, bar, now, todo)
         elif isinstance(told, Status | PriceBand):
             self._status(told, now, todo)
@@ -159,17 +181,26 @@ class Desk:
             event = self._told(self.judge.in_turn(told, now), now, todo)
             if isinstance(event, Quote | Trade):
                 todo.events.append(event)
+            if isinstance(event, Trade):
+                self._traded(event, event.time, now, todo)
             self._agree(event, now, todo)
         else:  # its time is compared with nobody's: another source's may well be ahead
             self._agree(self.judge.form(told, now).event, now, todo)
 
     def _status(self, told: Status | PriceBand, now: int, todo: Todo) -> None:
-        if isinstance(told, Status):
-            for each in self._staleness.values():
-                each.status(told, now)
         event = self._told(self.judge.in_turn(told, now), now, todo)
+        if isinstance(event, Status):
+            for each in self._staleness.values():
+                each.status(event, now)
         if isinstance(event, Status | PriceBand):
             self._showing.heard(event)
+
+    def _traded(self, event: Bar | Trade, began: int, now: int, todo: Todo) -> None:
+        """What is traded is not halted, though nobody told the end of its halt: that may have come while we were
+        away."""
+        since = self._showing.halted(event.symbol)
+        if since is not None and began > since:
+            self._status(Status(event.symbol, began, False, "", "it is traded again", event.source), now, todo)
 
     def _agree(self, event: Heard | None, now: int, todo: Todo) -> None:
         if isinstance(event, Quote):

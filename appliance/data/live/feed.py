@@ -75,7 +75,7 @@ class LiveFeed:
             self._desk = self._make_desk(core.lasts())
             self._notices += [replace(one, severity=Severity.INFO, holds=False) for one in core.holding]
             self._views += [SourceState(name, GONE) for name in core.sources if name not in self._conduits]
-            self._follow(self._desk.begin(now))
+            self._follow(self._desk.begin(now, core.statuses))
         ticks = self._clock.ticks()
         quotes = ticks >= self._quotes_due
         for name, conduit in self._conduits.items():

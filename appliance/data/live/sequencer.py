@@ -21,6 +21,8 @@ HELD_MAX = 256
 """Bars of one line that wait at most."""
 REMEMBERED = 512
 """Published bars of one line that later tellings are compared with."""
+OLDEST = 40 * 24 * 3600 * SECOND
+"""The first bar of a line ended no longer ago (ns): a month and a long weekend."""
 
 COUNTED = ("duplicates", "differing", "overlaps", "forgotten", "holes", "healed", "replaced")
 
@@ -105,7 +107,9 @@ class Sequencer:
         """Take one telling of a bar, from whomever."""
         out = Sequenced()
         line = self._lines.setdefault((bar.symbol, bar.timeframe), _Line(None))
-        if line.last is not None and bar.end <= line.last:
+        if line.last is None and now - bar.end > OLDEST:
+            self.counts["forgotten"] += 1  # nothing begins so far back: all since then would be asked for
+        elif line.last is not None and bar.end <= line.last:
             self._again(line, bar, out)
         elif line.last is not None and bar.start < line.last:
             self.counts["overlaps"] += 1

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from appliance.data.live.sequencer import HELD_MAX, PATIENCE, Question, Sequenced, Sequencer
+from appliance.data.live.sequencer import HELD_MAX, OLDEST, PATIENCE, Question, Sequenced, Sequencer
 from appliance.domain.market import HOUR, MINUTE, SECOND, AlwaysOpen, Bar, Session, Sessions
 
 BEGIN = 1_700_000_040 * SECOND
@@ -91,6 +91,12 @@ def test_what_a_history_asked_up_to_now_does_not_have_yet_is_asked_again_once_a_
     assert line.answered(asked, [bar(1), bar(2)], bar(3).end).bars == [bar(1), bar(2)]
     assert line.bar(bar(4), bar(4).end) == Sequenced(questions=[question(3, 4)])
     assert line.answered(question(3, 4), [bar(3)], bar(4).end).bars == [bar(3), bar(4)]
+
+
+def test_no_line_begins_with_a_bar_of_long_ago() -> None:
+    line = always()
+    assert line.bar(bar(0), bar(0).end + OLDEST + 1) == Sequenced()
+    assert line.bar(bar(0), bar(0).end + OLDEST).bars == [bar(0)]
 
 
 def test_the_night_is_no_hole() -> None:
