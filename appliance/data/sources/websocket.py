@@ -336,8 +336,26 @@ def _connected(options: WebSocketOptions) -> ClientConnection:
     headers = {name: filled(text, values) for name, text in options.headers.items()}
     return connect(
         filled(options.url, values, encode=True), additional_headers=headers, open_timeout=options.answer,
-        ping_interval=None, close_timeout=0.5, max_size=options.largest,
+        ping_interval=None, close_timeout=0.5, max_size=options.largest, create_connection=_staying(),
     )  # fmt: skip
+
+
+def _staying() -> type[ClientConnection]:
+    """websockets' connection, which follows no redirection, so that no secret goes to another address."""
+    from websockets.exceptions import InvalidHandshake, InvalidStatus
+    from websockets.sync.client import ClientConnection
+
+    class Staying(ClientConnection):
+        def handshake(self, *args: Any, **named: Any) -> None:
+            try:
+                super().handshake(*args, **named)
+            except InvalidStatus as error:
+                status = error.response.status_code
+                if 300 <= status < 400:
+                    raise InvalidHandshake(f"a redirection (HTTP {status}), which is not followed") from None
+                raise
+
+    return Staying
 
 
 def _hung_up(options: WebSocketOptions, error: Any) -> SourceError:

@@ -22,6 +22,7 @@ from appliance.domain.market import MINUTE, SECOND, Bar, Quote, Trade, TradingSt
 from appliance.errors import SourceBusy, SourceDown, SourceError, SourceNonsense, SourceRefused, UsageError
 from tests.data.source_contract import Listening
 from tests.standins.binance import binance
+from tests.standins.http import HttpServer, Reply
 from tests.standins.websocket import WebSocketServer
 from tests.standins.websocket import Wire as Cable
 
@@ -89,6 +90,16 @@ def test_it_says_hello_subscribes_and_tells_what_comes_after_linked() -> None:
         server.send({**QUOTE, "S": "BBB", "b": "10.25"})
         assert heard.until(lambda told: len(told) >= 4)[3] == replace(HELD, symbol="BBB", bid=10.25)
     assert server.log == [{"auth": KEY}, {"want": ["AAA", "BBB"]}, {"halts": ["h.AAA", "h.BBB"]}]
+
+
+def test_a_redirection_is_not_followed_with_our_secrets() -> None:
+    with WebSocketServer(ordinary) as server, HttpServer(lambda _: Reply(b"", 302, {"Location": server.url})) as other:
+        source = WebSocketSource(options(other.url.replace("http", "ws"), headers={"X-Key": "{key}"}))
+        with Listening(source, ["AAA"], [Kind.QUOTES]) as heard:
+            error = heard.ended()
+    assert isinstance(error, SourceNonsense)
+    assert "a redirection (HTTP 302), which is not followed" in error.text
+    assert server.came == []
 
 
 def test_a_symbol_that_is_refused_is_lacking_and_the_others_go_on() -> None:
