@@ -158,6 +158,8 @@ class Conduit:
                 last = Ended(SourceDown(f"told more than {QUEUE_MAX} events at once", source=self.source.name))
         except SourceError as error:
             last = Ended(error)
+        except DataError as error:  # a question without sense, by a clock that was set: others go on
+            last = Ended(SourceDown(error.text, source=self.source.name, hint=error.hint))
         except BaseException as error:
             last = Crashed(error)
         with self._lock:

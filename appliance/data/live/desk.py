@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -11,7 +12,7 @@ from appliance.data.live.judging import GRAVE, Judge, worth_telling
 from appliance.data.live.notices import Notices
 from appliance.data.live.punctuality import Punctuality
 from appliance.data.live.reserve import Reserve
-from appliance.data.live.selection import Changes, Selection, Switch
+from appliance.data.live.selection import Changes, Selection, State, Switch
 from appliance.data.live.sequencer import Question, Sequenced, Sequencer
 from appliance.data.live.showing import Showing, View
 from appliance.data.live.staleness import Freshness, Staleness
@@ -41,6 +42,12 @@ SHOWN = 20
 CHANNELS: dict[type, Kind] = {
     Bar: Kind.BARS, Quote: Kind.QUOTES, Trade: Kind.TRADES, Status: Kind.STATUSES, PriceBand: Kind.STATUSES,
 }  # fmt: skip
+
+
+class _Timed(Protocol):
+    """What remembers times of its clock."""
+
+    def shift(self, by: int) -> None: ...
 
 
 class Todo(Struct):
@@ -134,6 +141,24 @@ class Desk:
             return Todo(notices=self.notices.over("history_store", "live bars are kept again"))
         text = f"live bars are not kept: {why}; they are traded on all the same"
         return Todo(notices=self.notices.happened("history_store", text, now))
+
+    def stepped(self, by: int, now: int) -> Todo:
+        """Somebody set the clock by so much (ns): what was to be in a second still is. Sources keep times of their own:
+        all connections end, and begin again."""
+        self._looked += by
+        parts: tuple[_Timed, ...] = (
+            self.selection, self.sequencer, self.reserve, self.notices, self._agreement, self._punctuality,
+            self._showing, self._standing, *self._staleness.values(),
+        )  # fmt: skip
+        for part in parts:
+            part.shift(by)
+        text = (
+            f"the clock was set {'forward' if by > 0 else 'back'} by {abs(by) / SECOND:.0f} s: all sources begin anew"
+        )
+        running = [
+            one.name for one in self.selection.candidates.values() if one.state in (State.CONNECTING, State.LIVE)
+        ]
+        return Todo(notices=self.notices.happened("clock_set", text, now), end=running)
 
     def tick(self, now: int) -> Todo:
         """What time brings."""

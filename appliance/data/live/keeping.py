@@ -30,7 +30,7 @@ class Keeper:
         """Keep them, and once an hour remove what is beyond the limits. Raises EnvironmentFault while that fails; it is
         tried again after a minute."""
         now = self._now()
-        if self._fault is not None and now - self._failed < AGAIN:
+        if self._fault is not None and 0 <= now - self._failed < AGAIN:
             raise self._fault
         try:
             self._keep(bars, now)
@@ -46,7 +46,7 @@ class Keeper:
             if self._store.replaced:
                 log.warning(self._store.replaced)
         self._store.add(bars)
-        if now - self._tidied >= TIDY_EVERY:
+        if not 0 <= now - self._tidied < TIDY_EVERY:
             self._tidied = now
             self._store.tidy(now)
 

@@ -87,6 +87,12 @@ class Candidate:
         """Change state."""
         self.state, self.since, self.why = state, now, why
 
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        self.since, self.heard = self.since + by, self.heard + by
+        self.due, self.healthy = self.due + by, self.healthy + by
+        self.breaker.shift(by)
+
     def able(self, symbol: str) -> bool:
         """Whether it could tell ``symbol`` now."""
         return self.state is State.LIVE and symbol not in self.lacking
@@ -163,6 +169,11 @@ class Selection:
         self._stale = {key: since for key, since in self._stale.items() if key[0] != name}
         self._lagging = {key: None for key in self._lagging if key[0] != name}
         return self._choose(now)
+
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        for one in self.candidates.values():
+            one.shift(by)
 
     def tick(self, now: int) -> Changes:
         """What time brings: connections to try, mute ones to end, returns."""

@@ -157,6 +157,11 @@ class Sequencer:
                 self._release(line, out)
         return out
 
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        for line in self._lines.values():
+            line.arrived = {end: since + by for end, since in line.arrived.items()}
+
     def deadline(self) -> int | None:
         """When ``tick`` has something to do (ns UTC), or None."""
         return min((line.since + self._patience for line in self._lines.values() if line.held), default=None)

@@ -35,6 +35,10 @@ class Showing:
         status = self._statuses.get(symbol)
         return status.time if status is not None and status.halted else None
 
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        self._next += by
+
     def heard(self, event: TradingStatus | PriceBand) -> None:
         """An exchange said something of a symbol, through any source."""
         known = self._statuses.get(event.symbol, SymbolStatus(event.symbol))

@@ -27,6 +27,10 @@ class Standing:
         self._told: dict[str, None] = {}
         self._away: dict[str, None] = {}
 
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        self._since += by
+
     def look(self, now: int) -> list[Notice]:
         """What has begun or ended to be so."""
         self._since = self._since or now

@@ -97,6 +97,13 @@ class Talk:
         """History answers."""
         return self._follow(self.desk.answered(question, bars, "", self.now))
 
+    def step(self, by: int) -> Todo:
+        """Somebody has set the clock."""
+        todo = self._follow(self.desk.stepped(by, self.now))
+        for name in todo.end:
+            self._follow(self.desk.ended(name, None, self.now))
+        return todo
+
     def shown(self) -> list[bool]:
         """Whether the symbol was halted each time it was shown, since the last call."""
         found = [one.halted for one in self.views if isinstance(one, SymbolStatus)]
@@ -438,3 +445,18 @@ def test_a_bar_that_the_reserve_knows_too_late_is_a_revision() -> None:
     talk.says("second", BARS_TOLD[2])
     talk.waits(GRACE)
     assert [(bar.end, bar.revision) for bar in talk.on("feed/revisions")] == [(BARS_TOLD[2].end, 1)]
+
+
+@pytest.mark.parametrize("by", [-1000 * HOUR, -HOUR, HOUR, 1000 * HOUR])
+def test_a_clock_that_is_set_delays_nothing(by: int) -> None:
+    talk = Talk()
+    talk.says("first", BARS_TOLD[0], BARS_TOLD[2])
+    talk.now += by
+    assert talk.step(by).end == ["first", "second"]
+    connected = [name for _ in range(3) for name in talk.waits(SECOND).connect]
+    assert connected == ["first", "second"]
+    talk.waits(PATIENCE)
+    assert ends(talk.on("feed/bars")) == ends([BARS_TOLD[0], BARS_TOLD[2]]) or by < 0  # else of the future by now
+    assert ("clock_set", True) in talk.codes("clock")
+    talk.waits(2 * MINUTE)
+    assert ("clock_set", False) in talk.codes("clock")
