@@ -18,6 +18,9 @@ SECOND = 1_000_000_000
 LOOK = SECOND // 5
 """Time is looked at every so often (ns) at least: silence is found before its limit is over, not after it."""
 
+STEADY = 10 * SECOND
+"""A connection that brings data for so long (ns) is a success: who hangs up sooner is tried again ever later."""
+
 
 class State(Enum):
     """RESTING: waits before it is tried again. REFUSED: it wants no more attempts. MUTE: connected, and silent."""
@@ -79,7 +82,7 @@ class Candidate:
         self.backoff = Backoff(terms.first, terms.longest, random)
         self.breaker = CircuitBreaker()
         self.health = Health()
-        self.heard = self.due = self.healthy = 0
+        self.heard = self.due = self.healthy = self.linked = 0
         self.proven = False
         self.lacking: dict[str, str] = {}
 
@@ -90,7 +93,7 @@ class Candidate:
     def shift(self, by: int) -> None:
         """The clock was set by so much (ns)."""
         self.since, self.heard = self.since + by, self.heard + by
-        self.due, self.healthy = self.due + by, self.healthy + by
+        self.due, self.healthy, self.linked = self.due + by, self.healthy + by, self.linked + by
         self.breaker.shift(by)
 
     def able(self, symbol: str) -> bool:
@@ -123,7 +126,7 @@ class Selection:
         """A connection is up; it is believed from its first data on, or at once where nobody else is."""
         one = self.candidates[name]
         one.become(State.LIVE, now)
-        one.heard = one.healthy = now
+        one.heard = one.healthy = one.linked = now
         one.lacking = dict(linked.lacking)
         return self._choose(now)
 
@@ -133,8 +136,9 @@ class Selection:
         one.heard = now
         if not one.proven:  # a connection that brings nothing is no success
             one.proven, one.healthy = True, now
-            one.breaker.succeeded()
             one.health.succeeded(now - one.since)
+        elif one.backoff.failures and now - one.linked >= STEADY:
+            one.breaker.succeeded()
             one.backoff.reset()
         if self._stale.pop((name, symbol), None) is not None:
             one.healthy = now  # one quote after a long silence is no reason to come back at once
@@ -183,7 +187,7 @@ class Selection:
             if self._hangs(one, now):
                 ended.append(one.name)
             elif one.state in WAITING and now >= one.due and one.breaker.allows(now):
-                one.become(State.CONNECTING, now)
+                one.become(State.CONNECTING, now, one.why if one.backoff.failures else "")
                 connect.append(one.name)
         changes = self._choose(now)
         changes.connect, changes.end = connect, ended
