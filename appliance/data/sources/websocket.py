@@ -21,6 +21,7 @@ from appliance.data.sources.mapping import (
     pick,
     shown,
 )
+from appliance.data.sources.moments import whole
 from appliance.data.sources.templates import filled, filled_deep
 from appliance.data.sources.unpacking import unpacked
 from appliance.data.sources.websocket_options import ANY, KINDS, Echo, Message, WebSocketOptions
@@ -382,8 +383,7 @@ def _no_handshake(options: WebSocketOptions, error: Exception) -> SourceError:
     if status in (401, 403):
         return SourceRefused(f"refuses our key (HTTP {status})", source=name, hint="check the source's credential")
     if status == 429:
-        after = headers.get("Retry-After", "")
-        wait = int(after) * SECOND if after.isdecimal() else 0
+        wait = (whole(headers.get("Retry-After")) or 0) * SECOND
         return SourceBusy("wants fewer connections (HTTP 429)", source=name, wait=wait)
     if status >= 500:
         return SourceDown(f"fails on its side (HTTP {status})", source=name)

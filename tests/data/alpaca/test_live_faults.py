@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from appliance.data.sources.alpaca import AlpacaLive, AlpacaOptions
+from appliance.data.sources.alpaca.refusals import stream_refusal
 from appliance.data.sources.base import Kind, Oddity, Told, Wire
 from appliance.domain.market import SECOND, Bar, Quote
 from appliance.errors import SourceBusy, SourceDown, SourceError, SourceNonsense, SourceRefused
@@ -117,6 +118,11 @@ def test_a_time_that_no_calendar_has_is_odd(server: AlpacaStandIn, stream: LiveO
         server.push(q(time * SECOND))
         told = heard.until(lambda told: [one for one in told if isinstance(one, Oddity)])
     assert "outside 1970 to 2100" in str(told[-1])
+
+
+def test_of_what_is_said_without_end_the_beginning_is_told() -> None:
+    error = stream_refusal({"code": 999, "msg": "x" * 10**6}, AlpacaOptions(key="k", secret="s"))
+    assert len(error.text) < 300
 
 
 def test_a_limit_below_that_of_the_free_plan_is_refused_by_number(market: Market, stream: LiveOf) -> None:

@@ -19,7 +19,7 @@ from appliance.data.sources.mapping import QuoteFields, StatusFields, Times
 from appliance.data.sources.websocket import WebSocketSource
 from appliance.data.sources.websocket_options import Beat, Echo, Message, WebSocketOptions
 from appliance.domain.market import MINUTE, SECOND, Bar, Quote, Trade, TradingStatus
-from appliance.errors import SourceBusy, SourceDown, SourceError, SourceNonsense, SourceRefused, UsageError
+from appliance.errors import WAIT_MAX, SourceBusy, SourceDown, SourceError, SourceNonsense, SourceRefused, UsageError
 from tests.data.source_contract import Listening
 from tests.standins.binance import binance
 from tests.standins.http import HttpServer, Reply
@@ -273,6 +273,16 @@ def test_a_refused_connection_is_told_by_name(status: int, kind: type[SourceErro
     assert len(server.came) == 1
     assert KEY in server.came[0]["path"]
     assert KEY not in f"{error} {error!r}"
+
+
+@pytest.mark.parametrize(("after", "wait"), [("9" * 15, WAIT_MAX), ("9" * 5000, 0), ("-1", 0), ("soon", 0)])
+def test_no_server_is_left_alone_for_longer_than_a_day(after: str, wait: int) -> None:
+    with WebSocketServer(ordinary, refuse=429) as server:
+        server.retry_after = after
+        with listening(server.url) as heard:
+            error = heard.ended()
+    assert isinstance(error, SourceBusy)
+    assert error.wait == wait
 
 
 def test_a_wrong_key_is_refused_without_showing_it() -> None:
