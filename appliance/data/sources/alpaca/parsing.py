@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -34,8 +35,9 @@ def number(row: Row, key: str) -> float:
     value = row.get(key)
     if isinstance(value, float):
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    with suppress(OverflowError):
+        if isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
     raise Odd(f"{key} is {value!r}, not a number")
 
 
