@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+WAIT_MAX = 86_400_000_000_000
+"""A day (ns): a server that wants to be left alone for longer is asked once a day."""
+
 
 class ApplianceError(Exception):
     """Root of every error we raise on purpose.
@@ -49,13 +52,13 @@ class DataError(ApplianceError):
 
 class SourceError(DataError):
     """A source of market data does not give what it was asked for (exit 3). ``source`` is its name, ``wait`` how long
-    (ns) it wants to be left alone, 0: it did not say."""
+    (ns) it wants to be left alone, 0: it did not say, and ``WAIT_MAX`` at most, whatever it says."""
 
     code, retryable = "SOURCE", True
 
     def __init__(self, text: str, *, source: str = "", wait: int = 0, hint: str = "") -> None:
         super().__init__(f"{source}: {text}" if source else text, hint=hint)
-        self.source, self.wait = source, wait
+        self.source, self.wait = source, min(wait, WAIT_MAX)
 
 
 class SourceDown(SourceError):

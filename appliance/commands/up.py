@@ -28,6 +28,7 @@ from appliance.making import Around, StrategyMaker
 from appliance.runs import RunSpec, StrategySpec
 from appliance.session import Session, progress_line
 from appliance.settings import Settings, build_hash, load_settings, settings_hash
+from appliance.shell.locks import Lock
 from appliance.shell.paths import StatePaths
 from appliance.sourcing import keep_credentials, live_spec, prepare
 
@@ -91,15 +92,17 @@ def up(
 
 
 def _prepare_live(spec: RunSpec, paths: StatePaths, settings: Settings, say: Callable[[str], None]) -> None:
-    """Lay credentials, and what strategies warm up with, where the processes find them."""
+    """Lay credentials, and what strategies warm up with, where the processes find them; those of a box that runs in
+    this state directory stay as they are. Raises EnvironmentFault where one does."""
     assert spec.live is not None
     paths.prepare()
-    keep_credentials(settings, paths)
-    needs = [need for one in spec.strategies for need in _needs(one)]
-    if needs:
-        say(f"fetching the past of {', '.join(sorted({need[0] for need in needs}))}")
-    if lacking := prepare(spec.live, paths, spec.exchange, needs, time.time_ns()):
-        click.echo(f"warming up without {lacking}", err=True)
+    with Lock(paths.lock("appliance")):
+        keep_credentials(settings, paths)
+        needs = [need for one in spec.strategies for need in _needs(one)]
+        if needs:
+            say(f"fetching the past of {', '.join(sorted({need[0] for need in needs}))}")
+        if lacking := prepare(spec.live, paths, spec.exchange, needs, time.time_ns()):
+            click.echo(f"warming up without {lacking}", err=True)
 
 
 def _needs(strategy: StrategySpec) -> tuple[Need, ...]:

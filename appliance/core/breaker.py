@@ -93,6 +93,11 @@ class CircuitBreaker:
         self._failed = self._opened = self.until = self.since = 0
         self._trying, self.why = False, ""
 
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        if self._opened:
+            self.until, self.since = self.until + by, self.since + by
+
     def unasked(self) -> None:
         """A request that was allowed was not made after all: in HALF_OPEN another may try."""
         self._trying = False

@@ -113,6 +113,11 @@ class FeedCore(Core):
         return tuple(self._sources)
 
     @property
+    def statuses(self) -> tuple[SymbolStatus, ...]:
+        """Halts and price bands that are shown, of all symbols there were."""
+        return tuple(self._statuses.values())
+
+    @property
     def hungry(self) -> bool:
         """Whether to offer more market data."""
         return not self._source_done and len(self._buffer) < 64

@@ -7,6 +7,8 @@ from math import ceil
 from msgspec import Struct
 
 SECOND = 1_000_000_000
+WINDOW_MAX = 86_400 * SECOND
+"""No limit is of a longer time than a day (ns), whatever a server says."""
 FEW = 20
 """With fewer requests left than this, ask half as often: others may share the budget."""
 
@@ -59,6 +61,7 @@ class TokenBucket:
         """What a reply said: so many requests are left until ``resets`` (ns). With few of them, half the rate until
         then; with none, nothing until then."""
         self._fill(now)
+        resets = min(resets, now + WINDOW_MAX)
         if remaining < FEW:
             self._slow = max(self._slow, resets)
         if remaining <= 0:

@@ -53,6 +53,7 @@ class Database:
         self.path, self.replaced = path, ""
         self._layout, self._read_only = layout, read_only
         self._connection: sqlite3.Connection | None = None
+        self._file = (0, 0)
         self.read(lambda connection: None, None)
 
     def read(self, work: Work[Found], absent: Found) -> Found:
@@ -96,6 +97,8 @@ class Database:
             raise self._fault(error) from error
 
     def _done(self, work: Work[Found], absent: Found) -> Found:
+        if self._connection is not None and not self._there():
+            self.close()  # somebody moved or removed the file: what is written into it nobody would see
         try:
             connection = self._connection or self._opened()
         except OSError as error:
@@ -103,6 +106,12 @@ class Database:
                 f"{self.path}: cannot be opened: {error.strerror}", hint="check the permissions there"
             ) from error
         return absent if connection is None else work(connection)
+
+    def _there(self) -> bool:
+        """Whether the file that is open still is the one at the path."""
+        with suppress(OSError):
+            return _identity(self.path) == self._file
+        return False
 
     def _opened(self) -> sqlite3.Connection | None:
         """A connection that is ready; None for a reader while there is nothing to read."""
@@ -117,7 +126,7 @@ class Database:
         if not ready:
             connection.close()
             return None
-        self._connection = connection
+        self._connection, self._file = connection, _identity(self.path)
         return connection
 
     def _connect(self) -> sqlite3.Connection:
@@ -231,6 +240,11 @@ def _transaction(connection: sqlite3.Connection, work: Work[Found]) -> Found:
             connection.execute("ROLLBACK")
         raise
     return found
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _used(connection: sqlite3.Connection) -> int:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.core.rate_limit import FEW, Rate, TokenBucket
+from appliance.core.rate_limit import FEW, WINDOW_MAX, Rate, TokenBucket
 
 SECOND = 1_000_000_000
 
@@ -28,6 +28,13 @@ def test_what_is_not_urgent_leaves_the_reserve_alone() -> None:
     assert [one.take(0), one.take(0)] == [0, SECOND // 2]
     assert [one.take(0, urgent=True) for _ in range(3)] == [0, 0, 0]
     assert one.take(0, urgent=True) > 0
+
+
+def test_no_limit_is_believed_to_be_of_more_than_a_day() -> None:
+    tokens = bucket()
+    tokens.observe(0, 0, 10**30)
+    assert tokens.take(0) == WINDOW_MAX
+    assert tokens.take(WINDOW_MAX) == 0
 
 
 def test_who_was_told_to_wait_waits_unless_it_is_urgent() -> None:

@@ -45,6 +45,12 @@ class Agreement:
                 found += self._compare((quote.symbol, first, second), middle, price, now)
         return found
 
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        self._since = {key: time + by for key, time in self._since.items()}
+        for known in self._last.values():
+            known.update({source: (time + by, price) for source, (time, price) in known.items()})
+
     def _compare(self, key: tuple[str, str, str], one: float, two: float, now: int) -> list[Notice]:
         allowed = max(self._tolerance.percent / 100 * min(one, two), self._tolerance.ticks * self._tolerance.tick)
         if abs(one - two) <= allowed:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from appliance.core.feed import conflated
 from appliance.data.live.sequencer import Question
 from appliance.data.sources.base import HistorySource, Kind, LiveSource, Told
+from appliance.data.validation.rules import INFINITE
 from appliance.domain.market import Bar, CorporateAction, Quote
 from appliance.errors import ApplianceError, DataError, SourceDown, SourceError
 
@@ -87,7 +88,8 @@ class Bell:
 
 
 class Conduit:
-    """One connection of one source at a time. Quotes conflate by symbol; all else keeps its order."""
+    """One connection of one source at a time. Quotes conflate by symbol; all else keeps its order, and so does a quote
+    that is none: conflated it would hide a good one, and leave its prices behind as extremes."""
 
     def __init__(self, source: LiveSource, symbols: Sequence[str], kinds: Sequence[Kind], bell: Bell) -> None:
         self.source = source
@@ -138,7 +140,7 @@ class Conduit:
             if over or (stop.is_set() and not isinstance(told, Bar)):
                 return
             with self._lock:
-                if isinstance(told, Quote):
+                if isinstance(told, Quote) and 0.0 < told.bid <= told.ask < INFINITE:
                     self._quotes[told.symbol] = conflated(self._quotes.get(told.symbol), told)
                 elif len(self._queue) < QUEUE_MAX:
                     self._queue.append(told)
@@ -156,6 +158,8 @@ class Conduit:
                 last = Ended(SourceDown(f"told more than {QUEUE_MAX} events at once", source=self.source.name))
         except SourceError as error:
             last = Ended(error)
+        except DataError as error:  # a question without sense, by a clock that was set: others go on
+            last = Ended(SourceDown(error.text, source=self.source.name, hint=error.hint))
         except BaseException as error:
             last = Crashed(error)
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -11,7 +12,7 @@ from appliance.data.live.judging import GRAVE, Judge, worth_telling
 from appliance.data.live.notices import Notices
 from appliance.data.live.punctuality import Punctuality
 from appliance.data.live.reserve import Reserve
-from appliance.data.live.selection import Changes, Selection, Switch
+from appliance.data.live.selection import Changes, Selection, State, Switch
 from appliance.data.live.sequencer import Question, Sequenced, Sequencer
 from appliance.data.live.showing import Showing, View
 from appliance.data.live.staleness import Freshness, Staleness
@@ -20,15 +21,33 @@ from appliance.data.sources.base import Kind, Linked, Oddity, Told, Wire
 from appliance.data.validation.rules import RULES, moment
 from appliance.data.validation.validator import DataValidator
 from appliance.data.validation.verdicts import Finding, Judged
-from appliance.domain.market import Bar, CorporateAction, Heard, MarketEvent, PriceBand, Quote, Split, Trade
+from appliance.domain.market import (
+    Bar,
+    CorporateAction,
+    Heard,
+    MarketEvent,
+    PriceBand,
+    Quote,
+    Split,
+    SymbolStatus,
+    Trade,
+)
 from appliance.domain.market import TradingStatus as Status
 from appliance.domain.operations import Notice, Severity
 from appliance.errors import SourceError, SourceRefused
 
 SECOND = 1_000_000_000
+SHOWN = 20
+"""Characters of a symbol that nobody asked for."""
 CHANNELS: dict[type, Kind] = {
     Bar: Kind.BARS, Quote: Kind.QUOTES, Trade: Kind.TRADES, Status: Kind.STATUSES, PriceBand: Kind.STATUSES,
 }  # fmt: skip
+
+
+class _Timed(Protocol):
+    """What remembers times of its clock."""
+
+    def shift(self, by: int) -> None: ...
 
 
 class Todo(Struct):
@@ -65,9 +84,10 @@ class Desk:
         self._looked = 0
         self.quarantined = self.odd = 0
 
-    def begin(self, now: int) -> Todo:
-        """The first moment: what was missed while nobody listened is asked for."""
+    def begin(self, now: int, statuses: Iterable[SymbolStatus] = ()) -> Todo:
+        """The first moment: what was missed while nobody listened is asked for. ``statuses`` are shown since then."""
         todo = Todo()
+        self._showing.resume(statuses)
         self._sequenced(self.sequencer.begin(now), now, todo)
         return todo
 
@@ -77,12 +97,11 @@ class Desk:
         if isinstance(told, Linked):
             self._linked(name, told, now, todo)
         elif isinstance(told, Oddity):
-            self.odd += 1
-            todo.notices += self.notices.happened(
-                f"source_odd/{name}", f"{name}: {told.text.removeprefix(f'{name}: ')}", now
-            )
-        elif not isinstance(told, Wire):
+            self._odd(name, told.text, now, todo)
+        elif not isinstance(told, Wire) and told.symbol in self.selection.active:
             self._heard(name, told, now, todo)
+        elif not isinstance(told, Wire):
+            self._odd(name, f"tells {told.symbol[:SHOWN]!r}, which nobody asked for", now, todo)
         return self._told_of(todo, now)
 
     def ended(self, name: str, error: SourceError | None, now: int) -> Todo:
@@ -99,7 +118,10 @@ class Desk:
         todo = Todo()
         about = f"{question.symbol}/{question.timeframe}"
         code = f"history_silent/{about}"
-        formed = None if bars is None else [one for bar in bars if isinstance(one := self._form(bar, now, todo), Bar)]
+        formed: list[Bar] | None = None
+        if bars is not None:
+            mine = [bar for bar in bars if (bar.symbol, bar.timeframe) == (question.symbol, question.timeframe)]
+            formed = [one for bar in mine if isinstance(one := self._form(bar, now, todo), Bar)]
         self._sequenced(self.sequencer.answered(question, formed, now), now, todo)
         if bars is None:
             todo.notices += self.notices.happened(code, f"{about}: no history for a hole: {why}", now)
@@ -119,6 +141,24 @@ class Desk:
             return Todo(notices=self.notices.over("history_store", "live bars are kept again"))
         text = f"live bars are not kept: {why}; they are traded on all the same"
         return Todo(notices=self.notices.happened("history_store", text, now))
+
+    def stepped(self, by: int, now: int) -> Todo:
+        """Somebody set the clock by so much (ns): what was to be in a second still is. Sources keep times of their own:
+        all connections end, and begin again."""
+        self._looked += by
+        parts: tuple[_Timed, ...] = (
+            self.selection, self.sequencer, self.reserve, self.notices, self._agreement, self._punctuality,
+            self._showing, self._standing, *self._staleness.values(),
+        )  # fmt: skip
+        for part in parts:
+            part.shift(by)
+        text = (
+            f"the clock was set {'forward' if by > 0 else 'back'} by {abs(by) / SECOND:.0f} s: all sources begin anew"
+        )
+        running = [
+            one.name for one in self.selection.candidates.values() if one.state in (State.CONNECTING, State.LIVE)
+        ]
+        return Todo(notices=self.notices.happened("clock_set", text, now), end=running)
 
     def tick(self, now: int) -> Todo:
         """What time brings."""
@@ -150,6 +190,10 @@ class Desk:
         text = f"{name} does not tell {some(sorted(linked.lacking))} ({min(whys)})" if whys else ""
         todo.notices += self.notices.hold(f"source_lacks/{name}", text, now)
 
+    def _odd(self, name: str, text: str, now: int, todo: Todo) -> None:
+        self.odd += 1
+        todo.notices += self.notices.happened(f"source_odd/{name}", f"{name}: {text.removeprefix(f'{name}: ')}", now)
+
     def _heard(self, name: str, told: Heard, now: int, todo: Todo) -> None:
         self._staleness[name].heard(told.symbol, CHANNELS[type(told)], now)
         self._changed(self.selection.heard(name, told.symbol, now), todo, now)
@@ -157,6 +201,7 @@ class Desk:
         if isinstance(told, Bar):
             bar = self._form(told, now, todo)
             if isinstance(bar, Bar):
+                self._traded(bar, bar.start if bar.volume > 0 else 0, now, todo)
                 self._bar(name, bar, now, todo)
         elif isinstance(told, Status | PriceBand):
             self._status(told, now, todo)
@@ -164,17 +209,26 @@ class Desk:
             event = self._told(self.judge.in_turn(told, now), now, todo)
             if isinstance(event, Quote | Trade):
                 todo.events.append(event)
+            if isinstance(event, Trade):
+                self._traded(event, event.time, now, todo)
             self._agree(event, now, todo)
         else:  # its time is compared with nobody's: another source's may well be ahead
             self._agree(self.judge.form(told, now).event, now, todo)
 
     def _status(self, told: Status | PriceBand, now: int, todo: Todo) -> None:
-        if isinstance(told, Status):
-            for each in self._staleness.values():
-                each.status(told, now)
         event = self._told(self.judge.in_turn(told, now), now, todo)
+        if isinstance(event, Status):
+            for each in self._staleness.values():
+                each.status(event, now)
         if isinstance(event, Status | PriceBand):
             self._showing.heard(event)
+
+    def _traded(self, event: Bar | Trade, began: int, now: int, todo: Todo) -> None:
+        """What is traded is not halted, though nobody told the end of its halt: that may have come while we were
+        away."""
+        since = self._showing.halted(event.symbol)
+        if since is not None and began > since:
+            self._status(Status(event.symbol, began, False, "", "it is traded again", event.source), now, todo)
 
     def _agree(self, event: Heard | None, now: int, todo: Todo) -> None:
         if isinstance(event, Quote):

@@ -23,6 +23,8 @@ PAUSE = 10_000_000
 """How long (ns) after quotes the next ones wait, and conflate; bars and all else never wait."""
 ROUND = 100_000_000
 """How often (ns) time is looked at."""
+STEP = 5 * SECOND
+"""A wall clock that goes so far (ns) from the machine's ticks at once was set by somebody."""
 LEARN = 6 * HOUR
 """How often splits are asked for; those of ``AHEAD`` (ns) from now on."""
 AHEAD = 7 * DAY
@@ -56,6 +58,7 @@ class LiveFeed:
         self._events: list[MarketEvent] = []
         self._notices: list[Notice] = []
         self._views: list[View] = []
+        self._offset: int | None = None
         self._due = self._learn = self._quotes_due = 0
 
     def fds(self) -> Sequence[tuple[int, Callable[[], None]]]:
@@ -75,8 +78,9 @@ class LiveFeed:
             self._desk = self._make_desk(core.lasts())
             self._notices += [replace(one, severity=Severity.INFO, holds=False) for one in core.holding]
             self._views += [SourceState(name, GONE) for name in core.sources if name not in self._conduits]
-            self._follow(self._desk.begin(now))
+            self._follow(self._desk.begin(now, core.statuses))
         ticks = self._clock.ticks()
+        self._step(self._desk, now, now - ticks)
         quotes = ticks >= self._quotes_due
         for name, conduit in self._conduits.items():
             if quotes and conduit.quoted:
@@ -96,6 +100,12 @@ class LiveFeed:
         for conduit in self._conduits.values():
             conduit.join(max(ends - self._clock.ticks(), 0) / SECOND)
         self._asker.close()
+
+    def _step(self, desk: Desk, now: int, offset: int) -> None:
+        """Whether somebody set the clock since the last round."""
+        before, self._offset = self._offset, offset
+        if before is not None and abs(offset - before) > STEP:
+            self._follow(desk.stepped(offset - before, now))
 
     def _look(self, desk: Desk, now: int) -> None:
         """What time brings."""

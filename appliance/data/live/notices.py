@@ -62,6 +62,12 @@ class Notices:
         self._held[code] = text, now
         return [Notice(code, severity, text)]
 
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        self._held = {code: (text, told + by) for code, (text, told) in self._held.items()}
+        for one in self._ongoing.values():
+            one.told, one.last = one.told + by, one.last + by
+
     def tick(self, now: int) -> list[Notice]:
         """What is told again, with its count, and what is over."""
         found = []

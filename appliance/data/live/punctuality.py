@@ -46,6 +46,10 @@ class Punctuality:
         late = [(key[0], self._wanted.pop(key)) for key in over]
         return [(name, bar.symbol) for name, bar in late if self._count(name, bar, True)]
 
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        self._first = {mark: time + by for mark, time in self._first.items()}
+
     def forget(self, name: str) -> None:
         """A new connection is judged anew."""
         self._runs = _without(self._runs, name)

@@ -46,6 +46,10 @@ class Reserve:
         wanted = set(symbols)
         return self._take(mark for mark in self._kept if mark[0] in wanted)
 
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        self._kept = {mark: (since + by, bar) for mark, (since, bar) in self._kept.items()}
+
     def deadline(self) -> int | None:
         """When ``due`` has something (ns UTC), or None."""
         return min((since + self._grace for since, _ in self._kept.values()), default=None)

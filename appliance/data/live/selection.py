@@ -18,6 +18,9 @@ SECOND = 1_000_000_000
 LOOK = SECOND // 2
 """Time is looked at every so often (ns), also on a busy machine: silence is found before its limit, not after it."""
 
+STEADY = 10 * SECOND
+"""A connection that brings data for so long (ns) is a success: who hangs up sooner is tried again ever later."""
+
 
 class State(Enum):
     """RESTING: waits before it is tried again. REFUSED: it wants no more attempts. MUTE: connected, and silent."""
@@ -80,7 +83,7 @@ class Candidate:
         self.backoff = Backoff(terms.first, terms.longest, random)
         self.breaker = CircuitBreaker()
         self.health = Health()
-        self.heard = self.due = self.healthy = self.down = 0
+        self.heard = self.due = self.healthy = self.linked = self.down = 0
         self.proven = False
         self.lacking: dict[str, str] = {}
 
@@ -89,6 +92,12 @@ class Candidate:
         self.state, self.since, self.why = state, now, why
         if state in DOWN and not self.down:
             self.down = now
+
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        self.since, self.heard = self.since + by, self.heard + by
+        self.due, self.healthy, self.linked = self.due + by, self.healthy + by, self.linked + by
+        self.breaker.shift(by)
 
     def able(self, symbol: str) -> bool:
         """Whether it could tell ``symbol`` now."""
@@ -120,7 +129,7 @@ class Selection:
         """A connection is up; it is believed from its first data on, or at once where nobody else is."""
         one = self.candidates[name]
         one.become(State.LIVE, now)
-        one.heard = one.healthy = now
+        one.heard = one.healthy = one.linked = now
         one.lacking = dict(linked.lacking)
         return self._choose(now)
 
@@ -130,8 +139,9 @@ class Selection:
         one.heard = now
         if not one.proven:  # a connection that brings nothing is no success
             one.proven, one.healthy, one.down = True, now, 0
-            one.breaker.succeeded()
             one.health.succeeded(now - one.since)
+        elif one.backoff.failures and now - one.linked >= STEADY:
+            one.breaker.succeeded()
             one.backoff.reset()
         if self._stale.pop((name, symbol), None) is not None:
             one.healthy = now  # one quote after a long silence is no reason to come back at once
@@ -166,6 +176,11 @@ class Selection:
         self._stale = {key: since for key, since in self._stale.items() if key[0] != name}
         self._lagging = {key: None for key in self._lagging if key[0] != name}
         return self._choose(now)
+
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        for one in self.candidates.values():
+            one.shift(by)
 
     def tick(self, now: int) -> Changes:
         """What time brings: connections to try, mute ones to end, returns."""

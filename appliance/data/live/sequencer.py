@@ -22,6 +22,8 @@ HELD_MAX = 256
 """Bars of one line that wait at most."""
 REMEMBERED = 512
 """Published bars of one line that later tellings are compared with."""
+OLDEST = 40 * 24 * 3600 * SECOND
+"""The first bar of a line ended no longer ago (ns): a month and a long weekend."""
 
 COUNTED = ("duplicates", "differing", "overlaps", "forgotten", "holes", "healed", "replaced")
 
@@ -56,7 +58,6 @@ class _Line:
         self.held: dict[int, Bar] = {}
         self.arrived: dict[int, int] = {}
         self.asked: Question | None = None
-        self.begun: Question | None = None
         self.settled = (0, 0)
         self.holes: list[Question] = []
         self.refused: list[int] = []
@@ -70,6 +71,10 @@ class _Line:
         self.told[bar.end] = bar
         if len(self.told) > REMEMBERED:
             del self.told[next(iter(self.told))]
+
+    def followed(self, question: Question) -> bool:
+        """Whether a bar waits that begins after what is asked for."""
+        return any(bar.start >= question.end for bar in self.held.values())
 
     def in_hole(self, bar: Bar) -> bool:
         return any(hole.start <= bar.start and bar.end <= hole.end for hole in self.holes)
@@ -96,14 +101,15 @@ class Sequencer:
         for key, line in sorted(self._lines.items()):
             if line.last is not None:
                 self._ask(key, line, line.last, now, out)
-                line.begun = line.asked
         return out
 
     def bar(self, bar: Bar, now: int) -> Sequenced:
         """Take one telling of a bar, from whomever."""
         out = Sequenced()
         line = self._lines.setdefault((bar.symbol, bar.timeframe), _Line(None))
-        if line.last is not None and bar.end <= line.last:
+        if line.last is None and now - bar.end > OLDEST:
+            self.counts["forgotten"] += 1  # nothing begins so far back: all since then would be asked for
+        elif line.last is not None and bar.end <= line.last:
             self._again(line, bar, out)
         elif line.last is not None and bar.start < line.last:
             self.counts["overlaps"] += 1
@@ -123,18 +129,15 @@ class Sequencer:
             line.asked = None
         if bars is None:
             return out  # what waits is released when its time is up
-        answer = sorted(bars, key=_end)
-        for bar in answer:
+        ordered = sorted(bars, key=_end)
+        for bar in ordered:
             if line.last is not None and bar.end <= line.last:
                 self._again(line, bar, out)
             elif question.start <= bar.start and bar.end <= question.end:
                 self._hold(line, bar, now)
-        until = (
-            question.end
-            if question != line.begun
-            else min(question.end, max(map(_end, answer), default=question.start))
-        )
-        self._settle(line, question.start, until)
+        # Up to now was asked, and no bar follows yet: what is younger than the last one may not have been there yet.
+        known = question.end if line.followed(question) else max(map(_end, ordered), default=question.start)
+        self._settle(line, question, known)
         self._drain(line, out)
         return out
 
@@ -155,6 +158,11 @@ class Sequencer:
             if line.held and now - line.since >= self._patience:
                 self._release(line, out)
         return out
+
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        for line in self._lines.values():
+            line.arrived = {end: since + by for end, since in line.arrived.items()}
 
     def deadline(self) -> int | None:
         """When ``tick`` has something to do (ns UTC), or None."""
@@ -240,10 +248,10 @@ class Sequencer:
         return Question(bar.symbol, bar.timeframe, start, bar.start)
 
     @staticmethod
-    def _settle(line: _Line, begin: int, until: int) -> None:
+    def _settle(line: _Line, question: Question, until: int) -> None:
         start, end = line.settled
-        joined = start <= begin <= end
-        line.settled = (start if joined else begin, max(end, until) if joined else until)
+        joined = start <= question.start <= end
+        line.settled = (start if joined else question.start, max(end, until) if joined else until)
 
     def _ask(self, key: Key, line: _Line, start: int, end: int, out: Sequenced) -> None:
         if line.asked is None and in_session(self._sessions_of(key[0]), start, end):

@@ -26,6 +26,19 @@ class Showing:
         self._changed: dict[str, None] = {}
         self._next = 0
 
+    def resume(self, statuses: Iterable[SymbolStatus]) -> None:
+        """These are shown already, since our last life."""
+        self._statuses.update((one.symbol, one) for one in statuses)
+
+    def halted(self, symbol: str) -> int | None:
+        """Since when (ns UTC) a symbol is halted, if it is."""
+        status = self._statuses.get(symbol)
+        return status.time if status is not None and status.halted else None
+
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        self._next += by
+
     def heard(self, event: TradingStatus | PriceBand) -> None:
         """An exchange said something of a symbol, through any source."""
         known = self._statuses.get(event.symbol, SymbolStatus(event.symbol))

@@ -42,6 +42,12 @@ class Staleness:
             self._halted.discard(status.symbol)
             self._resumed[status.symbol] = now
 
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        self._since += by
+        self._heard = {key: time + by for key, time in self._heard.items()}
+        self._resumed = {symbol: time + by for symbol, time in self._resumed.items()}
+
     def of(self, symbol: str, kind: Kind, now: int) -> Freshness:
         """How fresh ``symbol`` is on channel ``kind``. What was never heard is silent since the start."""
         session = self._sessions_of(symbol).at(now)

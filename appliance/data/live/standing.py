@@ -14,6 +14,8 @@ from appliance.domain.operations import Notice, Severity
 SECOND = 1_000_000_000
 UNHEARD = 20 * SECOND
 """How long (ns) after the start nobody need tell a symbol."""
+CALM = 5 * SECOND
+"""How long (ns) somebody has to tell everything before it is said that nobody does is over."""
 STUCK = 5 * SECOND
 """How long a source may take to end once it is asked to."""
 
@@ -24,8 +26,14 @@ class Standing:
     def __init__(self, selection: Selection, notices: Notices) -> None:
         self._selection, self._notices = selection, notices
         self._since = 0
+        self._missing = -CALM
         self._told: dict[str, None] = {}
         self._away: dict[str, None] = {}
+
+    def shift(self, by: int) -> None:
+        """The clock was set by so much (ns)."""
+        self._since += by
+        self._missing += by
 
     def look(self, now: int) -> list[Notice]:
         """What has begun or ended to be so."""
@@ -45,6 +53,9 @@ class Standing:
             symbol for symbol, name in self._selection.active.items() if not name and (late or symbol in self._told)
         ]
         whys = "; ".join(f"{one.name}: {one.why or one.state.value}" for one in self._selection.candidates.values())
+        self._missing = now if symbols else self._missing
+        if not symbols and now - self._missing < CALM:
+            return []  # a source that is connected may be gone at once
         text = f"nobody tells {some(symbols)}: {whys}" if symbols else ""
         return self._notices.hold("no_source", text, now, Severity.CRITICAL)
 

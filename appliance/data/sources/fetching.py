@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from appliance.data.sources.mapping import shown
+from appliance.data.sources.moments import whole
 from appliance.data.sources.templates import Secrets
 from appliance.data.sources.unpacking import TooLarge, Truncated, unpacked
 from appliance.domain.market import SECOND
@@ -148,12 +149,12 @@ class Fetcher:
         return self._nonsense(asked, said)
 
     def _limits(self, headers: Mapping[str, str]) -> None:
-        left = _whole(headers.get("X-RateLimit-Remaining") or headers.get("RateLimit-Remaining"))
+        left = whole(headers.get("X-RateLimit-Remaining") or headers.get("RateLimit-Remaining"))
         self.remaining, self.resets = left, self._reset(headers)
 
     def _reset(self, headers: Mapping[str, str]) -> int | None:
         """When the limit is reset (ns UTC, our clock); the server's may be wrong: its date tells by how much."""
-        reset = _whole(headers.get("X-RateLimit-Reset") or headers.get("RateLimit-Reset"))
+        reset = whole(headers.get("X-RateLimit-Reset") or headers.get("RateLimit-Reset"))
         if reset is None:
             return None
         theirs = _date(headers.get("Date")) or self._clock()
@@ -161,7 +162,7 @@ class Fetcher:
 
     def _wait(self, headers: Mapping[str, str]) -> int:
         after = headers.get("Retry-After")
-        seconds, moment = _whole(after), _date(after)
+        seconds, moment = whole(after), _date(after)
         if seconds is not None:
             return seconds * SECOND
         if moment is not None:
@@ -192,10 +193,6 @@ def _titled(body: bytes) -> str:
 
 def _told(body: bytes) -> str:
     return f"a web page{_titled(body)}" if _PAGE.match(body) else shown(body.decode(errors="replace"))
-
-
-def _whole(text: str | None) -> int | None:
-    return int(text) if text and text.strip().isdecimal() else None
 
 
 def _date(text: str | None) -> int | None:

@@ -16,6 +16,7 @@ FORMS = ("iso", "date", *UNIT)
 EARLIEST, LATEST = 0, 4_102_444_800 * SECOND
 """Times outside 1970 to 2100 (ns UTC) are a wrong unit, not market data."""
 _FRACTION = re.compile(r"(?<=:\d\d)[.,](\d{1,9})\d*")
+_DIGITS = 15
 _CALENDAR = {"d": "days", "w": "weeks"}
 
 
@@ -59,6 +60,12 @@ def _written_out(value: object, form: str, zone: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=ZoneInfo(zone))
     return round(moment.timestamp()) * SECOND + moment.microsecond * 1000 + fraction
+
+
+def whole(text: str | None) -> int | None:
+    """The whole number in a header; None where there is none, or one that counts neither requests nor seconds."""
+    digits = (text or "").strip()
+    return int(digits) if digits.isdecimal() and len(digits) <= _DIGITS else None
 
 
 def written(time: int, form: str, zone: str = "UTC") -> str:

@@ -21,6 +21,7 @@ from appliance.data.sources.mapping import (
     pick,
     shown,
 )
+from appliance.data.sources.moments import whole
 from appliance.data.sources.templates import filled, filled_deep
 from appliance.data.sources.unpacking import unpacked
 from appliance.data.sources.websocket_options import ANY, KINDS, Echo, Message, WebSocketOptions
@@ -336,8 +337,26 @@ def _connected(options: WebSocketOptions) -> ClientConnection:
     headers = {name: filled(text, values) for name, text in options.headers.items()}
     return connect(
         filled(options.url, values, encode=True), additional_headers=headers, open_timeout=options.answer,
-        ping_interval=None, close_timeout=0.5, max_size=options.largest,
+        ping_interval=None, close_timeout=0.5, max_size=options.largest, create_connection=_staying(),
     )  # fmt: skip
+
+
+def _staying() -> type[ClientConnection]:
+    """websockets' connection, which follows no redirection, so that no secret goes to another address."""
+    from websockets.exceptions import InvalidHandshake, InvalidStatus
+    from websockets.sync.client import ClientConnection
+
+    class Staying(ClientConnection):
+        def handshake(self, *args: Any, **named: Any) -> None:
+            try:
+                super().handshake(*args, **named)
+            except InvalidStatus as error:
+                status = error.response.status_code
+                if 300 <= status < 400:
+                    raise InvalidHandshake(f"a redirection (HTTP {status}), which is not followed") from None
+                raise
+
+    return Staying
 
 
 def _hung_up(options: WebSocketOptions, error: Any) -> SourceError:
@@ -364,8 +383,7 @@ def _no_handshake(options: WebSocketOptions, error: Exception) -> SourceError:
     if status in (401, 403):
         return SourceRefused(f"refuses our key (HTTP {status})", source=name, hint="check the source's credential")
     if status == 429:
-        after = headers.get("Retry-After", "")
-        wait = int(after) * SECOND if after.isdecimal() else 0
+        wait = (whole(headers.get("Retry-After")) or 0) * SECOND
         return SourceBusy("wants fewer connections (HTTP 429)", source=name, wait=wait)
     if status >= 500:
         return SourceDown(f"fails on its side (HTTP {status})", source=name)

@@ -99,8 +99,11 @@ def finding(rule: str, event: Heard, time: int, text: str, amount: float = 0.0) 
 
 
 def moment(time: int) -> str:
-    """A time (ns UTC) as a person reads it."""
-    return datetime.fromtimestamp(time // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """A time (ns UTC) as a person reads it, whatever a source says it is."""
+    try:
+        return datetime.fromtimestamp(time // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):  # beyond the years 1 to 9999
+        return f"{time} ns"
 
 
 def judged(event: Heard, findings: Sequence[Finding]) -> Judged:

@@ -58,6 +58,7 @@ class TickJudge:
             and quote.time < self._split_at
             and 0.0 <= quote.bid_size < INFINITE
             and 0.0 <= quote.ask_size < INFINITE
+            and (not quote.low_time or (bid <= quote.low * near and quote.high <= ask * near))
         ):
             self.quoted = self._at = quote.time
             self._price = (bid + ask) / 2
@@ -105,7 +106,7 @@ class TickJudge:
         broken = broken_quote(given)
         if broken is not None:
             return judged(given, [finding(broken[0], given, given.time, broken[1])])
-        quote, findings = _sized(given)
+        quote, findings = _sized(_reached(given, self._near[1]))
         findings += self._early(quote, now)
         if quote.time < self.quoted:
             late = (self.quoted - quote.time) / 1e9
@@ -186,6 +187,18 @@ class TickJudge:
         minutes = max(0.0, (event.time - self._at) / MINUTE)
         tick = limits.tick if self._price >= 1 else limits.tick / 100
         return 1 + jump * (1 + DRIFT * math.sqrt(minutes)) + TICKS * tick / self._price if self._price else INFINITE
+
+
+def _reached(quote: Quote, near: float) -> Quote:
+    """A quote whose extremes are of quotes before it that would have been set aside (a side where nobody quotes, a
+    stub) has none but its own prices: stops must not be tried on those."""
+    low = quote.low if quote.bid <= quote.low * near else quote.bid
+    high = quote.high if quote.high <= quote.ask * near else quote.ask
+    if not quote.low_time or (low, high) == (quote.low, quote.high):
+        return quote
+    low_time = quote.low_time if low == quote.low else quote.time
+    high_time = quote.high_time if high == quote.high else quote.time
+    return replace(quote, low=low, high=high, low_time=low_time, high_time=high_time)
 
 
 def _sized(quote: Quote) -> tuple[Quote, list[Finding]]:

@@ -45,7 +45,7 @@ class DataValidator:
             return self._timed(event, self._tick(event.symbol).trade(event, now))
         if isinstance(event, Bar):
             return self._bar(event, now)
-        return self._told(event)
+        return self._told(event, now)
 
     def split(self, split: Split) -> None:
         """A split that is known from now on, at best before its time."""
@@ -103,7 +103,10 @@ class DataValidator:
         outcome = max(verdict.outcome, found.outcome, key=SEVERITY.__getitem__)
         return Judged(verdict.event, outcome, (*verdict.findings, found))
 
-    def _told(self, event: TradingStatus | PriceBand) -> Judged:
+    def _told(self, event: TradingStatus | PriceBand, now: int) -> Judged:
+        if event.time > now + ns(self.limits.future_seconds):  # nothing would ever be newer than it
+            early = (event.time - now) / SECOND
+            return judged(event, [finding("from_the_future", event, event.time, f"{early:.1f} s from now", early)])
         if isinstance(event, PriceBand):
             return self._tick(event.symbol).band(event)
         (self._halted.add if event.halted else self._halted.discard)(event.symbol)

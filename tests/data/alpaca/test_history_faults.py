@@ -3,7 +3,8 @@ from __future__ import annotations
 import socket
 import time
 from datetime import date
-from itertools import chain
+from importlib import import_module
+from itertools import chain, count
 
 import pytest
 
@@ -14,6 +15,7 @@ from appliance.errors import SourceBusy, SourceDown, SourceError, SourceNonsense
 from tests.data.alpaca.conftest import HistoryOf, Options
 from tests.standins.alpaca import AlpacaStandIn, Market, minutes
 from tests.standins.alpaca.server import SECRET
+from tests.standins.http import HttpServer, Reply, as_json
 
 OPEN = midnight(date(2013, 10, 7)) + 9 * HOUR + 30 * MINUTE
 END = OPEN + 100 * MINUTE
@@ -204,3 +206,25 @@ def test_keys_are_shown_nowhere() -> None:
     shown = repr(AlpacaOptions(key="PK1234567890", secret=SECRET))
     assert SECRET not in shown
     assert "PK1234567890" not in shown
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"bars": ' + b"[" * 100_000,
+        b'{"bars": {"SPY": [{"t": "2013-10-07T13:30:00Z", "o": ' + b"9" * 5000 + b"}]}}",
+        b'{"bars": {"SPY": [{"t": "2013-10-07T13:30:00Z", "o": ' + b"9" * 400 + b"}]}}",
+    ],
+)
+def test_what_python_cannot_read_is_nonsense_too(past: HistoryOf, body: bytes) -> None:
+    with HttpServer(lambda _: Reply(body)) as other:
+        assert isinstance(error_of(past(rest_url=other.url)), SourceNonsense)
+
+
+def test_an_answer_without_end_ends(past: HistoryOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("appliance.data.sources.alpaca.history"), "PAGES", 5)
+    pages = count()
+    with HttpServer(lambda _: as_json({"bars": {}, "next_page_token": f"p{next(pages)}"})) as other:
+        error = error_of(past(rest_url=other.url))
+    assert isinstance(error, SourceNonsense)
+    assert "never ends its answer to SPY: 5 pages came" in error.text

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from appliance.data.sources.alpaca import AlpacaLive, AlpacaOptions
+from appliance.data.sources.alpaca.refusals import stream_refusal
 from appliance.data.sources.base import Kind, Oddity, Told, Wire
 from appliance.domain.market import SECOND, Bar, Quote
 from appliance.errors import SourceBusy, SourceDown, SourceError, SourceNonsense, SourceRefused
@@ -18,6 +19,7 @@ from tests.data.source_contract import Listening
 from tests.standins.alpaca import AlpacaStandIn, Market
 from tests.standins.alpaca.market import bar, quote
 from tests.standins.alpaca.server import SECRET
+from tests.standins.http import HttpServer, Reply
 
 SPY = ("SPY",)
 
@@ -97,6 +99,30 @@ def test_a_feed_without_trading_status_tells_the_rest_and_says_what_it_lacks(
         told = heard.until(quotes)
     assert any(isinstance(one, Oddity) and "no halts and price bands" in one.text for one in told)
     assert "lulds" not in server.log.of("received")[-1].facts["message"]
+
+
+@pytest.mark.parametrize("where", ["ws", "http"])
+def test_a_redirection_is_not_followed_with_our_keys(server: AlpacaStandIn, stream: LiveOf, where: str) -> None:
+    there = {"ws": server.stream_url + "/v2/iex", "http": "http://127.0.0.1:1"}[where]
+    with HttpServer(lambda _: Reply(b"", 302, {"Location": there})) as other:
+        error = error_of(stream(stream_url=other.url.replace("http", "ws")))
+    assert isinstance(error, SourceNonsense)
+    assert "redirection" in error.text
+    assert not server.log.of("connected")
+
+
+@pytest.mark.parametrize("time", [2**40, -1, -(2**40)])
+def test_a_time_that_no_calendar_has_is_odd(server: AlpacaStandIn, stream: LiveOf, time: int) -> None:
+    with Listening(stream(), SPY, list(Kind)) as heard:
+        heard.linked()
+        server.push(q(time * SECOND))
+        told = heard.until(lambda told: [one for one in told if isinstance(one, Oddity)])
+    assert "outside 1970 to 2100" in str(told[-1])
+
+
+def test_of_what_is_said_without_end_the_beginning_is_told() -> None:
+    error = stream_refusal({"code": 999, "msg": "x" * 10**6}, AlpacaOptions(key="k", secret="s"))
+    assert len(error.text) < 300
 
 
 def test_a_limit_below_that_of_the_free_plan_is_refused_by_number(market: Market, stream: LiveOf) -> None:

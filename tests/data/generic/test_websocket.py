@@ -19,9 +19,10 @@ from appliance.data.sources.mapping import QuoteFields, StatusFields, Times
 from appliance.data.sources.websocket import WebSocketSource
 from appliance.data.sources.websocket_options import Beat, Echo, Message, WebSocketOptions
 from appliance.domain.market import MINUTE, SECOND, Bar, Quote, Trade, TradingStatus
-from appliance.errors import SourceBusy, SourceDown, SourceError, SourceNonsense, SourceRefused, UsageError
+from appliance.errors import WAIT_MAX, SourceBusy, SourceDown, SourceError, SourceNonsense, SourceRefused, UsageError
 from tests.data.source_contract import Listening
 from tests.standins.binance import binance
+from tests.standins.http import HttpServer, Reply
 from tests.standins.websocket import WebSocketServer
 from tests.standins.websocket import Wire as Cable
 
@@ -89,6 +90,16 @@ def test_it_says_hello_subscribes_and_tells_what_comes_after_linked() -> None:
         server.send({**QUOTE, "S": "BBB", "b": "10.25"})
         assert heard.until(lambda told: len(told) >= 4)[3] == replace(HELD, symbol="BBB", bid=10.25)
     assert server.log == [{"auth": KEY}, {"want": ["AAA", "BBB"]}, {"halts": ["h.AAA", "h.BBB"]}]
+
+
+def test_a_redirection_is_not_followed_with_our_secrets() -> None:
+    with WebSocketServer(ordinary) as server, HttpServer(lambda _: Reply(b"", 302, {"Location": server.url})) as other:
+        source = WebSocketSource(options(other.url.replace("http", "ws"), headers={"X-Key": "{key}"}))
+        with Listening(source, ["AAA"], [Kind.QUOTES]) as heard:
+            error = heard.ended()
+    assert isinstance(error, SourceNonsense)
+    assert "a redirection (HTTP 302), which is not followed" in error.text
+    assert server.came == []
 
 
 def test_a_symbol_that_is_refused_is_lacking_and_the_others_go_on() -> None:
@@ -262,6 +273,16 @@ def test_a_refused_connection_is_told_by_name(status: int, kind: type[SourceErro
     assert len(server.came) == 1
     assert KEY in server.came[0]["path"]
     assert KEY not in f"{error} {error!r}"
+
+
+@pytest.mark.parametrize(("after", "wait"), [("9" * 15, WAIT_MAX), ("9" * 5000, 0), ("-1", 0), ("soon", 0)])
+def test_no_server_is_left_alone_for_longer_than_a_day(after: str, wait: int) -> None:
+    with WebSocketServer(ordinary, refuse=429) as server:
+        server.retry_after = after
+        with listening(server.url) as heard:
+            error = heard.ended()
+    assert isinstance(error, SourceBusy)
+    assert error.wait == wait
 
 
 def test_a_wrong_key_is_refused_without_showing_it() -> None:

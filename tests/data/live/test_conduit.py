@@ -14,7 +14,7 @@ from appliance.data.live.conduit import Answered, Asker, Bell, Conduit, Crashed,
 from appliance.data.live.sequencer import Question
 from appliance.data.sources.base import Kind, Linked, Stop, Tell, Traits
 from appliance.domain.market import MINUTE, Bar, CorporateAction, Quote, Split
-from appliance.errors import SourceDown
+from appliance.errors import DataError, SourceDown
 
 QUESTION = Question("SPY", "1m", 0, MINUTE)
 BAR = Bar("SPY", "1m", 0, MINUTE, 1.0, 1.0, 1.0, 1.0, 1.0)
@@ -79,6 +79,19 @@ def test_bars_keep_their_order_and_quotes_conflate_with_their_extremes() -> None
     assert isinstance(ended.error, SourceDown)
 
 
+def test_a_quote_that_is_none_hides_no_good_one_and_leaves_no_extremes() -> None:
+    good, broken = Quote("SPY", 1, 10.0, 11.0), Quote("SPY", 2, 0.0, 11.0)
+
+    def script(tell: Tell, stop: Stop) -> None:
+        tell(good)
+        tell(broken)
+        raise SourceDown("hung up")
+
+    quote, queued, _ = heard(script)
+    assert isinstance(quote, Quote)
+    assert (quote.bid, quote.low, queued) == (10.0, 10.0, broken)
+
+
 def test_a_full_queue_ends_the_connection_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "QUEUE_MAX", 3)
 
@@ -99,6 +112,15 @@ def test_what_is_no_error_of_a_source_is_handed_on() -> None:
     (crashed,) = heard(script)
     assert isinstance(crashed, Crashed)
     assert isinstance(crashed.error, ZeroDivisionError)
+
+
+def test_a_question_without_sense_is_the_end_of_a_connection_and_not_of_the_process() -> None:
+    def script(tell: Tell, stop: Stop) -> None:
+        raise DataError("a range in the future")
+
+    (ended,) = heard(script)
+    assert isinstance(ended, Ended)
+    assert str(ended.error) == "scripted: a range in the future"
 
 
 def test_an_end_we_asked_for_is_no_error() -> None:

@@ -17,7 +17,7 @@ from appliance.data.live.desk import Desk, Todo
 from appliance.data.live.punctuality import LATE
 from appliance.data.live.reserve import GRACE, Reserve
 from appliance.data.live.selection import Selection, Terms
-from appliance.data.live.sequencer import PATIENCE, Question, Sequencer
+from appliance.data.live.sequencer import PATIENCE, Key, Question, Sequencer
 from appliance.data.live.staleness import Staleness
 from appliance.data.live.standing import STUCK
 from appliance.data.sources.base import Linked, Oddity, Told
@@ -39,30 +39,37 @@ WILD = replace(BARS_TOLD[2], **dict.fromkeys(("open", "high", "low", "close"), 1
 """Impossible after the bars before it."""
 
 
+def _desk(lasts: dict[Key, int]) -> Desk:
+    return Desk(
+        Selection(NAMES, ["SPY"], lambda symbol, now: MARKET.at(now).open, random.Random(1),
+                  dict.fromkeys(NAMES, Terms(mute=HOUR))),
+        Sequencer(lambda symbol: MARKET, lasts),
+        Reserve(),
+        {name: Staleness(lambda symbol: MARKET, {}, BEGIN) for name in NAMES},
+        Agreement(),
+        DataValidator(lambda symbol: MARKET),
+    )  # fmt: skip
+
+
 class Talk:
     """A desk that two sources are connected to, and the feed's core behind it; times are seconds after the beginning.
 
     ``first`` is believed."""
 
     def __init__(self) -> None:
-        self.desk = Desk(
-            Selection(NAMES, ["SPY"], lambda symbol, now: MARKET.at(now).open, random.Random(1),
-                      dict.fromkeys(NAMES, Terms(mute=HOUR))),
-            Sequencer(lambda symbol: MARKET),
-            Reserve(),
-            {name: Staleness(lambda symbol: MARKET, {}, BEGIN) for name in NAMES},
-            Agreement(),
-            DataValidator(lambda symbol: MARKET),
-        )  # fmt: skip
+        self.desk = _desk({})
         self.core = FeedCore("feed", writers("feed"))
         self.play = Playbook(self.core, start=BEGIN)
         self.notices: list[Notice] = []
         self.views: list[SourceState | SymbolStatus] = []
         self.questions: list[Question] = []
         self.now = BEGIN
-        self._follow(self.desk.tick(BEGIN))
+        self._link(BEGIN)
+
+    def _link(self, now: int) -> None:
+        self._follow(self.desk.tick(now))
         for name in NAMES:
-            self._follow(self.desk.told(name, Linked(("SPY",)), BEGIN))
+            self._follow(self.desk.told(name, Linked(("SPY",)), now))
 
     def _follow(self, todo: Todo) -> Todo:
         self.notices += todo.notices
@@ -85,6 +92,29 @@ class Talk:
         """Time passes, and is looked at."""
         self.now += nanoseconds
         return self._follow(self.desk.tick(self.now))
+
+    def answers(self, question: Question, *bars: Bar) -> Todo:
+        """History answers."""
+        return self._follow(self.desk.answered(question, bars, "", self.now))
+
+    def step(self, by: int) -> Todo:
+        """Somebody has set the clock."""
+        todo = self._follow(self.desk.stepped(by, self.now))
+        for name in todo.end:
+            self._follow(self.desk.ended(name, None, self.now))
+        return todo
+
+    def shown(self) -> list[bool]:
+        """Whether the symbol was halted each time it was shown, since the last call."""
+        found = [one.halted for one in self.views if isinstance(one, SymbolStatus)]
+        self.views.clear()
+        return found
+
+    def again(self) -> None:
+        """The feed is restarted."""
+        self.desk = _desk(self.core.lasts())
+        self._follow(self.desk.begin(self.now, self.core.statuses))
+        self._link(self.now)
 
     def on(self, stream: str) -> list[Any]:
         """What the core has put on a stream since the last call, other streams forgotten."""
@@ -332,6 +362,44 @@ def test_how_a_source_does_is_shown_when_it_changes_and_at_most_each_second() ->
     assert next(view.why for view in talk.views if isinstance(view, SourceState)) == "no subscription"
 
 
+def test_what_nobody_asked_for_is_told_to_the_owner_and_to_nobody_else() -> None:
+    talk = Talk()
+    talk.says("first", BARS_TOLD[0], replace(BARS_TOLD[1], symbol="spy"), Quote("QQQ", BEGIN + 1, 99.0, 99.1))
+    talk.waits(2 * GRACE)
+    assert ends(talk.on("feed/bars")) == ends(BARS_TOLD[:1])
+    assert talk.codes("source_odd/") == [("source_odd/first", True)]
+
+
+def test_an_answer_about_another_symbol_fills_no_hole() -> None:
+    talk = Talk()
+    talk.says("first", BARS_TOLD[0], BARS_TOLD[2])
+    (asked,) = talk.questions
+    talk.answers(asked, replace(BARS_TOLD[1], symbol="QQQ"), replace(BARS_TOLD[1], timeframe="5m"))
+    assert ends(talk.on("feed/bars")) == ends([BARS_TOLD[0], BARS_TOLD[2]])
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_halt_whose_end_nobody_told_is_over_once_it_is_traded_again(again: bool) -> None:
+    talk = Talk()
+    talk.says("first", BARS_TOLD[0])
+    talk.says("first", Status("SPY", BARS_TOLD[1].start + 1, True, "2", "news"), BARS_TOLD[1])
+    talk.waits(SECOND)
+    assert talk.shown() == [True]
+    if again:
+        talk.again()
+    talk.says("first", BARS_TOLD[2])
+    talk.waits(SECOND)
+    assert talk.shown() == [False]
+
+
+def test_a_halt_of_the_future_is_none() -> None:
+    talk = Talk()
+    talk.says("first", Status("SPY", BEGIN + 100 * HOUR, True, "2", "news"), Status("SPY", BEGIN, False, "3", ""))
+    talk.waits(SECOND)
+    assert talk.codes("quarantine/") == [("quarantine/SPY/from_the_future", True)]
+    assert True not in talk.shown()
+
+
 def test_a_halt_and_a_band_are_one_view_of_the_symbol_that_survives_a_restart_of_the_feed() -> None:
     talk = Talk()
     halt = Status("SPY", BEGIN + 5, True, "LUDP", "Volatility Trading Pause")
@@ -390,3 +458,18 @@ def test_a_bar_that_the_reserve_knows_too_late_is_a_revision() -> None:
     talk.says("second", BARS_TOLD[2])
     talk.waits(GRACE)
     assert [(bar.end, bar.revision) for bar in talk.on("feed/revisions")] == [(BARS_TOLD[2].end, 1)]
+
+
+@pytest.mark.parametrize("by", [-1000 * HOUR, -HOUR, HOUR, 1000 * HOUR])
+def test_a_clock_that_is_set_delays_nothing(by: int) -> None:
+    talk = Talk()
+    talk.says("first", BARS_TOLD[0], BARS_TOLD[2])
+    talk.now += by
+    assert talk.step(by).end == ["first", "second"]
+    connected = [name for _ in range(3) for name in talk.waits(SECOND).connect]
+    assert connected == ["first", "second"]
+    talk.waits(PATIENCE)
+    assert ends(talk.on("feed/bars")) == ends([BARS_TOLD[0], BARS_TOLD[2]]) or by < 0  # else of the future by now
+    assert ("clock_set", True) in talk.codes("clock")
+    talk.waits(2 * MINUTE)
+    assert ("clock_set", False) in talk.codes("clock")

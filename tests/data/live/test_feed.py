@@ -24,8 +24,8 @@ from appliance.data.live.selection import Selection
 from appliance.data.live.sequencer import Key, Sequencer
 from appliance.data.live.staleness import Staleness
 from appliance.data.sources.base import Kind, Linked, Stop, Tell, Traits
-from appliance.domain.market import HOUR, MINUTE, SECOND, AlwaysOpen, Bar, CorporateAction
-from appliance.domain.messages import local
+from appliance.domain.market import DAY, HOUR, MINUTE, SECOND, AlwaysOpen, Bar, CorporateAction
+from appliance.domain.messages import Event, Now, local
 from appliance.domain.operations import Notice, Severity
 from appliance.errors import SourceDown
 from appliance.shell import audit
@@ -110,6 +110,47 @@ def test_a_restart_asks_history_for_the_bars_it_missed() -> None:
     store = MemoryStore()
     assert play(store, TRUTH[:10], (), 10) == ends(TRUTH[:10])
     assert play(store, TRUTH[20:], (), 20) == ends(TRUTH[10:])
+
+
+class Waiting(Told):
+    """Says nothing until it is asked to end."""
+
+    def __init__(self, name: str, bars: Sequence[Bar]) -> None:
+        super().__init__(name, bars)
+        self.runs, self.news = 0, threading.Event()
+
+    def run(self, symbols: Sequence[str], kinds: Sequence[Kind], tell: Tell, stop: Stop) -> None:
+        self.runs += 1
+        tell(Linked(tuple(symbols)))
+        stop.wait(30)
+
+
+class SetClock(HandClock):
+    """A wall clock that is set by ``off`` ns."""
+
+    off = 0
+
+    def now(self, event: Event | None) -> Now:
+        return Now(self.time + self.off, self.boot, self.time)
+
+
+@pytest.mark.parametrize("by", [-DAY, DAY])
+def test_sources_are_connected_anew_at_once_when_the_clock_is_set(by: int) -> None:
+    clock = SetClock(BEGIN + HOUR)
+    turn = Turn("feed", lambda writers: FeedCore("feed", writers), MemoryStore(), Wire(), clock, ())
+    turn.start()
+    source = Waiting("first", ())
+    feed = LiveFeed([source], [], ["SPY"], [Kind.BARS], partial(desk, names=["first"]), clock)
+    for runs in (1, 2):
+        until = time.monotonic() + 5
+        while source.runs < runs and time.monotonic() < until:
+            clock.time += SECOND // 10
+            feed.poll(turn)
+            source.news.wait(0.002)
+        assert source.runs == runs
+        clock.off = by
+    feed.close()
+    assert clock.time < BEGIN + HOUR + 10 * MINUTE
 
 
 class Deaf(Told):

@@ -52,3 +52,27 @@ def test_a_store_that_cannot_be_opened_is_said_each_time_and_tried_again_after_a
     hands.now += AGAIN
     hands.keeper(MINE)
     assert (hands.kept(), hands.opened) == (3, 2)
+
+
+def test_bars_that_came_while_the_store_could_not_be_opened_are_kept_once_it_can(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("no folder")
+    hands = Hands(tmp_path / "data" / "history.db")
+    for one in MINE[:2]:
+        with pytest.raises(EnvironmentFault):
+            hands.keeper([one])
+    os.unlink(tmp_path / "data")
+    hands.now += AGAIN
+    hands.keeper(MINE[2:])
+    assert hands.kept() == 3
+
+
+def test_a_clock_that_is_set_back_does_not_keep_the_store_closed(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("no folder")
+    hands = Hands(tmp_path / "data" / "history.db")
+    hands.now = 10 * AGAIN
+    with pytest.raises(EnvironmentFault):
+        hands.keeper(MINE)
+    os.unlink(tmp_path / "data")
+    hands.now -= AGAIN
+    hands.keeper(MINE)
+    assert hands.kept() == 3

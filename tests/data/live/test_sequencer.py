@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from appliance.data.live.sequencer import HELD_MAX, PATIENCE, Question, Sequenced, Sequencer
+from appliance.data.live.sequencer import HELD_MAX, OLDEST, PATIENCE, Question, Sequenced, Sequencer
 from appliance.domain.market import HOUR, MINUTE, SECOND, AlwaysOpen, Bar, Session, Sessions
 
 BEGIN = 1_700_000_040 * SECOND
@@ -98,6 +98,12 @@ def test_an_answer_without_anything_says_nothing_of_what_was_traded_until_now() 
     (first,) = line.begin(BEGIN + 2 * MINUTE).questions
     assert line.answered(first, [], 0) == Sequenced()
     assert line.bar(bar(2), 0).questions == [question(1, 2)]
+
+
+def test_no_line_begins_with_a_bar_of_long_ago() -> None:
+    line = always()
+    assert line.bar(bar(0), bar(0).end + OLDEST + 1) == Sequenced()
+    assert line.bar(bar(0), bar(0).end + OLDEST).bars == [bar(0)]
 
 
 def test_the_night_is_no_hole() -> None:

@@ -83,10 +83,11 @@ def test_what_nobody_tells_is_critical_at_once_where_somebody_did_and_after_a_wh
     stand = Standby()
     assert stand.look(19) == []
     assert stand.look(UNHEARD // SECOND) == [("no_source", True)]
-    stand.link("first", at=21)
-    assert stand.look(21) == [("no_source", False)]
-    stand.selection.ended("first", "hung up", START + 22 * SECOND)
-    found = stand.standing.look(START + 22 * SECOND)
+    stand.link("first", "second", at=21)
+    assert [stand.look(at) for at in (21, 24, 25)] == [[], [], [("no_source", False)]]
+    stand.selection.ended("second", "hung up", START + 27 * SECOND)
+    stand.selection.ended("first", "hung up", START + 27 * SECOND)
+    found = stand.standing.look(START + 27 * SECOND)
     assert [(one.code, one.severity) for one in found] == [("no_source", Severity.CRITICAL)]
     assert "first: hung up" in found[0].text
 
@@ -100,6 +101,35 @@ def test_a_source_that_is_tried_again_still_says_why_it_failed() -> None:
     assert (one.state, one.why) == (State.CONNECTING, "answers with a web page")
     stand.link("first", at=41)
     assert (one.state, one.why) == (State.LIVE, "")
+
+
+@pytest.mark.parametrize("refused", [False, True])
+@pytest.mark.parametrize("connects", [False, True])
+def test_a_source_that_fails_at_once_for_hours_is_told_once_and_tried_ever_more_rarely(
+    refused: bool, connects: bool
+) -> None:
+    stand = Standby()
+    stand.selection.ended("second", "no key", START + 2 * SECOND, 24 * HOUR, True)
+    told, tried = [], 0
+    for at in range(3, 2 * 3600):
+        told += stand.look(at)
+        if stand.selection.candidates["first"].state is State.CONNECTING:
+            tried += 1
+            told += [] if connects else stand.look(at)
+            if connects:
+                stand.link("first", at=at)
+            stand.selection.ended("first", "it says no", START + at * SECOND, refused=refused)
+    assert told == [("no_source", True)]
+    assert 10 < tried < 2 * 60 * 1.5
+
+
+def test_a_connection_that_lasts_is_tried_again_at_once_when_it_is_lost() -> None:
+    stand = Standby()
+    for at in range(100, 1000, 100):
+        stand.link("first", at=at)
+        stand.selection.heard("first", "SPY", START + (at + 50) * SECOND)
+        stand.selection.ended("first", "hung up", START + (at + 60) * SECOND)
+        assert stand.selection.candidates["first"].due <= START + (at + 61) * SECOND
 
 
 def test_a_symbol_that_was_stale_comes_back_after_the_hold_and_others_stay() -> None:

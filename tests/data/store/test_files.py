@@ -76,6 +76,21 @@ def test_damage_that_is_met_while_it_is_open_costs_no_bar_that_is_told_then(path
     store.close()
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_what_is_written_after_the_file_was_taken_away_is_in_the_file_that_is_there(path, moved):
+    store = HistoryStore(path)
+    store.add(bars(2))
+    if moved:
+        path.rename(path.with_name("aside"))
+    else:
+        path.unlink()
+    store.add(bars(3))
+    reader = HistoryStore(path, read_only=True)
+    (page,) = reader.bars("SPY", "1m", 0, 2**62)
+    assert list(page) == list(bars(3))
+    store.close()
+
+
 def test_a_reader_of_a_damaged_file_is_told_and_leaves_it(path):
     truncated(path)
     before = path.read_bytes()

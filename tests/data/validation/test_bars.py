@@ -432,3 +432,8 @@ def test_prices_at_the_ends_of_what_a_float_holds_are_set_aside(price: float) ->
 def test_a_timeframe_that_is_none_is_set_aside() -> None:
     verdict = told(validator(), replace(bar(), timeframe="fortnight"))
     assert (names(verdict), verdict.event) == (["bad_span"], None)
+
+
+@pytest.mark.parametrize("start", [10**28, -(10**28)])
+def test_a_span_beyond_all_calendars_is_set_aside_like_any_other(start: int) -> None:
+    assert names(told(validator(), replace(bar(), start=start, end=start - 1))) == ["bad_span"]

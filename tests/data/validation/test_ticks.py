@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from appliance.core.feed import conflated
 from appliance.data.validation.limits import ValidationLimits
 from appliance.data.validation.verdicts import Outcome
 from appliance.domain.market import HOUR, MINUTE, SECOND, PriceBand, Quote, Split, TradingStatus
@@ -42,6 +43,17 @@ def test_no_quote_that_cannot_be_passes_whatever_its_numbers_are(bid: float, ask
         assert math.isfinite(bid)
     else:
         assert not (0 < bid <= ask <= bid * 1.2 and ask < INF)
+
+
+@pytest.mark.parametrize("wild", [quote(bid=0.0), quote(bid=0.01), quote(bid=NAN), quote(ask=INF), quote(ask=NAN)])
+def test_a_quote_that_would_be_set_aside_leaves_no_extremes_in_the_one_it_is_conflated_with(wild: Quote) -> None:
+    good = quote(OPEN + SECOND)
+    before = conflated(conflated(None, wild), quote(OPEN + 1, 99.0, 100.02))
+    passed = told(validator(), conflated(before, good)).event
+    assert isinstance(passed, Quote)
+    assert (passed.bid, passed.ask) == (100.0, 100.01)
+    assert 99.0 <= passed.low <= 100.0
+    assert 100.01 <= passed.high <= 100.02
 
 
 def test_a_locked_quote_passes() -> None:

@@ -131,7 +131,7 @@ class Connection:
 
     def _trouble(self, error: Exception) -> SourceError:
         """What an exception out of alpaca-py or websockets is to us."""
-        from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+        from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, WebSocketException
         from websockets.legacy.exceptions import InvalidStatusCode
 
         name = self._options.name
@@ -147,6 +147,8 @@ class Connection:
             return SourceDown("no answer in time", source=name)
         if isinstance(error, OSError | InvalidMessage):
             return SourceDown(f"cannot be reached or hung up ({type(error).__name__})", source=name)
+        if isinstance(error, WebSocketException):
+            return SourceNonsense(f"is no WebSocket: {beginning(str(error))}", source=name, hint=ADDRESS)
         if isinstance(error, ValueError | KeyError | TypeError | IndexError | AttributeError):
             return self._greeting(error)
         raise error
@@ -166,8 +168,11 @@ class Connection:
 
 
 def _remembering() -> type[Any]:
-    """websockets' connection, which also keeps the ``last`` frame that came."""
+    """websockets' connection, which also keeps the ``last`` frame that came, and follows no redirection, so that no key
+    goes to another address."""
+    from websockets.exceptions import InvalidHandshake
     from websockets.legacy.client import WebSocketClientProtocol
+    from websockets.legacy.exceptions import RedirectHandshake
 
     class Remembering(WebSocketClientProtocol):
         last: bytes | str = b""
@@ -175,6 +180,12 @@ def _remembering() -> type[Any]:
         async def recv(self) -> bytes | str:
             self.last = frame = await super().recv()
             return frame
+
+        async def handshake(self, *args: Any, **named: Any) -> Any:
+            try:
+                return await super().handshake(*args, **named)
+            except RedirectHandshake:
+                raise InvalidHandshake("a redirection, which is not followed") from None
 
     return Remembering
 

@@ -30,6 +30,8 @@ _FEEDS = {"delayed_sip": "sip"}
 _SPARE = 5 * SECOND
 SYMBOLS_MAX = 100
 """Symbols of one question: an address has to stay short."""
+PAGES = 10_000
+"""Pages of an answer, after which it never ends."""
 _PAYING = 180 * DAY
 """Actions are asked for by the day they are processed, for a dividend the day it is paid: so long after its ex-date."""
 _ACTIONS_PAGE = 1000
@@ -141,7 +143,7 @@ class AlpacaHistory:
         """Each page's rows by symbol, or by group. Raises SourceNonsense for a page that has none, or comes again."""
         token: str | None = None
         self._asked = requests
-        while True:
+        for _ in range(PAGES):
             reply = requests.get(path, {**params, "page_token": token} if token else params)
             yield self._rows(reply, key, params)
             following = reply.get("next_page_token")
@@ -150,6 +152,7 @@ class AlpacaHistory:
             if following == token:
                 raise SourceNonsense(f"names page {token!r} as its own next page", source=self.name)
             token = str(following)
+        raise SourceNonsense(f"never ends its answer to {params['symbols']}: {PAGES} pages came", source=self.name)
 
     def _rows(self, reply: dict[str, Any], key: str, params: dict[str, Any]) -> dict[str, list[Row]]:
         rows = reply.get(key, ...)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -11,6 +12,7 @@ from typing import Any
 
 from appliance.data.options import midnight
 from appliance.data.sources.alpaca.times import Spans, nanoseconds
+from appliance.data.sources.moments import EARLIEST, LATEST
 from appliance.domain.market import Bar, CorporateAction, Dividend, PriceBand, Quote, Split, Trade, TradingStatus
 
 Row = Mapping[str, Any]
@@ -33,8 +35,9 @@ def number(row: Row, key: str) -> float:
     value = row.get(key)
     if isinstance(value, float):
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    with suppress(OverflowError):
+        if isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
     raise Odd(f"{key} is {value!r}, not a number")
 
 
@@ -49,12 +52,13 @@ def text(row: Row, key: str) -> str:
 def time_of(row: Row) -> int:
     """When it happened (ns UTC, exact): text in REST, a msgpack Timestamp in the stream. Raises Odd."""
     value = row.get("t")
-    if (exact := getattr(value, "to_unix_nano", None)) is not None:
-        return int(exact())
     try:
-        return nanoseconds(value)
+        time = int(exact()) if (exact := getattr(value, "to_unix_nano", None)) is not None else nanoseconds(value)
     except ValueError as error:
         raise Odd(f"t: {error}") from None
+    if not EARLIEST < time < LATEST:
+        raise Odd(f"t is {value!r}, outside 1970 to 2100")
+    return time
 
 
 class Reader:

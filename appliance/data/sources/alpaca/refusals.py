@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from appliance.data.sources.alpaca.options import AlpacaOptions
+from appliance.data.sources.moments import whole
 from appliance.domain.market import SECOND
 from appliance.errors import SourceBusy, SourceDown, SourceError, SourceNonsense, SourceRefused
 
@@ -33,13 +34,13 @@ class Limits(NamedTuple):
     def of(cls, headers: Headers, now: int) -> Limits:
         """Read the headers of a reply that came ``now`` (ns UTC). Reset is told by their clock: the reply's own date is
         what to measure it from."""
-        reset = _whole(headers.get("X-RateLimit-Reset"))
+        reset = whole(headers.get("X-RateLimit-Reset"))
         theirs = _date(headers.get("Date")) or now
-        after = _whole(headers.get("Retry-After"))
+        after = whole(headers.get("Retry-After"))
         asked = _date(headers.get("Retry-After"))
         left = max(reset * SECOND - theirs, 0) if reset is not None else None
         wait = after * SECOND if after is not None else max(asked - theirs, 0) if asked else (left or 0)
-        return cls(_whole(headers.get("X-RateLimit-Remaining")), now + left if left is not None else None, wait)
+        return cls(whole(headers.get("X-RateLimit-Remaining")), now + left if left is not None else None, wait)
 
 
 def refusal(status: int, body: str, headers: Headers, options: AlpacaOptions, asked: str, now: int) -> SourceError:
@@ -105,7 +106,7 @@ def stream_refusal(message: Mapping[str, object], options: AlpacaOptions) -> Sou
     """The error for a message ``{"T": "error", "code", "msg"}``; a code we do not know is a failure on their side."""
     number = message.get("code")
     code = CODES.get(number if isinstance(number, int) else 0, Code("an error we do not know", SourceDown))
-    said = f"{code.name} ({number}: {message.get('msg')})"
+    said = f"{code.name} ({number}: {str(message.get('msg'))[:SHOWN]})"
     if code.hint is _KEYS:
         said = f"refuses the key {options.shown_key}: {said}"
     return code.kind(said, source=options.name, wait=code.wait * SECOND, hint=code.hint)
@@ -124,10 +125,6 @@ def _message(body: str) -> str:
         return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         return beginning(body)
-
-
-def _whole(text: str | None) -> int | None:
-    return int(text) if text is not None and text.strip().isdecimal() else None
 
 
 def _date(text: str | None) -> int:

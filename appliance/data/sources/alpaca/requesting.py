@@ -97,6 +97,8 @@ class Requests:
             return self._nonsense(asked, "what is no JSON")
         if isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError | OSError):
             return SourceDown(f"cannot be reached or hung up ({type(error).__name__})", source=name, hint=_NETWORK)
+        if isinstance(error, ValueError | RecursionError):  # JSON too deep, or with a number of thousands of digits
+            return self._nonsense(asked, "what nobody can read")
         raise error
 
     def _nonsense(self, asked: str, what: str) -> SourceNonsense:
