@@ -231,6 +231,8 @@ def prepare(spec: LiveSpec, paths: StatePaths, sessions: Sessions, needs: Iterab
             except DataError as error:
                 whys.append(f"{symbol}: {error.text}")
         manager.close()
+        if store.replaced:
+            log.warning(store.replaced)
     past.write(paths.past, past.Past(now, tuple(sorted(found, key=lambda bar: (bar.end, bar.symbol)))))
     return "; ".join(whys)
 
