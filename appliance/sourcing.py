@@ -180,7 +180,10 @@ def _cache(spec: LiveSpec, paths: StatePaths, sessions_of: SessionsOf) -> DataCa
     path = paths.cache(sha256(json.encode(spec.sources)).hexdigest()[:8])
     for other in path.parent.glob("cache-*.db*"):
         if not other.name.startswith(path.name):
-            other.unlink(missing_ok=True)
+            try:
+                other.unlink(missing_ok=True)
+            except OSError as error:
+                log.warning(f"{other}: the cache of other sources cannot be removed: {error.strerror}")
     return DataCache(path, sessions_of, limits=CacheLimits(disk_mb=spec.cache_mb), tell=log.warning)
 
 
@@ -277,6 +280,8 @@ def prepare(spec: LiveSpec, paths: StatePaths, sessions: Sessions, needs: Iterab
             except DataError as error:
                 whys.append(f"{symbol}: {error.text}")
         manager.close()
+        if store.replaced:
+            log.warning(store.replaced)
     past.write(paths.past, past.Past(now, tuple(sorted(found, key=lambda bar: (bar.end, bar.symbol)))))
     return "; ".join(whys)
 

@@ -140,6 +140,21 @@ def test_what_a_source_told_is_forgotten_when_it_is_set_up_anew(paths, server):
     assert found[0] != found[1]
 
 
+def test_a_damaged_store_is_begun_anew_and_the_owner_hears_of_it(paths, server, caplog):
+    paths.history.parent.mkdir(parents=True, exist_ok=True)
+    paths.history.write_bytes(b"no database at all" * 1000)
+    assert prepare(_settings(paths, server), paths, SESSIONS, [("SPY", "", 10)], NOW) == ""
+    assert "history.db.broken-1" in caplog.text
+
+
+def test_a_cache_that_cannot_be_removed_keeps_no_box_from_starting(paths, server, caplog):
+    (paths.history.parent / "cache-00000000.db").mkdir(parents=True)
+    manager = manager_of(_settings(paths, server), paths, SESSIONS, cached=True)
+    assert len(next(manager.history(("SPY",), "1m", FIRST, FIRST + 600 * MINUTE))) == 600
+    manager.close()
+    assert "cache-00000000.db: the cache of other sources cannot be removed" in caplog.text
+
+
 def test_bars_built_of_delayed_data_are_waited_for_as_long_as_these_are_late(paths, server):
     spec = _settings(paths, server, more='feed = "delayed_sip"\n', market='timeframe = "5m"')
     (source,) = manager_of(spec, paths, SESSIONS).live

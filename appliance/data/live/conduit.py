@@ -15,7 +15,7 @@ from appliance.data.live.sequencer import Question
 from appliance.data.sources.base import HistorySource, Kind, LiveSource, Told
 from appliance.data.validation.rules import INFINITE
 from appliance.domain.market import Bar, CorporateAction, Quote
-from appliance.errors import ApplianceError, DataError, SourceDown, SourceError
+from appliance.errors import ApplianceError, DataError, SourceDown, SourceError, SourceRefused
 
 QUEUE_MAX = 20_000
 """What may wait for the loop besides quotes; beyond, the connection is ended: nothing is dropped unseen."""
@@ -158,8 +158,9 @@ class Conduit:
                 last = Ended(SourceDown(f"told more than {QUEUE_MAX} events at once", source=self.source.name))
         except SourceError as error:
             last = Ended(error)
-        except DataError as error:  # a question without sense, by a clock that was set: others go on
-            last = Ended(SourceDown(error.text, source=self.source.name, hint=error.hint))
+        except ApplianceError as error:  # a question without sense, a library that is not there: others go on
+            kind = SourceDown if isinstance(error, DataError) else SourceRefused
+            last = Ended(kind(error.text, source=self.source.name, hint=error.hint))
         except BaseException as error:
             last = Crashed(error)
         with self._lock:
@@ -235,7 +236,7 @@ class Asker:
             try:
                 pages = source.bars((question.symbol,), question.timeframe, question.start, question.end)
                 return Answered(question, tuple(bar for page in pages for bar in page))
-            except DataError as error:
+            except ApplianceError as error:
                 whys.append(error.text)
         return Answered(question, None, "; ".join(whys) or "no source has such history")
 
@@ -245,7 +246,7 @@ class Asker:
             try:
                 if source.traits.actions:
                     return Learned(source.actions(symbols, start, end))
-            except DataError as error:
+            except ApplianceError as error:
                 whys.append(error.text)
         return Learned(why="; ".join(whys))
 

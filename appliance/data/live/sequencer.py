@@ -24,6 +24,8 @@ REMEMBERED = 512
 """Published bars of one line that later tellings are compared with."""
 OLDEST = 40 * 24 * 3600 * SECOND
 """The first bar of a line ended no longer ago (ns): a month and a long weekend."""
+REVISED = 7 * 24 * 3600 * SECOND
+"""A bar that is told for the first time as a revision ended no longer (ns) before the last one."""
 
 COUNTED = ("duplicates", "differing", "overlaps", "forgotten", "holes", "healed", "replaced")
 
@@ -191,7 +193,7 @@ class Sequencer:
         elif known is None and line.in_hole(bar):
             self.counts["healed"] += 1
             self._revise(line, bar, 1, out)
-        elif known is None and bar.revision == 0:
+        elif known is None and (bar.revision == 0 or (line.last or 0) - bar.end > REVISED):
             self.counts["forgotten"] += 1
         elif known is None:
             self._revise(line, bar, bar.revision, out)

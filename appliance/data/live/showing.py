@@ -13,6 +13,8 @@ from appliance.domain.operations import SourceState
 SECOND = 1_000_000_000
 HEARD = 10 * SECOND
 """When a source was last heard is news of its own only so often."""
+SHOWN = 120
+"""Characters of a code or a reason that people see."""
 View = SourceState | SymbolStatus
 
 
@@ -44,7 +46,8 @@ class Showing:
         known = self._statuses.get(event.symbol, SymbolStatus(event.symbol))
         if isinstance(event, TradingStatus):
             after = replace(
-                known, halted=event.halted, time=event.time, code=event.code, reason=event.reason, source=event.source
+                known, halted=event.halted, time=event.time, code=event.code[:SHOWN], reason=event.reason[:SHOWN],
+                source=event.source,
             )  # fmt: skip
             older = event.time < known.time
         else:

@@ -199,5 +199,5 @@ def _date(text: str | None) -> int | None:
     """An HTTP date (ns UTC)."""
     try:
         return int(parsedate_to_datetime(text).timestamp()) * SECOND if text else None
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None

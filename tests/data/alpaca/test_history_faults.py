@@ -11,7 +11,7 @@ import pytest
 from appliance.data.options import midnight
 from appliance.data.sources.alpaca import AlpacaHistory, AlpacaOptions
 from appliance.domain.market import DAY, HOUR, MINUTE, SECOND
-from appliance.errors import SourceBusy, SourceDown, SourceError, SourceNonsense, SourceRefused, UsageError
+from appliance.errors import WAIT_MAX, SourceBusy, SourceDown, SourceError, SourceNonsense, SourceRefused, UsageError
 from tests.data.alpaca.conftest import HistoryOf, Options
 from tests.standins.alpaca import AlpacaStandIn, Market, minutes
 from tests.standins.alpaca.server import SECRET
@@ -219,6 +219,14 @@ def test_keys_are_shown_nowhere() -> None:
 def test_what_python_cannot_read_is_nonsense_too(past: HistoryOf, body: bytes) -> None:
     with HttpServer(lambda _: Reply(body)) as other:
         assert isinstance(error_of(past(rest_url=other.url)), SourceNonsense)
+
+
+@pytest.mark.parametrize("after", ["Mon, 01 Jan 99999999999 00:00:00 GMT", "9" * 5000, "9" * 15])
+def test_a_wait_that_no_calendar_has_is_a_day_at_most(past: HistoryOf, after: str) -> None:
+    with HttpServer(lambda _: Reply(b"", 429, {"Retry-After": after, "X-RateLimit-Reset": after})) as other:
+        error = error_of(past(rest_url=other.url))
+    assert isinstance(error, SourceBusy)
+    assert error.wait <= WAIT_MAX
 
 
 def test_an_answer_without_end_ends(past: HistoryOf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,6 +120,13 @@ def test_a_time_that_no_calendar_has_is_odd(server: AlpacaStandIn, stream: LiveO
     assert "outside 1970 to 2100" in str(told[-1])
 
 
+def test_a_frame_that_is_too_big_is_told_as_such(server: AlpacaStandIn, linked: Listening) -> None:
+    server.push({**q(5), "junk": "x" * 2_000_000})
+    error = linked.ended()
+    assert isinstance(error, SourceNonsense)
+    assert "a frame of more than a million bytes" in error.text
+
+
 def test_of_what_is_said_without_end_the_beginning_is_told() -> None:
     error = stream_refusal({"code": 999, "msg": "x" * 10**6}, AlpacaOptions(key="k", secret="s"))
     assert len(error.text) < 300

@@ -332,6 +332,9 @@ def test_a_server_that_is_not_there_is_down() -> None:
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
+        ({"Retry-After": "Mon, 01 Jan 99999999999 00:00:00 GMT"}, 0),
+        ({"Retry-After": "9" * 5000, "X-RateLimit-Reset": "9" * 5000}, 0),
+        ({"Retry-After": "9" * 15}, 86_400),
         ({"Retry-After": "7"}, 7),
         ({"Retry-After": "Wed, 21 Oct 2026 07:28:30 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 30),
         ({"X-RateLimit-Reset": "1800000030", "Date": "Fri, 15 Jan 2027 08:00:00 GMT"}, 30),

@@ -14,7 +14,7 @@ from appliance.data.live.conduit import Answered, Asker, Bell, Conduit, Crashed,
 from appliance.data.live.sequencer import Question
 from appliance.data.sources.base import Kind, Linked, Stop, Tell, Traits
 from appliance.domain.market import MINUTE, Bar, CorporateAction, Quote, Split
-from appliance.errors import DataError, SourceDown
+from appliance.errors import ApplianceError, DataError, EnvironmentFault, SourceDown, SourceError, SourceRefused
 
 QUESTION = Question("SPY", "1m", 0, MINUTE)
 BAR = Bar("SPY", "1m", 0, MINUTE, 1.0, 1.0, 1.0, 1.0, 1.0)
@@ -114,13 +114,19 @@ def test_what_is_no_error_of_a_source_is_handed_on() -> None:
     assert isinstance(crashed.error, ZeroDivisionError)
 
 
-def test_a_question_without_sense_is_the_end_of_a_connection_and_not_of_the_process() -> None:
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(DataError("a range in the future"), SourceDown), (EnvironmentFault("no library"), SourceRefused)],
+)
+def test_what_a_source_cannot_do_is_the_end_of_a_connection_and_not_of_the_process(
+    error: ApplianceError, kind: type[SourceError]
+) -> None:
     def script(tell: Tell, stop: Stop) -> None:
-        raise DataError("a range in the future")
+        raise error
 
     (ended,) = heard(script)
     assert isinstance(ended, Ended)
-    assert str(ended.error) == "scripted: a range in the future"
+    assert (type(ended.error), str(ended.error)) == (kind, f"scripted: {error.text}")
 
 
 def test_an_end_we_asked_for_is_no_error() -> None:
@@ -141,6 +147,7 @@ def test_an_end_we_asked_for_is_no_error() -> None:
 @pytest.mark.parametrize(
     ("sources", "expected"),
     [
+        ((Past(EnvironmentFault("no library")), Past()), Answered(QUESTION, (BAR,))),
         ((Past(SourceDown("down")), Past()), Answered(QUESTION, (BAR,))),
         ((Past(SourceDown("down")),), Answered(QUESTION, None, "down")),
         ((), Answered(QUESTION, None, "no source has such history")),

@@ -392,6 +392,14 @@ def test_a_halt_whose_end_nobody_told_is_over_once_it_is_traded_again(again: boo
     assert talk.shown() == [False]
 
 
+def test_of_a_reason_without_end_the_beginning_is_shown() -> None:
+    talk = Talk()
+    talk.says("first", Status("SPY", BEGIN + 1, True, "2" * 10**6, "news" * 10**6))
+    talk.waits(SECOND)
+    (status,) = [one for one in talk.views if isinstance(one, SymbolStatus)]
+    assert (status.halted, len(status.code), len(status.reason)) == (True, 120, 120)
+
+
 def test_a_halt_of_the_future_is_none() -> None:
     talk = Talk()
     talk.says("first", Status("SPY", BEGIN + 100 * HOUR, True, "2", "news"), Status("SPY", BEGIN, False, "3", ""))

@@ -106,6 +106,13 @@ def test_no_line_begins_with_a_bar_of_long_ago() -> None:
     assert line.bar(bar(0), bar(0).end + OLDEST).bars == [bar(0)]
 
 
+def test_nobody_revises_a_bar_of_long_ago_that_was_never_told() -> None:
+    line = always()
+    line.bar(bar(20_000), 0)
+    assert line.bar(replace(bar(0), revision=1), 0) == Sequenced()
+    assert line.bar(replace(bar(19_990), revision=1), 0).revisions == [replace(bar(19_990), revision=1)]
+
+
 def test_the_night_is_no_hole() -> None:
     first = Session("2023-11-14", BEGIN, BEGIN + HOUR)
     second = Session("2023-11-15", BEGIN + 20 * HOUR, BEGIN + 21 * HOUR)

@@ -16,6 +16,8 @@ from appliance.errors import SourceDown, SourceError, SourceNonsense
 _PATHS = {"stocks": "/v2/{feed}", "crypto": "/v1beta3/crypto/us"}
 _CLOSING = 0.5
 """Seconds for a close that the peer confirms; then the socket is dropped."""
+_TOO_BIG = 1009
+"""The close code of who was sent more than it takes."""
 _UNREADABLE = 20
 """Frames in a row that cannot be read: then nothing can."""
 Received = tuple[int, Sequence[object]]
@@ -141,6 +143,8 @@ class Connection:
             return handshake_refusal(error.status_code, error.headers, self._options, self._clock())
         if isinstance(error, InvalidHandshake) and not isinstance(error.__cause__, EOFError | OSError):
             return SourceNonsense(f"is no WebSocket: {beginning(str(error))}", source=name, hint=ADDRESS)
+        if isinstance(error, ConnectionClosed) and error.sent is not None and error.sent.code == _TOO_BIG:
+            return SourceNonsense("sends a frame of more than a million bytes", source=name, hint=ADDRESS)
         if isinstance(error, ConnectionClosed):
             return SourceDown(f"hung up ({error.rcvd or 'without a word'})", source=name)
         if isinstance(error, TimeoutError):

@@ -131,5 +131,5 @@ def _date(text: str | None) -> int:
     """An HTTP date in ns UTC; 0: there is none."""
     try:
         return int(parsedate_to_datetime(text).timestamp()) * SECOND if text else 0
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0
