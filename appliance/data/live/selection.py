@@ -156,10 +156,10 @@ class Selection:
         one.breaker.failed(now, why, wait)
         pause = one.backoff.next(max(wait, terms.refused if refused else 0))
         one.due = max(now + pause, one.breaker.until)
-        if one.state is not State.MUTE or not why:
-            one.become(State.REFUSED if refused else State.FAILING, now, why)
-        else:
+        if one.state is State.MUTE:  # we ended it, whatever it says of that
             one.become(State.FAILING, now, one.why)
+        else:
+            one.become(State.REFUSED if refused else State.FAILING, now, why)
         self._stale = {key: since for key, since in self._stale.items() if key[0] != name}
         self._lagging = {key: None for key in self._lagging if key[0] != name}
         return self._choose(now)
