@@ -48,8 +48,14 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=32)]
-Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9./\-]*$", max_length=24)]
+_NAME, _SYMBOL = r"^[a-z0-9][a-z0-9-]*$", r"^[A-Z0-9][A-Z0-9./\-]*$"
+IN_WORDS = {
+    _NAME: "small letters, digits and -, such as alpaca-iex",
+    _SYMBOL: "capital letters, digits and . / -, such as SPY, BRK.B or BTC/USD",
+}
+"""What a pattern asks for."""
+Name = Annotated[str, Field(pattern=_NAME, max_length=32)]
+Symbol = Annotated[str, Field(pattern=_SYMBOL, max_length=24)]
 Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_commas)]
 Files = Annotated[tuple[str, ...], BeforeValidator(_commas)]
 Speed = Annotated[str, BeforeValidator(str), AfterValidator(_speed)]

@@ -110,7 +110,7 @@ def set_by_name(tree: Mapping[str, Any], variable: str, keys: Sequence[str], val
     if named is None or len(keys) != 2:
         raise SettingsError(
             f"{variable}: there is no such source, or not one key of it; there is {', '.join(tables)}",
-            hint="name it as in [[sources]]: APPLIANCE_SOURCES__ALPACA__KEY is the key of the one named alpaca",
+            hint="name it as in [[sources]], or unset it; APPLIANCE_SOURCES__ALPACA__KEY is the key of source alpaca",
         )
     named[keys[1]] = value if keys[1] in ("key", "secret") else _bare(value)
 

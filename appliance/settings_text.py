@@ -14,8 +14,14 @@ from typing import Any, get_args
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from appliance.errors import SettingsError
+from appliance.settings_kinds import IN_WORDS
 
 MASK = "********"
+_SHAPES = {
+    "model_type": "must be a table", "dict_type": "must be a table", "tuple_type": "must be a list",
+    "string_type": "must be a text",
+}  # fmt: skip
+"""What a value must be, in the words of TOML."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -40,6 +46,9 @@ def _mistake(model: type[BaseModel], one: dict[str, Any], origins: Mapping[str, 
         _key(one["loc"]),
         one["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must"),
     )
+    words = _SHAPES.get(one["type"], words)
+    if one["type"] == "string_pattern_mismatch":
+        words = f"must be {IN_WORDS.get(one['ctx']['pattern'], one['ctx']['pattern'])}"
     if one["type"] == "extra_forbidden":
         return f"{key}{_origin(key, origins)}: unknown key; {_nearest(model, one['loc'])}"
     if one["type"] == "missing":

@@ -270,6 +270,8 @@ def prepare(spec: LiveSpec, paths: StatePaths, sessions: Sessions, needs: Iterab
     found: list[Bar] = []
     whys = []
     with closing(open_store(spec, paths)) as store:
+        if store.replaced:
+            log.warning(store.replaced)
         manager = manager_of(spec, paths, sessions, store, cached=True)
         _check_live(manager)
         for symbol, start in sorted(past.wanted(needs, hours, spec.timeframe, now).items()):

@@ -150,7 +150,7 @@ def test_the_environment_takes_numbers_switches_lists_and_leaves_other_variables
         ("[limits]\nmax_order_shares = 0", "limits.max_order_shares = 0: must be greater than 0"),
         ("[limits]\nmax_order_shares = nan", "limits.max_order_shares = NaN: must be a finite number"),
         ("[limits]\nmax_order_notional = inf", "limits.max_order_notional = Infinity: must be a finite number"),
-        ('[box]\nname = "My Box"', 'box.name = "My Box": must match pattern'),
+        ('[box]\nname = "My Box"', 'box.name = "My Box": must be small letters, digits and -'),
         ('[[strategies]]\nname = "a"', "strategies[0].file: is missing"),
         (
             '[[strategies]]\nname = "a"\nfile = "x"\nparams = {y = [1]}',
@@ -201,7 +201,7 @@ def test_secrets_are_masked_in_print_error_and_repr_and_do_not_change_the_hash(w
     assert secret_values(settings) == ("AK123", "hush")
     assert settings_hash(settings) == settings_hash(default_settings())
     lines = _mistakes(load_settings, write('[broker]\nsecret = ["hush"]\n'), None, {})
-    assert lines[1] == "  broker.secret = ********: must be a valid string"
+    assert lines[1] == "  broker.secret = ********: must be a text"
 
 
 @pytest.mark.parametrize(

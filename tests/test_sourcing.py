@@ -89,6 +89,14 @@ def test_a_box_whose_source_has_no_past_to_give_starts_without_and_says_why(path
     assert past.read(paths.past).bars == ()
 
 
+def test_a_history_that_is_damaged_is_put_aside_and_that_is_told(paths, server, caplog):
+    paths.history.parent.mkdir(exist_ok=True)
+    paths.history.write_bytes(b"no database " * 1000)
+    assert prepare(_settings(paths, server), paths, SESSIONS, [("SPY", "", 10)], NOW) == ""
+    assert "was damaged" in caplog.text
+    assert "history.db.broken-1" in caplog.text
+
+
 def test_wrong_keys_are_told_as_such(paths, server):
     spec = _settings(paths, server, key="PKWRONG")
     lacking = prepare(spec, paths, SESSIONS, [("SPY", "", 10)], NOW)

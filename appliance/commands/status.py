@@ -143,7 +143,8 @@ def _source_line(one: dict[str, Any]) -> str:
     silent = one["heard"] and one["state"] != "live"  # that a live one is heard is told every ten seconds only
     heard = f", heard {(now - one['heard']) / SECOND:.1f} s ago" if silent else ""
     again = f", tried again in {(one['due'] - now) / SECOND:.0f} s" if one["due"] > now else ""
-    return f"{one['source']:16} {one['state']:11} {told or 'not heard yet'}{heard}{again}"
+    told = told or ("ended" if one["heard"] else "not heard yet")
+    return f"{one['source']:16} {one['state']:11} {told}{heard}{again}"
 
 
 def _halt_line(one: dict[str, Any]) -> str:

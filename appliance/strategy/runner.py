@@ -19,7 +19,7 @@ from appliance.strategy.feeding import Feeding, Update
 from appliance.strategy.params import Param, Value, retune
 from appliance.strategy.saved import SNAPSHOT_VERSION, check_indicators, check_version
 from appliance.strategy.staleness import Staleness
-from appliance.strategy.symbols import listed, made_of_quotes, named_by
+from appliance.strategy.symbols import check_counts, listed, made_of_quotes, named_by
 
 _NONE: Wishes = ()
 
@@ -378,6 +378,7 @@ class StrategyRunner:
         context, strategy = self._context, self._strategy
         self._main = context.timeframe = strategy.timeframe
         self._of_quotes = made_of_quotes(self.name, strategy.bars_from)
+        check_counts(self.name, warmup=strategy.warmup, history=strategy.history)
         if strategy.history:
             for symbol in self.symbols:
                 context.windows.setdefault((symbol, ""), BarWindow(min(strategy.history, KEPT_MAX)))

@@ -50,3 +50,12 @@ def made_of_quotes(name: str, value: Any) -> bool:
     if value not in SOURCES:
         raise StrategyError(f"{name}: bars_from = {value!r}", hint=f"one of {', '.join(SOURCES)}")
     return bool(value == "quotes")
+
+
+def check_counts(name: str, **counts: Any) -> None:
+    """Raise StrategyError for a number of bars in the class of the strategy ``name`` that is none."""
+    for attribute, value in counts.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise StrategyError(
+                f"{name}: {attribute} = {value!r}", hint=f"a whole number of bars, 0 or more, such as {attribute} = 100"
+            )

@@ -220,6 +220,7 @@ def test_what_is_lacking_is_said_when_a_source_fails_in_between(
     assert "lacking: 2013-10-08 04:00:00 to 2013-10-09 04:00:00 UTC" in said.out
     assert "lacking: 2013-10-07 04:00:00 to 2013-10-09 04:00:00 UTC" in said.out
     assert "HTTP 503" in said.out
+    assert "hint: run it again in a while: it asks for the rest" in said.out
     assert len(held(tmp_path)) == 380
     server.faults.broken = 0
     assert fetch("SPY", "QQQ").code == 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -50,8 +51,6 @@ def test_what_is_set_aside_is_named_and_ends_with_1(tmp_path: Path) -> None:
 
 
 def test_a_program_gets_every_day_and_finding(tmp_path: Path) -> None:
-    import json
-
     rows = [*calm(390)[:200], *calm(390)[203:]]
     result = asked(bars(tmp_path / "gap.csv", *rows), "--bar-stamp", "start", "--json")
     said = json.loads(result.output)
@@ -118,6 +117,19 @@ def test_the_rules_are_shown_with_their_limits() -> None:
     assert "spike               quarantined " in said
     assert "(impossible_ratio 5)" in said
     assert "(trade_jump 0.01, tick 0.01, confirmations 3)" in said
+
+
+def test_the_rules_are_json_where_json_was_asked_for() -> None:
+    rules = {one["rule"]: one for one in json.loads(asked("--rules", "--json").output)["rules"]}
+    assert rules["spike"]["outcome"] == "quarantined"
+    assert rules["float_noise"]["limits"] == {"tick": 0.01}
+
+
+def test_in_extended_hours_bars_are_missing_there_too(tmp_path: Path) -> None:
+    file = bars(tmp_path / "a.csv", *calm(390))
+    for session, expected in (("regular", 390), ("extended", 960)):
+        (day,) = json.loads(asked(file, "--bar-stamp", "start", "--session", session, "--json").output)["days"]
+        assert day["expected"] == expected
 
 
 def test_without_files_the_next_step_is_named() -> None:

@@ -116,6 +116,15 @@ def test_what_nobody_makes_bars_of_is_refused_by_name() -> None:
     assert "one of trades, quotes" in refused.value.hint
 
 
+@pytest.mark.parametrize("count", ['{"1d": 20}', '"100"', "-1", "1.5", "True"])
+@pytest.mark.parametrize("attribute", ["warmup", "history"])
+def test_what_is_no_number_of_bars_is_refused_by_name(attribute: str, count: str) -> None:
+    code = HEARS_BOTH.replace("    bars_from:", f"    {attribute} = {count}\n    bars_from:")
+    with pytest.raises(StrategyError, match=f"{attribute} = ") as refused:
+        load(code, "hears.py").start(0)
+    assert f"such as {attribute} = 100" in refused.value.hint
+
+
 BUYS = """
 from appliance.strategy import Strategy, param
 

@@ -125,7 +125,7 @@ def _sessions(sessions: Sessions, span: Span) -> Iterator[Span]:
 
 def plain(one: Fetched) -> dict[str, Any]:
     """For a program."""
-    error = one.error and {"code": one.error.code, "text": one.error.text, "hint": one.error.hint}
+    error = one.error and {"code": one.error.code, "text": one.error.text, "hint": _next(one.error)}
     return {
         "symbol": one.symbol, "timeframe": one.timeframe, "new": one.new, "lacking": [list(s) for s in one.lacking],
         "error": error,
@@ -137,8 +137,14 @@ def readable(done: Sequence[Fetched]) -> Iterator[str]:
     from appliance.commands.data.asking import moment
 
     for one in done:
-        yield f"{one.symbol} {one.timeframe}: {one.new:,} bars are new"
+        new = "1 bar is new" if one.new == 1 else f"{one.new:,} bars are new"
+        yield f"{one.symbol} {one.timeframe}: {new}"
         if one.error is not None:
             yield f"  {one.error.text}"
             yield from (f"  lacking: {moment(start)} to {moment(end)} UTC" for start, end in one.lacking[:5])
-            yield from [f"  hint: {one.error.hint}"] if one.error.hint else []
+            yield from [f"  hint: {hint}"] if (hint := _next(one.error)) else []
+
+
+def _next(error: DataError) -> str:
+    """The next step; of a failure that passes by itself, to wait."""
+    return error.hint or ("run it again in a while: it asks for the rest" if error.retryable else "")

@@ -36,10 +36,11 @@ QUIET = frozenset(("gap", "zero_volume", "revision", "wide_spread"))
 )
 @click.option(
     "--session",
-    type=click.Choice(("regular", "all", "always")),
+    type=click.Choice(("regular", "extended", "all", "always")),
     default="regular",
     show_default=True,
-    help="bars are missing in regular hours of the exchange, nowhere, or at any time (a market that never closes)",
+    help="bars are missing in regular or extended hours of the exchange, nowhere (all), or at any time (a market that "
+    "never closes)",
 )
 @click.option("--start", default="", metavar="DATE", help="first New York date, inclusive")
 @click.option("--end", default="", metavar="DATE", help="last New York date, inclusive")
@@ -58,7 +59,7 @@ def quality(files: tuple[str, ...], as_json: bool, progress: bool, factors: str,
       appliance data quality daily.csv --symbols GOOG,AAPL --factors factors.csv --start 2008-01-01 --json
     """
     if rules:
-        click.echo("\n".join(_rules()))
+        click.echo(json.dumps({"rules": list(_rules())}) if as_json else "\n".join(map(_rule, _rules())))
         return 0
     if not files:
         raise UsageError("no data file", hint="name at least one, or ask for --rules")
@@ -68,25 +69,32 @@ def quality(files: tuple[str, ...], as_json: bool, progress: bool, factors: str,
     return int(report.quarantined > 0)
 
 
-def _rules() -> Iterator[str]:
+def _rules() -> Iterator[dict[str, Any]]:
     """The table of rules: name, outcome, limits as they are by default."""
     from appliance.data.validation.limits import DEFAULTS
     from appliance.data.validation.rules import RULES
 
     for name, rule in RULES.items():
-        limits = ", ".join(f"{limit} {getattr(DEFAULTS, limit):g}" for limit in rule.limits)
-        yield f"{name:<20}{rule.outcome.value:<12}{rule.says}{f' ({limits})' if limits else ''}"
+        limits = {limit: getattr(DEFAULTS, limit) for limit in rule.limits}
+        yield {"rule": name, "outcome": rule.outcome.value, "says": rule.says, "limits": limits}
+
+
+def _rule(one: dict[str, Any]) -> str:
+    limits = ", ".join(f"{limit} {value:g}" for limit, value in one["limits"].items())
+    return f"{one['rule']:<20}{one['outcome']:<12}{one['says']}{f' ({limits})' if limits else ''}"
 
 
 def _options(given: dict[str, str]) -> tuple[FileOptions, Sessions]:
     """How files are read, and when the market is open. Raises UsageError."""
     from appliance.commands.options import sessions_cache, sessions_for
-    from appliance.data.calendars import always_open
+    from appliance.data.calendars import always_open, hours
     from appliance.data.options import FileOptions
     from appliance.domain.market import Sessions
 
     exchange = sessions_for(sessions_cache())
-    sessions = {"regular": exchange, "all": Sessions(()), "always": always_open()}[given["session"]]
+    sessions = {
+        "regular": exchange, "extended": hours(exchange, "extended"), "all": Sessions(()), "always": always_open(),
+    }[given["session"]]  # fmt: skip
     options = FileOptions(
         bar_stamp=given["bar_stamp"],
         symbols=tuple(name.strip() for name in given["symbols"].split(",") if name.strip()),

@@ -39,7 +39,7 @@ def options(server: AlpacaStandIn) -> Options:
     def make(to: AlpacaStandIn | None = None, **others: object) -> AlpacaOptions:
         to = to or server
         few = {"key": KEY, "secret": SECRET, "rest_url": to.rest_url, "stream_url": to.stream_url}
-        return AlpacaOptions(**{**few, "connect": 1.0, "answer": 0.5, "ping": 0.5, **others})  # type: ignore[arg-type]
+        return AlpacaOptions(**{**few, "connect": 1.0, "answer": 1.5, "ping": 0.5, **others})  # type: ignore[arg-type]
 
     return make
 

@@ -240,7 +240,7 @@ def test_a_question_that_makes_no_sense_is_not_asked(
     assert server.log.of("request") == []
 
 
-def test_ten_thousand_cold_bars_in_four_pages_take_less_than_two_seconds_over_a_slow_line(
+def test_ten_thousand_bars_in_four_pages_are_asked_for_page_by_page_over_a_slow_line(
     sessions: Sessions, options: Options
 ) -> None:
     market = Market()
@@ -248,12 +248,9 @@ def test_ten_thousand_cold_bars_in_four_pages_take_less_than_two_seconds_over_a_
     with AlpacaStandIn(market, page_max=2_500) as slow:
         slow.faults.latency = 0.2
         source = history(options(slow), sessions)
-        began = time.monotonic()
         found = bars_of(source, ["SPY"], "1m", OPEN, OPEN + 10_000 * MINUTE)
-        took = time.monotonic() - began
     assert len(found) == 10_000
-    assert len(slow.log.of("reply")) == 4
-    assert 0.8 < took < 2.0
+    assert [entry.facts["status"] for entry in slow.log.of("reply")] == [200] * 4
 
 
 def _clock(when: int) -> str:

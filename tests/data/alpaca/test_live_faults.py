@@ -117,7 +117,8 @@ def test_a_time_that_no_calendar_has_is_odd(server: AlpacaStandIn, stream: LiveO
         heard.linked()
         server.push(q(time * SECOND))
         told = heard.until(lambda told: [one for one in told if isinstance(one, Oddity)])
-    assert "outside 1970 to 2100" in str(told[-1])
+    (odd,) = [one for one in told if isinstance(one, Oddity)]
+    assert "outside 1970 to 2100" in odd.text
 
 
 def test_a_frame_that_is_too_big_is_told_as_such(server: AlpacaStandIn, linked: Listening) -> None:

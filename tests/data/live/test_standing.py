@@ -132,6 +132,17 @@ def test_a_connection_that_lasts_is_tried_again_at_once_when_it_is_lost() -> Non
         assert stand.selection.candidates["first"].due <= START + (at + 61) * SECOND
 
 
+@pytest.mark.parametrize("last_words", ["", "hung up"])
+def test_a_source_that_was_ended_because_it_was_mute_still_says_so(last_words: str) -> None:
+    stand = Standby()
+    stand.link("first", "second", at=1)
+    stand.selection.heard("second", "SPY", START + HOUR)
+    assert stand.selection.tick(START + HOUR + SECOND).end == ["first"]
+    stand.selection.ended("first", last_words, START + HOUR + 2 * SECOND)
+    one = stand.selection.candidates["first"]
+    assert (one.state, one.why) == (State.FAILING, "connected, but silent for 3600 s in session")
+
+
 def test_a_symbol_that_was_stale_comes_back_after_the_hold_and_others_stay() -> None:
     stand = Standby()
     stand.link("first", "second", at=1)
