@@ -10,7 +10,7 @@ help:  ## list these commands
 run:  ## install what is missing, then trade a simulated market on paper (ARGS='--cash 50000' goes to `appliance up`)
 	@tools/bootstrap run && exec $(BIN)/appliance up $(ARGS)
 
-test:  ## every test that needs no root, in less than ten minutes (ARGS='-k guard' goes to pytest)
+test:  ## every test that needs no root, in twelve minutes on two cores (ARGS='-k guard' goes to pytest)
 	@tools/bootstrap dev
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
