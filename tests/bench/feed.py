@@ -58,7 +58,7 @@ def main(state: str, rate: str, block: str) -> int:
     """Run the feed of the box in ``state``."""
     paths = StatePaths(Path(state))
     logs.setup("feed", "info")
-    processes._feed = lambda spec, clock: Paced(float(rate), float(block), clock)  # type: ignore[assignment]
+    processes._feed = lambda paths, spec, clock: Paced(float(rate), float(block), clock)  # type: ignore[assignment]
     return processes.engine_of("feed", paths, processes.read_spec(paths)).run()
 
 
