@@ -45,6 +45,16 @@ class Agreement:
                 found += self._compare((quote.symbol, first, second), middle, price, now)
         return found
 
+    def gone(self, source: str) -> list[Notice]:
+        """A source is not heard any more: whom it disagreed with disagrees with nobody."""
+        for known in self._last.values():
+            known.pop(source, None)
+        self._since = {key: since for key, since in self._since.items() if source not in key[1:]}
+        over = sorted(key for key in self._told if source in key[1:])
+        self._told.difference_update(over)
+        text = f"{source} is not heard any more"
+        return [Notice(_code(key), Severity.WARNING, f"{key[0]}: {text}", False) for key in over]
+
     def shift(self, by: int) -> None:
         """The clock was set by so much (ns)."""
         self._since = {key: time + by for key, time in self._since.items()}

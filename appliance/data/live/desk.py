@@ -110,6 +110,7 @@ class Desk:
         why, wait = (error.text.removeprefix(f"{name}: "), error.wait) if error is not None else ("", 0)
         refused = isinstance(error, SourceRefused)
         self._punctuality.forget(name)
+        todo.notices += self._agreement.gone(name)
         self._changed(self.selection.ended(name, why, now, wait, refused), todo, now)
         return self._told_of(todo, now)
 

@@ -60,3 +60,13 @@ def test_a_short_disagreement_is_not_told() -> None:
     agreement = Agreement()
     assert not any(compared(agreement, second, 1.0) for second in range(4))
     assert not any(compared(agreement, second, 0.0) for second in range(4, 20))
+
+
+def test_a_source_that_is_gone_disagrees_with_nobody_and_begins_anew_when_it_is_back() -> None:
+    agreement = Agreement()
+    for second in range(7):
+        compared(agreement, second, 1.0)
+    (over,) = agreement.gone("b")
+    assert (over.code, over.holds) == ("quotes_disagree/SPY/a/b", False)
+    assert agreement.gone("b") == []
+    assert [compared(agreement, second, 1.0) for second in range(8, 15)] == [[], [], [], [], [], [True], []]
