@@ -172,6 +172,10 @@ def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[
         return _recorded(base, options, settings, speed)
     market = settings.market
     if market.source == "live":
+        if speed != "1":
+            raise UsageError(
+                f"--speed {speed} with live data", hint="a live market has its own pace: leave --speed away"
+            )
         return _live(base, options, settings), 0
     if market.timeframe not in RECORDED:
         raise UsageError(f"timeframe {market.timeframe!r}", hint=f"one of {', '.join(RECORDED)}")

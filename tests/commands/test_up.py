@@ -75,3 +75,12 @@ def test_a_second_up_leaves_the_credentials_and_the_past_of_the_running_box_alon
     assert (told.code, "in use by process" in told.err) == (5, True), told
     assert not paths.past.exists()
     assert [*paths.credentials.glob("alpaca*")] == []
+
+
+def test_a_live_market_goes_at_no_speed_but_its_own(appliance: Appliance, tmp_path: Path) -> None:
+    (tmp_path / "box.toml").write_text(SETTINGS)
+    told = appliance(
+        "up", "--state", tmp_path / "state", "--settings", tmp_path / "box.toml", "--strategy", SMA, "--speed", "max"
+    )
+    assert (told.code, "--speed max with live data" in told.err) == (2, True), told
+    assert not (tmp_path / "state").exists()
