@@ -25,7 +25,7 @@ from appliance.domain.messages import Event, local
 from appliance.domain.operations import Death
 from appliance.errors import StrategyError
 from appliance.making import LOAD, Mark, StrategyMaker, around, past_of_run
-from appliance.runs import RunSpec, StrategySpec, read_spec
+from appliance.runs import RunSpec, StrategySpec
 from appliance.shell import deaths, marker, mosquitto
 from appliance.shell.bus import EventBus
 from appliance.shell.clock import DataClock, MachineClock
@@ -93,11 +93,6 @@ def _maker(strategy: StrategySpec, spec: RunSpec, mark: Mark, death: Death | Non
 
 def _barrier(spec: RunSpec) -> Barrier | None:
     return Barrier(("gateway", "guard", *(f"host@{host}" for host in spec.hosts))) if spec.lockstep else None
-
-
-def core_builder(process: str, paths: StatePaths) -> Callable[[Writers], Core]:
-    """How to build the core a state directory's run has for a process."""
-    return core_of(process, read_spec(paths))
 
 
 # --- processes ----------------------------------------------------------------------------------------------------

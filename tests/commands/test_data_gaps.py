@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.commands.data.absent import gaps, lacking_days, questions
+from appliance.data.lacking import gaps, lacking_days, questions
 from appliance.data.store import HistoryStore
 from appliance.domain.market import DAY, TIMEFRAMES, AlwaysOpen, Bar, Session, Sessions
 from tests.commands.conftest import MINUTE, START, Appliance

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.data.validation.gaps import forward_filled
 from appliance.domain.market import DAY, HOUR, MINUTE, WEEK, Bar, Session, Sessions
 from appliance.errors import StrategyError
 from appliance.strategy.bars import BarWindow
+from tests.data.validation.filling import forward_filled
 
 OPEN = 1_000 * WEEK
 DAYS = tuple(Session(str(n), OPEN + n * DAY, OPEN + n * DAY + 6 * HOUR) for n in range(2))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from appliance.commands.data.absent import Span, countable
+from appliance.data.lacking import Span, countable
 from appliance.data.validation.gaps import missing
 from appliance.domain.market import MINUTE, SECOND, Sessions
 from appliance.errors import DataError, SourceBusy

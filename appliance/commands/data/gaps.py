@@ -36,8 +36,8 @@ from appliance.commands.progress import Progress
 from appliance.errors import INTERRUPTED
 
 if TYPE_CHECKING:
-    from appliance.commands.data.absent import Gap
     from appliance.commands.data.fetching import Fetched
+    from appliance.data.lacking import Gap
     from appliance.data.manager import DataManager
     from appliance.data.store import HistoryStore
 
@@ -90,8 +90,8 @@ def _fill(
     manager: DataManager, found: Sequence[Gap], source: str, calendars: Calendars, progress: bool
 ) -> tuple[list[Fetched], bool]:
     """Ask for each gap; what came, and False where a person stopped it."""
-    from appliance.commands.data.absent import questions
     from appliance.commands.data.fetching import Fetching
+    from appliance.data.lacking import questions
 
     done: list[Fetched] = []
     with Progress("filling", sum(gap.bars for gap in found), progress) as bar:
@@ -125,7 +125,7 @@ def look(
 ) -> list[Gap]:
     """The gaps of what the store holds, each holding from its first bar to its last where ``span`` (ns UTC) is open.
     Raises DataError for a symbol it has nothing of."""
-    from appliance.commands.data.absent import gaps
+    from appliance.data.lacking import gaps
 
     found: list[Gap] = []
     for held in chosen(store, symbols, timeframe):

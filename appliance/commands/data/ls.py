@@ -43,7 +43,7 @@ def ls(symbols: str, session: str | None, settings_file: Path | None, state: Pat
 
 def look(state: Path, symbols: tuple[str, ...], calendars: Calendars) -> dict[str, Any]:
     """What is held, and how large the store is (bytes). Raises DataError for a symbol it has nothing of."""
-    from appliance.commands.data.absent import countable, gaps, lacking_days
+    from appliance.data.lacking import countable, gaps, lacking_days
 
     with opened(state) as store:
         rows = [

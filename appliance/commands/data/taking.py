@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from appliance.commands.data.absent import ISLAND
+from appliance.data.lacking import ISLAND
 from appliance.data.layout import BARS, nearest
 from appliance.data.load import text_rows
 from appliance.data.options import FileOptions

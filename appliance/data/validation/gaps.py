@@ -1,15 +1,11 @@
-"""Which bars are not there: counted against the sessions, marked, and filled only for those who ask for it."""
+"""Which bars are not there: counted against the sessions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from appliance.core.spans import bars_between, stretches
-from appliance.domain.market import SECOND, WEEK, Bar, Session, Sessions, timeframe_ns, timeframe_parts
-
-FILLED = "filled"
-"""The source of a bar that was filled in."""
+from appliance.core.spans import stretches
+from appliance.domain.market import SECOND, WEEK, Session, Sessions, timeframe_ns, timeframe_parts
 
 
 def missing(sessions: Sessions, timeframe: str, last: int, bar_start: int, bar_end: int) -> int:
@@ -24,22 +20,6 @@ def missing(sessions: Sessions, timeframe: str, last: int, bar_start: int, bar_e
     if unit == "mo":
         return max(0, (_month(bar_end) - _month(last)) // count - 1)
     return sum(-(-(stop - start) // timeframe_ns(timeframe)) for start, stop in stretches(sessions, last, bar_start))
-
-
-def forward_filled(bars: Sequence[Bar], sessions: Sessions, timeframe: str) -> tuple[Bar, ...]:
-    """Bars of one symbol, in order, and between them one for each that is missing inside the sessions: at the close
-    before it, volume 0, source ``filled``. Only who asks gets it: a filled price was not traded. Nothing is filled
-    before the first bar or after the last. Raises ValueError for weeks and months."""
-    made: list[Bar] = []
-    for bar in bars:
-        if made:
-            before = made[-1]
-            made += [
-                Bar(bar.symbol, timeframe, start, end, *(before.close,) * 4, 0.0, FILLED)
-                for start, end in bars_between(sessions, timeframe, before.end, bar.start)
-            ]
-        made.append(bar)
-    return tuple(made)
 
 
 def _between(sessions: Sessions, last: int, end: int) -> int:

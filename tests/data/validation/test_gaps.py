@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from appliance.data.validation.gaps import FILLED, forward_filled, missing
+from appliance.data.validation.gaps import missing
 from appliance.domain.market import DAY, HOUR, MINUTE, SECOND, AlwaysOpen, Bar, Session, Sessions
+from tests.data.validation.filling import FILLED, forward_filled
 from tests.data.validation.scenes import LENGTH, NEXT_OPEN, OPEN, WEEK, bar
 
 
