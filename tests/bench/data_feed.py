@@ -31,6 +31,7 @@ from appliance.data.sources.websocket_options import Message
 from appliance.data.validation.validator import DataValidator
 from appliance.data.validation.verdicts import Judged
 from appliance.domain.market import SECOND, AlwaysOpen, Heard, Quote, Trade
+from appliance.runs import read_spec
 from appliance.shell import logs
 from appliance.shell.paths import StatePaths
 from tests.standins.binance import binance
@@ -137,7 +138,7 @@ def main(state: str, url: str, symbols: str) -> int:
     logs.setup("feed", "info")
     made = lambda paths, spec, clock: Counting(url, symbols.split(","), clock, paths.root / TAKEN)  # noqa: E731
     processes._feed = made
-    return processes.engine_of("feed", paths, processes.read_spec(paths)).run()
+    return processes.engine_of("feed", paths, read_spec(paths)).run()
 
 
 if __name__ == "__main__":

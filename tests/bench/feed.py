@@ -15,6 +15,7 @@ from appliance.core.ports import Clock
 from appliance.core.turn import Turn
 from appliance.domain.market import SECOND, Quote
 from appliance.domain.messages import Offer, local
+from appliance.runs import read_spec
 from appliance.shell import logs
 from appliance.shell.paths import StatePaths
 
@@ -59,7 +60,7 @@ def main(state: str, rate: str, block: str) -> int:
     paths = StatePaths(Path(state))
     logs.setup("feed", "info")
     processes._feed = lambda paths, spec, clock: Paced(float(rate), float(block), clock)  # type: ignore[assignment]
-    return processes.engine_of("feed", paths, processes.read_spec(paths)).run()
+    return processes.engine_of("feed", paths, read_spec(paths)).run()
 
 
 if __name__ == "__main__":
