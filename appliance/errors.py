@@ -85,6 +85,47 @@ class SourceRefused(SourceError):
     code, retryable = "SOURCE_REFUSED", False
 
 
+class VenueError(ApplianceError):
+    """A broker does not do what it was asked for (exit 5). ``venue`` is its name, ``wait`` how long (ns) it wants to be
+    left alone, 0: it did not say, and ``WAIT_MAX`` at most."""
+
+    code, exit_code, retryable = "VENUE", 5, True
+
+    def __init__(self, text: str, *, venue: str = "", wait: int = 0, hint: str = "") -> None:
+        super().__init__(f"{venue}: {text}" if venue else text, hint=hint)
+        self.venue, self.wait = venue, min(wait, WAIT_MAX)
+
+
+class VenueDown(VenueError):
+    """There is no connection: what was asked for has certainly not been sent."""
+
+    code = "VENUE_DOWN"
+
+
+class VenueBusy(VenueError):
+    """It wants fewer requests (429, 100), and has not done what was asked for: ``wait`` before the next."""
+
+    code = "VENUE_BUSY"
+
+
+class VenueSilent(VenueError):
+    """No answer came: what was asked for may have been done."""
+
+    code = "VENUE_SILENT"
+
+
+class VenueNonsense(VenueSilent):
+    """The answer cannot be read, HTML for instance: what was asked for may have been done."""
+
+    code = "VENUE_NONSENSE"
+
+
+class VenueRefused(VenueError):
+    """It refuses us as a whole: wrong or expired keys, an account that is closed. Its owner must act."""
+
+    code, retryable = "VENUE_REFUSED", False
+
+
 class StrategyError(ApplianceError):
     """A strategy does not load, or raised (exit 4)."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from appliance.core.base import Core
 from appliance.core.feed import FeedCore
-from appliance.core.gateway import GatewayCore, VenueTraits
+from appliance.core.gateway import GatewayCore
 from appliance.core.guard import GuardCore
 from appliance.core.host import HostCore, unmarked
 from appliance.core.limits import rules
@@ -23,6 +23,7 @@ from appliance.core.turn import Turn
 from appliance.domain import topics
 from appliance.domain.messages import Event, local
 from appliance.domain.operations import Death
+from appliance.domain.venue import VenueTraits
 from appliance.errors import StrategyError
 from appliance.making import LOAD, Mark, StrategyMaker, around, past_of_run
 from appliance.runs import RunSpec, StrategySpec

@@ -34,6 +34,7 @@ from appliance.domain.messages import (
 from appliance.domain.operations import LatchState, Peer
 from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus
 from appliance.domain.trading import ZERO, Approved, Cancel, Intent, Order, OrderType, TimeInForce, ordered
+from appliance.domain.venue import VenueTraits
 
 ORDERS = "gateway/orders"
 REQUESTS = "venue/requests"
@@ -43,21 +44,6 @@ ACTIVE, HALTED = LatchState.ACTIVE, LatchState.HALTED
 AT_THE_VENUE = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 UNRESOLVED = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.WAITING)
 NO_OCO = "the venue has no orders of which one cancels the other"
-
-
-class VenueTraits(Struct, frozen=True):
-    """What the gateway must know of a venue: does it refuse a second order with an id, is one "absent" final, does
-    it take an entry in the other direction while an exit still works (Alpaca does not), does it know groups of
-    which one order cancels the others (``oco``; without them only the stop of a bracket rests, the take-profit is left
-    out and the stop's text says so), how far apart (ns) two "absent" must otherwise be, and how often (ns) to look at
-    everything."""
-
-    refuses_duplicates: bool = True
-    absent_is_final: bool = True
-    flips_at_once: bool = True
-    oco: bool = True
-    ask_every: int = 2_000_000_000
-    look_every: int = 30_000_000_000
 
 
 class Counted(Struct, frozen=True):

@@ -12,6 +12,7 @@ from appliance.domain import market, operations, performance, trading
 from appliance.domain.operations import Head, Spot
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import Moment, Side
+from appliance.domain.venue import LinkState
 
 WIRE_VERSION = 1
 DATA_BOOT = "data"
@@ -142,7 +143,8 @@ class VenueReport(Struct, frozen=True, gc=False):
     """What the venue says of one order: an answer or a hint. LOSE: no answer came; ABSENT: it has no such id.
 
     ``filled`` are the shares filled by then, so that an end is not believed before its fills are known; ``stop`` is the
-    price (USD) a trailing stop has come to.
+    price (USD) a trailing stop has come to. ``code`` is the kind of a rejection, such as BUYING_POWER; ``text`` is the
+    venue's own. DENY: it was never sent, since it waited for too long, or the connection was gone before.
     """
 
     order_id: str
@@ -152,10 +154,15 @@ class VenueReport(Struct, frozen=True, gc=False):
     text: str = ""
     filled: Decimal = Decimal(0)
     stop: Decimal | None = None
+    code: str = ""
 
 
 class VenueFill(Struct, frozen=True, gc=False):
-    """One execution as the venue tells it; ``at`` is when it told."""
+    """One execution as the venue tells it; ``at`` is when it told. ``order_id`` is "" for an order that is not ours.
+
+    ``corrects`` is the key of the execution that this one takes the place of, with its whole quantity and price;
+    quantity 0: that one never happened (a bust).
+    """
 
     fill_key: str
     order_id: str
@@ -166,6 +173,23 @@ class VenueFill(Struct, frozen=True, gc=False):
     commission: Decimal
     time: int
     at: int
+    corrects: str = ""
+
+
+class OpenOrder(Struct, frozen=True):
+    """An order that works at the venue, as the venue has it: also one that is not ours (``order_id`` is then whatever
+    client id it was given there, or "")."""
+
+    order_id: str
+    venue_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    type: trading.OrderType
+    filled: Decimal = Decimal(0)
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: trading.TimeInForce = trading.TimeInForce.DAY
 
 
 class VenueActivity(Struct, frozen=True):
@@ -177,7 +201,8 @@ class VenueActivity(Struct, frozen=True):
 
 class VenueSnapshot(Struct, frozen=True):
     """The venue's truth at one instant: ids of open orders, fills and activities since ``since``, positions (shares),
-    cash (USD)."""
+    cash (USD); ``others`` are open orders in full, those of its ``open`` that may not be ours. ``equity`` and
+    ``buying_power`` are USD, where the venue tells them."""
 
     n: int
     at: int
@@ -187,13 +212,19 @@ class VenueSnapshot(Struct, frozen=True):
     cash: Decimal
     since: int = 0
     activities: tuple[VenueActivity, ...] = ()
+    others: tuple[OpenOrder, ...] = ()
+    equity: Decimal | None = None
+    buying_power: Decimal | None = None
 
 
 class VenueLink(Struct, frozen=True):
-    """The connection to the venue came up or went down."""
+    """The connection to the venue came up, went down, or stands differently. ``code`` is the venue's own, such as
+    1100; from the gateway: connect."""
 
     up: bool
     text: str = ""
+    state: LinkState = LinkState.READY
+    code: str = ""
 
 
 class EventType(Enum):

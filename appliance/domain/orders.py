@@ -56,6 +56,7 @@ TRANSITIONS: dict[tuple[OrderStatus | None, OrderEvent], OrderStatus] = {
     (_S.WAITING, _E.SEND): _S.SENDING,
     (_S.WAITING, _E.DENY): _S.DENIED,  # nothing left to exit, or halted meanwhile
     (_S.SENDING, _E.LOSE): _S.UNKNOWN,
+    (_S.SENDING, _E.DENY): _S.DENIED,  # it waited for its turn at the venue for too long: it was never sent
     (_S.SENDING, _E.ACCEPT): _S.ACCEPTED,
     (_S.SENDING, _E.PARTIAL_FILL): _S.PARTIALLY_FILLED,  # the fill overtook the acceptance
     (_S.SENDING, _E.FILL): _S.FILLED,

@@ -268,11 +268,13 @@ class Position(Struct, frozen=True, gc=False):
 
 
 class Account(Struct, frozen=True, gc=False):
-    """Cash and account currency as the venue tells them, USD."""
+    """Cash, equity, buying power and currency as the venue tells them, USD; None where it does not."""
 
     cash: Decimal
     time: int = 0
     currency: str = "USD"
+    equity: Decimal | None = None
+    buying_power: Decimal | None = None
 
 
 class AccountKind(Enum):
@@ -285,13 +287,19 @@ class AccountKind(Enum):
 
 
 class ActivityKind(Enum):
-    """What changes an account without an order. A margin call changes nothing yet: it says that positions must go."""
+    """What changes an account without an order. A margin call changes nothing yet: it says that positions must go. A
+    transfer brings or takes money or shares; a symbol change calls a position by another name; a delisting ends it."""
 
     SPLIT = "split"
     DIVIDEND = "dividend"
     BORROW = "borrow"
     INTEREST = "interest"
     MARGIN_CALL = "margin_call"
+    FEE = "fee"
+    TRANSFER = "transfer"
+    SYMBOL_CHANGE = "symbol_change"
+    DELISTING = "delisting"
+    OTHER = "other"
 
 
 class Part(Struct, frozen=True, gc=False):
@@ -308,6 +316,7 @@ class Activity(Struct, frozen=True, gc=False):
     ``cash`` is the change of the account's cash, ``position`` the shares of ``symbol`` after it (both 0 where the whole
     account is meant: ``symbol`` ""). ``amount`` is USD a share (dividend), ``price`` the last one before a split of
     ``new`` for ``old``. ``parts`` is how the gateway divided it among the strategies; they add up to the whole.
+    ``becomes`` is the symbol after a symbol change; ``text`` is the venue's own word for it.
     """
 
     key: str
@@ -321,6 +330,8 @@ class Activity(Struct, frozen=True, gc=False):
     amount: Decimal = ZERO
     price: Decimal = ZERO
     parts: tuple[Part, ...] = ()
+    becomes: str = ""
+    text: str = ""
 
     @property
     def action(self) -> Split | Dividend | None:

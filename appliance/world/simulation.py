@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from appliance.core.base import Core
 from appliance.core.feed import FeedCore
-from appliance.core.gateway import GatewayCore, VenueTraits
+from appliance.core.gateway import GatewayCore
 from appliance.core.guard import GuardCore
 from appliance.core.host import HostCore
 from appliance.core.limits import LimitValues, rules
@@ -24,6 +24,7 @@ from appliance.domain import topics, wire
 from appliance.domain.market import Bar, Quote
 from appliance.domain.messages import Event, EventType, Offer, local
 from appliance.domain.operations import Command, Verb
+from appliance.domain.venue import VenueTraits
 from appliance.world.checkers import Checkers
 from appliance.world.faults import MILLI, SECOND, Faults
 from appliance.world.node import Node, WorldClock

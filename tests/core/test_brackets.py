@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from appliance.core.gateway import VenueTraits
 from appliance.domain.messages import VenueAsk, VenueLink, VenueLook, VenueSubmit
 from appliance.domain.operations import CommandResult, Latch, Verb, Wakeup
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import Account, Fill, Order, OrderType, Position, Side, TimeInForce, Trail
+from appliance.domain.venue import VenueTraits
 from tests.core.make import again, approved, cancel, command, intent, report, snapshot, status, told
 from tests.core.test_gateway import ENTRY, EXIT, IBKR, STOP, cancels, core_of, gateway, linked, restarted, submits
 from tests.playbook import Playbook

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from appliance.core.gateway import GatewayCore, VenueTraits
+from appliance.core.gateway import GatewayCore
 from appliance.domain.messages import VenueAsk, VenueCancel, VenueLink, VenueLook, VenueReport, VenueSubmit
 from appliance.domain.operations import CommandResult, Inhibit, Latch, LatchFile, LatchState, Peer, Verb, Wakeup
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import Account, Approved, Fill, Order, OrderType, Position, Side
+from appliance.domain.venue import VenueTraits
 from tests.core.make import again, approved, command, intent, moment, report, snapshot, status, told, writers
 from tests.playbook import BEGIN, SECOND, Playbook
 
