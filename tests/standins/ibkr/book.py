@@ -15,7 +15,7 @@ from tests.standins.ibkr.market import Market
 from tests.standins.ibkr.session import ACCOUNT
 from tests.standins.ibkr.tickets import Ticket
 
-FIRST_PERM_ID = 600745655
+FIRST_PERM_ID, REFUSED_PERM_ID = 600745655, 900745655
 STATUSES = {"canceled": "Cancelled", "expired": "Cancelled", "rejected": "Inactive", "filled": "Filled"}
 TYPES = {"market": "MKT", "limit": "LMT", "stop": "STP", "stop_limit": "STP LMT", "trailing_stop": "TRAIL"}
 
@@ -40,6 +40,7 @@ class Book:
         self.reported: set[str] = set()
         """Executions whose commission was told."""
         self.holdings: dict[str, Holding] = {}
+        self._refused: list[Seen] = []
 
     # --- ids --------------------------------------------------------------------------------------------------------
 
@@ -104,10 +105,21 @@ class Book:
         ids = [one.id for one in self.placed.values() if one.status in OPEN]
         return [one for one in ids if client is None or self.of(one).client == client]
 
-    def completed(self, api_only: bool) -> list[str]:
-        """The orders that have ended."""
+    def completed(self, api_only: bool) -> list[Seen]:
+        """The orders that have ended, the refused ones too."""
         ended = [one.id for one in self.placed.values() if one.status not in OPEN]
-        return [one for one in ended if one in self._kept or not api_only]
+        shown = [self.seen(one) for one in ended if one in self._kept or not api_only]
+        return [*shown, *self._refused]
+
+    def refused(self, ticket: Ticket, client: int, text: str) -> Seen:
+        """An order that was not taken is kept as Inactive."""
+        symbol = self._market.symbol(ticket.con_id, ticket.symbol) or ticket.symbol
+        seen = Seen(
+            ticket, self._market.con_id(symbol), symbol, client, REFUSED_PERM_ID + len(self._refused), ACCOUNT,
+            self._faults.strange or "Inactive", ended=self._books.clock(), reason=text.partition("reason:")[2],
+        )  # fmt: skip
+        self._refused.append(seen)
+        return seen
 
     def _filled(self, placed: Placed, one: Execution) -> Fill:
         ticket = self.of(placed.id).ticket

@@ -9,11 +9,7 @@ from tests.standins.brokerage import Told
 from tests.standins.ibkr.book import Book
 from tests.standins.ibkr.faults import Faults
 from tests.standins.ibkr.layouts import (
-    COMMISSION,
     ERROR,
-    EXECUTION,
-    OPEN_ORDER,
-    ORDER_STATUS,
     Fill,
     Message,
     Seen,
@@ -95,7 +91,7 @@ class Telling:
                     self._one(peer, message)
 
     def _one(self, peer: Peer, message: Message) -> None:
-        if str(message[0]) in self._faults.losing:
+        if str(message[0]) in self._faults.losing and self._faults.take("lost"):
             peer.note("lost", *(str(field) for field in message))
             return
         for _ in range(2 if self._faults.doubled else 1):
@@ -133,5 +129,3 @@ def _rejected(seen: Seen) -> Messages:
 _EVENTS: dict[str, Callable[[Seen], Messages]] = {
     "new": _new, "held": _shown, "accepted": _waits, "canceled": _ended, "expired": _ended, "rejected": _rejected,
 }  # fmt: skip
-TOLD = (OPEN_ORDER, ORDER_STATUS, EXECUTION, COMMISSION, ERROR)
-"""The ids of the messages that may be lost."""
