@@ -6,8 +6,13 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from decimal import Decimal
 from typing import Any, TypeVar
 
+from tests.standins.brokerage import Brokerage, Told
+from tests.standins.brokerage.rules import funded, known, lent, priced, sized
+from tests.standins.ibkr.accounts import Accounts
+from tests.standins.ibkr.book import Book
 from tests.standins.ibkr.contracts import Contracts
 from tests.standins.ibkr.faults import Faults
 from tests.standins.ibkr.history import History
@@ -15,23 +20,38 @@ from tests.standins.ibkr.log import Entry, Log
 from tests.standins.ibkr.market import Market
 from tests.standins.ibkr.market_data import MarketData
 from tests.standins.ibkr.peer import Handler, Peer, Surface
-from tests.standins.ibkr.session import Account, Session
+from tests.standins.ibkr.session import Session
+from tests.standins.ibkr.telling import Telling
+from tests.standins.ibkr.trading import Trading
 
 T = TypeVar("T")
 
 
 class IbkrStandIn:
     """A gateway of Interactive Brokers in a thread of this process, from ``with`` on. ``version`` is the newest that it
-    speaks, ``lines`` the live data a client may have, ``pacing`` the questions of small bars in ten minutes."""
+    speaks, ``lines`` the live data a client may have, ``pacing`` the questions of small bars in ten minutes. ``books``
+    is the brokerage behind it: its prices are set there, and its log is what was really accepted and executed."""
 
-    def __init__(self, market: Market | None = None, *, version: int = 176, lines: int = 100, pacing: int = 60) -> None:
+    def __init__(
+        self, market: Market | None = None, *, version: int = 176, lines: int = 100, pacing: int = 60,
+        books: Brokerage | None = None,
+    ) -> None:  # fmt: skip
         self.market = market or Market()
         self.log = Log()
         self.faults = Faults(self._changed)
-        self.session = Session()
+        self.books = books or brokerage()
+        self.book = Book(self.books, self.market, self.faults)
+        self.session = Session(self.book.next_id)
         self.data = MarketData(self.market, self.faults, lines)
         self.history = History(self.market, self.faults, pacing)
-        self.surfaces: list[Surface] = [self.session, Account(), Contracts(self.market), self.data, self.history]
+        self.trading = Trading(self.books, self.book, self.market, self.faults)
+        self.accounts = Accounts(self.books, self.book, self.market)
+        self.telling = Telling(self.book, self.session, self.faults)
+        self._missed: list[Told] = []
+        """What has happened since the way to IB's servers was lost."""
+        self.surfaces: list[Surface] = [
+            self.session, Contracts(self.market), self.data, self.history, self.trading, self.accounts,
+        ]  # fmt: skip
         self._version = version
         self._peers: list[Peer] = []
         self._loop = asyncio.new_event_loop()
@@ -41,6 +61,7 @@ class IbkrStandIn:
 
     def __enter__(self) -> IbkrStandIn:
         self._thread.start()
+        self.books.listen(self._heard)
         self._server = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(5)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -78,13 +99,13 @@ class IbkrStandIn:
         self._do(lambda: [peer.raw(data) for peer in self._peers])
 
     def lose(self) -> None:
-        """The way to IB's servers is lost (1100): no data, and the sockets stay."""
-        self._do(lambda: setattr(self.data, "connected", False))
+        """The way to IB's servers is lost (1100): no data, nothing of orders, and the sockets stay."""
+        self._do(lambda: self._connect(False))
         self.push_error(1100, "Connectivity between IBKR and Trader Workstation has been lost.")
 
     def restore(self, data_lost: bool) -> None:
-        """It is back: 1102, or 1101, after which no line is left."""
-        self._do(lambda: setattr(self.data, "connected", True))
+        """It is back: 1102, or 1101, after which no line is left. What happened to orders meanwhile nobody is told."""
+        self._do(lambda: self._connect(True))
         if data_lost:
             self._do(self.data.lines.clear)
             self.push_error(1101, "Connectivity between IBKR and Trader Workstation has been restored - data lost.")
@@ -100,6 +121,28 @@ class IbkrStandIn:
         self._do(lambda: [peer.hang_up() for peer in list(self._peers)])
 
     # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _connect(self, connected: bool) -> None:
+        self.data.connected = self.trading.connected = connected
+        missed, self._missed = self._missed, []
+        for told in missed:
+            self.book.apply(told)
+
+    def _heard(self, told: Told) -> None:
+        """From any thread, in order."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._know, told)
+
+    def _know(self, told: Told) -> None:
+        if not self.trading.connected:
+            self._missed.append(told)
+            return
+        fill = self.book.apply(told)
+        self.telling.tell(told, fill)
+        if fill is not None:
+            self.accounts.changed(fill.symbol)
+        elif told.activity is not None:
+            self.accounts.changed(told.activity.symbol)
 
     async def _serve(self) -> asyncio.Server:
         return await self._loop.create_server(self._peer, "127.0.0.1", 0)
@@ -146,3 +189,10 @@ class IbkrStandIn:
 
         self._loop.call_soon_threadsafe(run)
         return done.result(5)
+
+
+def brokerage(cash: int = 100_000) -> Brokerage:
+    """One with the rules of Interactive Brokers, where an order's reference may come again; USD 1 an execution."""
+    books = Brokerage(cash, unique=False, rules=(known, sized, priced, lent, funded))
+    books.commission = Decimal(1)
+    return books
