@@ -90,7 +90,9 @@ class Accounts:
             peer.send(6, 2, name, value, "USD", ACCOUNT)
         for symbol in symbols:
             peer.send(*portfolio(ACCOUNT, symbol, self._market.con_id(symbol), self._worth(self._held(symbol))))
-        peer.send(8, 1, datetime.fromtimestamp(self._books.clock() // 10**9, UTC).astimezone(NEW_YORK).strftime("%H:%M"))
+        peer.send(
+            8, 1, datetime.fromtimestamp(self._books.clock() // 10**9, UTC).astimezone(NEW_YORK).strftime("%H:%M")
+        )
 
     def _worth(self, held: Holding) -> list[Decimal]:
         price = self._books.worth(held.symbol)
@@ -142,8 +144,10 @@ class Accounts:
         peer.end("7", 55, 1, request)
 
     def _midnight(self) -> int:
-        now = datetime.fromtimestamp(self._books.clock() // 10**9, UTC).astimezone(NEW_YORK)
-        return int(now.replace(hour=0, minute=0, second=0).timestamp()) * 10**9
+        return int(self._now().replace(hour=0, minute=0, second=0).timestamp()) * 10**9
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._books.clock() // 10**9, UTC).astimezone(NEW_YORK)
 
 
 def _passes(fill: Fill, wanted: list[str]) -> bool:

@@ -90,7 +90,7 @@ class Book:
         """An order as it is shown; ``commission``: with what it cost."""
         placed, kept = self.placed[placed_id], self.of(placed_id)
         trailing = placed.stop_price if placed.type == "trailing_stop" else kept.ticket.trail_stop
-        ticket = kept.ticket._replace(quantity=placed.quantity, trail_stop=trailing)
+        ticket = kept.ticket._replace(quantity=placed.quantity, trail_stop=trailing, oca_group=placed.group)
         fills = [fill for fill in self.fills if fill.perm_id == perm_id(placed)]
         return Seen(
             ticket, self._market.con_id(placed.symbol), placed.symbol, kept.client, perm_id(placed), ACCOUNT,
