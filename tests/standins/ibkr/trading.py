@@ -54,6 +54,10 @@ class Trading:
         if not self.connected or self._faults.take("swallowed"):
             peer.note("swallowed", order_id, ticket.reference)
             return
+        if self._faults.take("hung_up"):
+            peer.note("swallowed", order_id, ticket.reference)
+            peer.hang_up()
+            return
         try:
             self._accept(peer, ticket)
         except Refusal as refusal:
@@ -196,6 +200,9 @@ class Trading:
             return
         if not self.connected or self._faults.take("swallowed_cancels"):
             peer.note("swallowed", fields[2])
+            return
+        if self._waiting.pop((peer.client, order_id), None) is not None:
+            peer.error(order_id, 202, "Order Canceled - reason:")
             return
         known = self._book.found(peer.client, order_id)
         if known is None:
