@@ -90,7 +90,9 @@ class Accounts:
             peer.send(6, 2, name, value, "USD", ACCOUNT)
         for symbol in symbols:
             peer.send(*portfolio(ACCOUNT, symbol, self._market.con_id(symbol), self._worth(self._held(symbol))))
-        peer.send(8, 1, datetime.fromtimestamp(self._books.clock() // 10**9, UTC).astimezone(NEW_YORK).strftime("%H:%M"))
+        peer.send(
+            8, 1, datetime.fromtimestamp(self._books.clock() // 10**9, UTC).astimezone(NEW_YORK).strftime("%H:%M")
+        )
 
     def _worth(self, held: Holding) -> list[Decimal]:
         price = self._books.worth(held.symbol)
@@ -133,17 +135,13 @@ class Accounts:
     def _executions(self, peer: Peer, fields: list[str]) -> None:
         """Those since midnight in New York that the filter lets pass; after them the commissions that are known."""
         request, wanted = fields[2], (fields[3:] + [""] * 7)[:7]
-        found = [fill for fill in self._book.fills if fill.time >= self._midnight() and _passes(fill, wanted)]
+        found = [fill for fill in self._book.fills if fill.time >= self._book.midnight() and _passes(fill, wanted)]
         for fill in found:
             peer.send(*execution(fill, peer.version, request))
         for fill in found:
             if fill.exec_id in self._book.reported:
                 peer.send(*commission(fill))
         peer.end("7", 55, 1, request)
-
-    def _midnight(self) -> int:
-        now = datetime.fromtimestamp(self._books.clock() // 10**9, UTC).astimezone(NEW_YORK)
-        return int(now.replace(hour=0, minute=0, second=0).timestamp()) * 10**9
 
 
 def _passes(fill: Fill, wanted: list[str]) -> bool:

@@ -6,11 +6,12 @@ the book once the way is back, and nobody is told of it.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from tests.standins.brokerage import OPEN, Brokerage, Execution, Holding, Placed, Told
 from tests.standins.ibkr.faults import Faults
-from tests.standins.ibkr.layouts import Fill, Seen
+from tests.standins.ibkr.layouts import NEW_YORK, Fill, Seen
 from tests.standins.ibkr.market import Market
 from tests.standins.ibkr.session import ACCOUNT
 from tests.standins.ibkr.tickets import Ticket
@@ -90,7 +91,7 @@ class Book:
         """An order as it is shown; ``commission``: with what it cost."""
         placed, kept = self.placed[placed_id], self.of(placed_id)
         trailing = placed.stop_price if placed.type == "trailing_stop" else kept.ticket.trail_stop
-        ticket = kept.ticket._replace(quantity=placed.quantity, trail_stop=trailing)
+        ticket = kept.ticket._replace(quantity=placed.quantity, trail_stop=trailing, oca_group=placed.group)
         fills = [fill for fill in self.fills if fill.perm_id == perm_id(placed)]
         return Seen(
             ticket, self._market.con_id(placed.symbol), placed.symbol, kept.client, perm_id(placed), ACCOUNT,
@@ -106,10 +107,18 @@ class Book:
         return [one for one in ids if client is None or self.of(one).client == client]
 
     def completed(self, api_only: bool) -> list[Seen]:
-        """The orders that have ended, the refused ones too."""
+        """The orders that have ended today, the refused ones too."""
         ended = [one.id for one in self.placed.values() if one.status not in OPEN]
         shown = [self.seen(one) for one in ended if one in self._kept or not api_only]
-        return [*shown, *self._refused]
+        return [one for one in (*shown, *self._refused) if one.ended >= self.midnight()]
+
+    def now(self) -> datetime:
+        """The time in New York, where the gateway is."""
+        return datetime.fromtimestamp(self._books.clock() // 10**9, UTC).astimezone(NEW_YORK)
+
+    def midnight(self) -> int:
+        """When the gateway's day began (ns UTC): it knows nothing of what ended before."""
+        return int(self.now().replace(hour=0, minute=0, second=0).timestamp()) * 10**9
 
     def refused(self, ticket: Ticket, client: int, text: str) -> Seen:
         """An order that was not taken is kept as Inactive."""
@@ -122,13 +131,15 @@ class Book:
         return seen
 
     def _filled(self, placed: Placed, one: Execution) -> Fill:
+        """A correction has a higher last group; one that was undone is told as a correction to no shares (which is our
+        guess: IB's documentation has nothing of it)."""
         ticket = self.of(placed.id).ticket
         shares = Decimal(0) if one.busted else one.quantity
         return Fill(
             f"0000e0d5.{0x67FE0000 + one.number:08x}.01.{one.revision:02d}", one.time, one.symbol,
             self._market.con_id(one.symbol), "BOT" if one.side == "buy" else "SLD", shares, one.price, ticket.order_id,
             perm_id(placed), self.of(placed.id).client, ACCOUNT, ticket.reference, one.cumulative, placed.average_price,
-            one.commission,
+            Decimal(0) if one.busted else one.commission,
         )  # fmt: skip
 
     def _cost(self, fills: list[Fill]) -> Decimal:

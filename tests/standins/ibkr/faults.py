@@ -69,6 +69,8 @@ class Faults(Switches):
     """The next n orders are taken, and nobody is ever told of them."""
     swallowed: int = 0
     """The next n orders are neither taken nor answered."""
+    hung_up: int = 0
+    """The next n orders are not taken, and the connection is reset instead of an answer."""
     swallowed_cancels: int = 0
     """The next n cancels are neither done nor answered."""
     rejected: int = 0

@@ -70,7 +70,19 @@ def open_order(seen: Seen, version: int) -> Message:
     ticket = seen.ticket
     old = [""] if version < NO_PROFILE else []
     head = [5, ticket.order_id, *_contract(seen), *_asked(seen), ticket.reference, seen.client, seen.perm_id]
-    held = [ticket.outside_rth, 0, 0, "", f"{seen.perm_id}.0/{seen.account}/100", "", "", "", *old, "", ticket.good_till]
+    held = [
+        ticket.outside_rth,
+        0,
+        0,
+        "",
+        f"{seen.perm_id}.0/{seen.account}/100",
+        "",
+        "",
+        "",
+        *old,
+        "",
+        ticket.good_till,
+    ]
     prices = ["", "", "", 0, "", -1, 0, "", "", "", "", "", NOT_SET, 0, 0, 0, "", ticket.oca_type or 3, 0, 0, ""]
     neutral = [ticket.parent, 0, "", 0, "None", "", 0, "", "", "", "?", 0, 0, ""]
     trail = [0, 0, text(ticket.trail_stop), text(ticket.trail_percent), "", "", "", 0, 0, 0, NOT_SET, NOT_SET, "", ""]
@@ -93,7 +105,26 @@ def completed_order(seen: Seen, version: int) -> Message:
     kind = [*_contract(seen), *_asked(seen, total=Decimal(0)), ticket.reference, seen.perm_id, ticket.outside_rth, 0, 0]
     held = ["", "", "", "", *old, "", ticket.good_till, "", "", "", 0, "", -1, "", "", "", "", "", NOT_SET, 0, 0, ""]
     neutral = [ticket.oca_type or 3, 0, "", 0, "None", "", 0, 0, 0, "", 0, 0, text(ticket.trail_stop)]
-    trail = [text(ticket.trail_percent), "", 0, 0, 0, NOT_SET, NOT_SET, "", "", "", "IB", 0, 0, "", 0, seen.status, 0, 0]
+    trail = [
+        text(ticket.trail_percent),
+        "",
+        0,
+        0,
+        0,
+        NOT_SET,
+        NOT_SET,
+        "",
+        "",
+        "",
+        "IB",
+        0,
+        0,
+        "",
+        0,
+        seen.status,
+        0,
+        0,
+    ]
     cost = [0, text(ticket.trail_stop) or UNSET, UNSET, 0, 1, 0, "", text(seen.filled), NOT_SET, 0]
     owner = ["Not an insider or substantial shareholder", 0, 0, NO_PARENT, shown(seen.ended), seen.reason]
     late = ["", 100, 0.02, "", ""] if version >= 170 else []

@@ -25,6 +25,19 @@ from tests.standins.ibkr.telling import Telling
 from tests.standins.ibkr.trading import Trading
 
 T = TypeVar("T")
+FARMS = {
+    2103: "Market data farm connection is broken:usfarm",
+    2104: "Market data farm connection is OK:usfarm",
+    2105: "HMDS data farm connection is broken:ushmds",
+    2106: "HMDS data farm connection is OK:ushmds",
+    2107: "HMDS data farm connection is inactive but should be available upon demand.ushmds",
+    2108: "Market data farm connection is inactive but should be available upon demand.usfarm",
+    2110: "Connectivity between Trader Workstation and server is broken. It will be restored automatically.",
+    2119: "Market data farm is connecting:usfarm",
+    2157: "Sec-def data farm connection is broken:secdefil",
+    2158: "Sec-def data farm connection is OK:secdefil",
+}
+"""What is told of data farms, by code."""
 
 
 class IbkrStandIn:
@@ -34,7 +47,7 @@ class IbkrStandIn:
 
     def __init__(
         self, market: Market | None = None, *, version: int = 176, lines: int = 100, pacing: int = 60,
-        books: Brokerage | None = None,
+        books: Brokerage | None = None, port: int = 0,
     ) -> None:  # fmt: skip
         self.market = market or Market()
         self.log = Log()
@@ -57,13 +70,13 @@ class IbkrStandIn:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="ibkr-stand-in", daemon=True)
         self._server: asyncio.Server | None = None
-        self.port = 0
+        self._opening: asyncio.Task[None] | None = None
+        self.port = port
 
     def __enter__(self) -> IbkrStandIn:
         self._thread.start()
         self.books.listen(self._heard)
-        self._server = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(5)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -120,6 +133,29 @@ class IbkrStandIn:
         """Reset all connections (RST), as at the daily restart."""
         self._do(lambda: [peer.hang_up() for peer in list(self._peers)])
 
+    def farm(self, code: int) -> None:
+        """Tell how a data farm stands: a code of FARMS."""
+        self.push_error(code, FARMS[code])
+
+    def restart(self, seconds: float = 1.0, *, roll_back: int = 0) -> None:
+        """The daily restart: all connections are reset, the port is closed for so long, and it is back with the same
+        orders; ``roll_back``: order ids begin again from there."""
+        self.stop(roll_back=roll_back)
+        self._loop.call_soon_threadsafe(self._loop.call_later, seconds, self._start_again)
+
+    def stop(self, *, roll_back: int = 0) -> None:
+        """All connections are reset, and the port is closed until ``start``."""
+        self.log.add(Entry("stopped", -1, ()))
+        self._do(lambda: self._stop(roll_back))
+
+    def start(self) -> None:
+        """The port is open again."""
+        asyncio.run_coroutine_threadsafe(self._open(), self._loop).result(5)
+
+    def roll_back(self, next_id: int = 1) -> None:
+        """Order ids begin again from there, for all clients, at their next connection."""
+        self._do(lambda: self.book.roll_back(next_id))
+
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _connect(self, connected: bool) -> None:
@@ -144,8 +180,23 @@ class IbkrStandIn:
         elif told.activity is not None:
             self.accounts.changed(told.activity.symbol)
 
-    async def _serve(self) -> asyncio.Server:
-        return await self._loop.create_server(self._peer, "127.0.0.1", 0)
+    async def _open(self) -> None:
+        self._server = await self._loop.create_server(self._peer, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.log.add(Entry("listening", -1, (str(self.port),)))
+
+    def _start_again(self) -> None:
+        self._opening = self._loop.create_task(self._open())
+
+    def _stop(self, roll_back: int) -> None:
+        if self._server is not None:
+            self._server.close()
+        self._server = None
+        for peer in list(self._peers):
+            peer.hang_up()
+        self.trading.restarted()
+        if roll_back:
+            self.book.roll_back(roll_back)
 
     def _peer(self) -> Peer:
         handlers: dict[str, Handler] = {}
@@ -172,8 +223,8 @@ class IbkrStandIn:
             (peer.transport.pause_reading if frozen else peer.transport.resume_reading)()
 
     def _end(self) -> None:
-        assert self._server is not None
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
         for peer in list(self._peers):
             peer.transport.abort()
 

@@ -23,7 +23,7 @@ from tests.standins.ibkr.session import Session
 
 APART = 0.05
 """Seconds in which what happens is told in the wrong order."""
-OPENS = 'Order Message:\n{0} 100 {1} NASDAQ.NMS\nWarning: your order will not be placed at the exchange until it opens.'
+OPENS = "Order Message:\n{0} 100 {1} NASDAQ.NMS\nWarning: your order will not be placed at the exchange until it opens."
 Messages = Callable[[int], list[Message]]
 
 

@@ -1,4 +1,4 @@
-"""placeOrder as a client sends it: 115 fields at 176, one fewer from 177 on; what is in them that this gateway knows."""
+"""placeOrder as a client sends it: 115 fields at 176, one fewer from 177 on; what this gateway knows of them."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from tests.standins.brokerage import Brokerage, Placed, Refusal
-from tests.standins.ibkr.book import Book, Kept
+from tests.standins.ibkr.book import Book, Kept, perm_id
 from tests.standins.ibkr.faults import REJECTIONS, WARNINGS, Faults
 from tests.standins.ibkr.layouts import completed_order, open_order, order_status
 from tests.standins.ibkr.market import Market
@@ -31,8 +31,8 @@ class Trading:
         self.connected = True
         self.whole = True
         self.handlers: dict[str, Handler] = {
-            "3": self._place, "4": self._cancel, "58": self._cancel_all, "8": self._ids, "5": self._own, "16": self._all,
-            "15": self._bind, "99": self._completed,
+            "3": self._place, "4": self._cancel, "58": self._cancel_all, "8": self._ids, "5": self._own,
+            "16": self._all, "15": self._bind, "99": self._completed,
         }  # fmt: skip
 
     def gone(self, peer: Peer) -> None:
@@ -53,6 +53,10 @@ class Trading:
             return
         if not self.connected or self._faults.take("swallowed"):
             peer.note("swallowed", order_id, ticket.reference)
+            return
+        if self._faults.take("hung_up"):
+            peer.note("swallowed", order_id, ticket.reference)
+            peer.hang_up()
             return
         try:
             self._accept(peer, ticket)
@@ -147,10 +151,15 @@ class Trading:
         }  # fmt: skip
 
     def _kin(self, peer: Peer, ticket: Ticket) -> dict[str, Any]:
+        """Its parent and its group: the children of one parent are a group of themselves, named by its permId."""
         parent = self._book.found(peer.client, ticket.parent) if ticket.parent else ""
         if parent is None or (parent and self._books.orders[parent].status in ENDED):
             raise Refusal("parent", "")
-        return {"parent": parent, "group": ticket.oca_group, "group_reduces": ticket.oca_type in (2, 3)}
+        siblings = str(perm_id(self._books.orders[parent])) if parent else ""
+        return {
+            "parent": parent, "group": ticket.oca_group or siblings,
+            "group_reduces": ticket.oca_type in (2, 3) or (bool(siblings) and not ticket.oca_group),
+        }  # fmt: skip
 
     def _modify(self, peer: Peer, ticket: Ticket, known: str) -> None:
         kept = self._book.of(known)
@@ -191,6 +200,9 @@ class Trading:
             return
         if not self.connected or self._faults.take("swallowed_cancels"):
             peer.note("swallowed", fields[2])
+            return
+        if self._waiting.pop((peer.client, order_id), None) is not None:
+            peer.error(order_id, 202, "Order Canceled - reason:")
             return
         known = self._book.found(peer.client, order_id)
         if known is None:
@@ -243,4 +255,3 @@ class Trading:
         for seen in self._book.completed(api_only=fields[1] == "1"):
             peer.send(*completed_order(seen, peer.version))
         peer.end("99", 102)
-
