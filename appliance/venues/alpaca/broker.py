@@ -14,7 +14,7 @@ from appliance.domain.trading import ID_LENGTH_MAX, Account, Order
 from appliance.domain.venue import LinkState, Rejection
 from appliance.errors import VenueBusy, VenueDown, VenueError, VenueNonsense, VenueRefused, VenueSilent
 from appliance.venues.alpaca import orders
-from appliance.venues.alpaca.client import Clock, OnLimits
+from appliance.venues.alpaca.client import Clock, OnLimits, load
 from appliance.venues.alpaca.link import Link
 from appliance.venues.alpaca.names import Names, changed
 from appliance.venues.alpaca.options import AlpacaBrokerOptions
@@ -45,6 +45,7 @@ class AlpacaBroker:
         self._link: Link | None = None
         self._one = threading.Lock()
         self._burnt: dict[str, int] = {}
+        load()  # it takes seconds on a small computer, which no deadline should count
 
     # --- the connection -------------------------------------------------------------------------------------------
 

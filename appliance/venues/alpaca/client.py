@@ -157,6 +157,12 @@ class Line:
         )
 
 
+def load() -> None:
+    """Load alpaca-py, and pandas with it."""
+    import alpaca.trading.client
+    import alpaca.trading.stream  # noqa: F401
+
+
 def _client(options: AlpacaBrokerOptions) -> Any:
     from alpaca.trading.client import TradingClient
 

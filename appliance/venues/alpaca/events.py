@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from msgspec.structs import replace
+
 from appliance.domain.messages import VenueFill
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import ZERO
@@ -76,23 +78,21 @@ def _update(data: Body, names: Names, executions: Executions, at: int) -> tuple[
         told.append(_look(f"{event} of {named.order_id}: {said}"))
     elif event not in STANDING:
         told.append(_look(f"event {event!r} of order {named.order_id} is not one we know"))
-    return (*told, *_stands(event, data, order, named, at))
+    return (*told, *_stands(data, order, names, named, at))
 
 
-def _stands(event: str, data: Body, order: Body, named: Named, at: int) -> tuple[Heard, ...]:
-    """How the order stands by its own status. An order put in another's place says nothing about the others' fills, and
-    that it was refused leaves ours at work; so then only a comparison can tell."""
+def _stands(data: Body, order: Body, names: Names, named: Named, at: int) -> tuple[Heard, ...]:
+    """How the order stands by its own status. One that took another's place does not say what the others filled, and
+    that it was refused leaves ours at work: where we do not know, only a comparison can tell."""
     status = maybe_text(order, "status")
     if status == REPLACED:
         return () if order.get("replaced_by") else (_look(f"{named.order_id} was replaced, not said by what"),)
     found = standing(named.order_id, (order,), at, maybe_text(data, "reason"))
-    if order.get("replaces"):
-        if found.report.event is not OrderEvent.ACCEPT:
-            return (_look(f"{named.order_id}, changed before, is {status}"),)
-        return ()
-    if found.odd:
-        return (found.report, _look(f"{named.order_id}: {found.odd}"))
-    return (found.report,)
+    report, before = found.report, names.filled_before(order)
+    if before is None or (order.get("replaces") and report.event is OrderEvent.REJECT):
+        return () if report.event is OrderEvent.ACCEPT else (_look(f"{named.order_id}, changed before, is {status}"),)
+    report = replace(report, filled=report.filled + before)
+    return (report, _look(f"{named.order_id}: {found.odd}")) if found.odd else (report,)
 
 
 def _correction(event: str, data: Body, executions: Executions, at: int) -> tuple[Heard, ...]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from decimal import Decimal
 from typing import NamedTuple, TypeVar
 
-from appliance.domain.trading import ID_LENGTH_MAX
-from appliance.venues.alpaca.reading import Body, maybe_text, text
+from appliance.domain.trading import ID_LENGTH_MAX, ZERO
+from appliance.venues.alpaca.reading import Body, maybe_number, maybe_text, text
 
 T = TypeVar("T")
 _MARK = "~"
@@ -62,6 +63,7 @@ class Names:
         self._named: OrderedDict[str, Named] = OrderedDict()
         self._first: OrderedDict[str, str] = OrderedDict()
         self._after: OrderedDict[str, str] = OrderedDict()
+        self._before: OrderedDict[str, Decimal] = OrderedDict()
         self._one = threading.Lock()
 
     def learn(self, order: Body) -> Named:
@@ -80,9 +82,23 @@ class Names:
             if after := maybe_text(order, "replaced_by"):
                 keep(self._after, venue_id, after)
                 keep(self._named, after, named)
+                self._carry(venue_id, after, order)
             if order_id and not refused and order_id not in self._first:
                 keep(self._first, order_id, venue_id)
         return named
+
+    def _carry(self, venue_id: str, after: str, order: Body) -> None:
+        """What an order had filled when another took its place, with what was filled before it."""
+        before = self._before.get(venue_id) if order.get("replaces") else ZERO
+        if before is not None and order.get("status") == "replaced":
+            keep(self._before, after, before + (maybe_number(order, "filled_qty") or ZERO))
+
+    def filled_before(self, order: Body) -> Decimal | None:
+        """Shares filled by those that an order took the place of; None: not known. Raises Odd."""
+        if not order.get("replaces"):
+            return ZERO
+        with self._one:
+            return self._before.get(text(order, "id"))
 
     def name(self, venue_id: str, named: Named) -> None:
         """An order of Alpaca's is that one of ours, as has been found out."""

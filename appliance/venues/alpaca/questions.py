@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -13,14 +12,13 @@ from appliance.domain.messages import OpenOrder, VenueActivity, VenueFill
 from appliance.domain.trading import ZERO
 from appliance.venues.alpaca.activities import Holdings, listed, names_symbol, told
 from appliance.venues.alpaca.client import Clock, Requests
-from appliance.venues.alpaca.names import LINKS_MAX, Named, Names, keep, symbol_of
+from appliance.venues.alpaca.names import LINKS_MAX, Named, Names, symbol_of
 from appliance.venues.alpaca.orders import ENDED, REPLACED, STATUS, fill_listed, flat, open_order
 from appliance.venues.alpaca.reading import (
     SECOND,
     Body,
     Odd,
     body,
-    maybe_number,
     maybe_text,
     moment,
     number,
@@ -49,7 +47,6 @@ class Questions:
 
     def __init__(self, requests: Requests, names: Names, clock: Clock) -> None:
         self._requests, self._names, self._clock = requests, names, clock
-        self._spent: OrderedDict[str, Decimal] = OrderedDict()
 
     def get(self, path: str, params: dict[str, Any] | None = None) -> Any:
         """The answer to one question."""
@@ -114,20 +111,18 @@ class Questions:
         """One put in the place of another has what that one filled, as ours has."""
         named = self._named_by(order)
         shown = open_order(order, named.order_id)
-        if not order.get("replaces"):
-            return shown
         before = self._filled_before(order)
         return replace(shown, quantity=shown.quantity + before, filled=shown.filled + before)
 
     def _filled_before(self, order: Body) -> Decimal:
-        before = maybe_text(order, "replaces")
-        if not before:
-            return ZERO
-        if before not in self._spent:
-            found = self.by_id(before)
-            filled = maybe_number(found, "filled_qty") if found is not None else None
-            keep(self._spent, before, (filled or ZERO) + (self._filled_before(found) if found is not None else ZERO))
-        return self._spent[before]
+        known = self._names.filled_before(order)
+        if known is None:
+            older = self.by_id(text(order, "replaces"))
+            if older is not None:
+                self._filled_before(older)
+                self._names.learn(older)  # again: now it is known what was filled before it
+            known = self._names.filled_before(order)
+        return known or ZERO
 
     def _named_by(self, order: Body) -> Named:
         """Whose order it is, also where it was put in another's place before our time."""

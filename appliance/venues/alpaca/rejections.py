@@ -23,6 +23,7 @@ _KEYS = (
 )
 _FORBIDDEN = 403
 _NO_ORDER = 40410000
+_ORDERS_CODES = 4031
 _R = Rejection
 
 MEANINGS: tuple[tuple[str, Rejection], ...] = (
@@ -50,7 +51,9 @@ MEANINGS: tuple[tuple[str, Rejection], ...] = (
     ("is not active", _R.UNKNOWN_SYMBOL),
     ("not tradable", _R.UNKNOWN_SYMBOL),
     ("not tradeable", _R.UNKNOWN_SYMBOL),
+    ('" not found', _R.UNKNOWN_SYMBOL),
     ("market is closed", _R.MARKET_CLOSED),
+    ("market is not open", _R.MARKET_CLOSED),
     ("market hours", _R.MARKET_CLOSED),
     ("outside of trading hours", _R.MARKET_CLOSED),
     ("cost basis must be", _R.QUANTITY),
@@ -84,6 +87,7 @@ MEANINGS: tuple[tuple[str, Rejection], ...] = (
     ("not permitted", _R.NOT_ALLOWED),
     ("not allowed", _R.NOT_ALLOWED),
     ("suspended", _R.NOT_ALLOWED),
+    ("rejected by user request", _R.NOT_ALLOWED),
 )
 """The first part of a message that is found in it, in small letters, says what it means."""
 _FACTS = ("reject_reason", "buying_power", "cost_basis", "available", "held_for_orders", "existing_order_id", "symbol")
@@ -167,12 +171,12 @@ def refused(said: str, options: AlpacaBrokerOptions) -> VenueRefused:
 
 
 def handshake(status: int, headers: Headers, options: AlpacaBrokerOptions, now: int) -> VenueError:
-    """What a stream is to us that answers the upgrade to WebSocket with another HTTP status. 429: the account's one
-    connection is still held."""
+    """What a stream is to us that answers the upgrade to WebSocket with another HTTP status. 406, 429: the account's
+    one connection is still held."""
     said = f"HTTP {status} instead of a WebSocket"
     if status in (401, _FORBIDDEN):
         return refused(said, options)
-    if status == 429:
+    if status in (406, 429):
         wait = Limits.of(headers, now).wait + SECOND
         return VenueBusy(f"too many connections ({said})", venue=options.name, wait=wait)
     if status >= 500 or status == 408:
@@ -181,9 +185,10 @@ def handshake(status: int, headers: Headers, options: AlpacaBrokerOptions, now: 
 
 
 def _of_the_order(told: Body) -> bool:
-    """A 403 with one of Alpaca's codes for it (4031xxxx) is about the order; one without is about the key."""
+    """A 403 with one of Alpaca's codes for it (4031xxxx) is about the order, any other about the key."""
     code = told.get("code")
-    return isinstance(code, int) and code // 10_000 == 4031
+    about_the_order = isinstance(code, int) and code // 10_000 == _ORDERS_CODES
+    return about_the_order and not str(told.get("message")).lower().startswith("forbidden")
 
 
 def _told(raw: bytes) -> Body | None:

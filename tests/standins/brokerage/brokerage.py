@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import wraps
 from typing import Any, TypeVar
@@ -196,6 +197,18 @@ class Brokerage:
         for one in self.working(symbol):
             self._match(one.id)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is placed inside meets the market at the end of the block only, and nobody comes between."""
+        with self._lock:
+            automatic, self.automatic = self.automatic, False
+            try:
+                yield
+            finally:
+                self.automatic = automatic
+                for one in self._still_open():
+                    self._match(one.id, fresh=True)
+
     @_locked
     def open_market(self) -> None:
         """A session begins: what waited for it works."""
@@ -253,6 +266,13 @@ class Brokerage:
     def reject(self, order_id: str, text: str) -> Placed:
         """Refuse an order after it was taken, as brokers do."""
         return self._end(self._found(order_id), "rejected", text)
+
+    @_locked
+    def note(self, order_id: str, status: str) -> Placed:
+        """Tell of a state in between (``pending_cancel``): the order stays, and its fact ``status`` says so."""
+        order = self._found(order_id)
+        self._set(order, status, facts={**order.facts, "status": status})
+        return self._orders[order_id]
 
     @_locked
     def replace(self, order_id: str, client_id: str, **fields: Any) -> Placed:

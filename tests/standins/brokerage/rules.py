@@ -96,7 +96,7 @@ def available(books: Books, order: Placed) -> None:
         raise Refusal(
             "held",
             f"insufficient qty available for order (requested: {order.quantity}, available: {abs(held) - taken})",
-            available=abs(held) - taken, existing=abs(held), held=taken,
+            requested=order.quantity, available=abs(held) - taken, existing=abs(held), held=taken,
             orders=[one.id for one in books.working(order.symbol) if one.side == order.side],
         )  # fmt: skip
 
