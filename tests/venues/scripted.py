@@ -36,8 +36,8 @@ ACCEPT = OrderEvent.ACCEPT
 
 
 def order(name: str = "a", **given: Any) -> Order:
-    """BUY 100 SPY at the market, on its way."""
-    return make.order(make.intent(id=name, **given), OrderStatus.SENDING)
+    """BUY 100 of a symbol of its own at the market, on its way."""
+    return make.order(make.intent(**{"id": name, "symbol": name, **given}), OrderStatus.SENDING)
 
 
 def submit(name: str = "a", **given: Any) -> VenueSubmit:

@@ -82,6 +82,7 @@ def test_a_connection_that_ends_by_itself_is_closed_and_opened_anew(counter: Cou
     counter.up()
     counter.broker.say(Lost(VenueDown("reset by peer")))
     counter.until(lambda: counter.links()[-1].state is LinkState.DOWN)
+    counter.until_called("close")
     counter.wait(5)
     counter.until(lambda: counter.links()[-1].up)
     assert [name for name, _ in counter.broker.calls] == ["open", "close", "open"]
@@ -197,7 +198,7 @@ def test_new_risk_is_not_sent_to_a_venue_that_lost_its_way_to_the_market() -> No
     counter.wait(2)
     counter.until(lambda: ("exit", "accept", "") in counter.reports())
     counter.close()
-    assert counter.broker.called("submit") == ["first", "exit"]
+    assert sorted(counter.broker.called("submit")) == ["exit", "first"]
 
 
 def test_fills_are_told_before_the_report_that_counts_them(counter: Counter) -> None:
@@ -250,7 +251,7 @@ def test_a_cancel_gets_out_while_all_workers_for_orders_hang(counter: Counter) -
     counter.until_called("submit", 2)
     counter.ask(VenueCancel("old"))
     counter.until_called("cancel")
-    assert counter.broker.called("submit") == ["a", "b"]
+    assert sorted(counter.broker.called("submit")) == ["a", "b"]
 
 
 def test_a_cancel_gets_out_of_a_half_open_link_once_it_is_opened_anew(counter: Counter) -> None:
@@ -268,7 +269,7 @@ def test_a_cancel_gets_out_of_a_half_open_link_once_it_is_opened_anew(counter: C
     assert sorted(counter.reports()) == [("a", "lose", ""), ("b", "lose", "")]
     counter.until(lambda: counter.links()[-1].up)
     counter.until_called("cancel", 2)
-    assert counter.broker.called("cancel") == ["old", "older"]
+    assert sorted(counter.broker.called("cancel")) == ["old", "older"]
     assert counter.clock.time - BEGIN <= 20 * SECOND
 
 
