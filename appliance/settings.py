@@ -15,23 +15,13 @@ from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from appliance.choosing import NAMES as CHOICES
-from appliance.choosing import market_model
 from appliance.domain.market import SECOND
 from appliance.domain.topics import WINDOWS
-from appliance.errors import SettingsError, UsageError
-from appliance.settings_kinds import (
-    OFF,
-    Count,
-    Limit,
-    Name,
-    Parameter,
-    Seconds,
-    Section,
-    Words,
-)  # fmt: skip
+from appliance.errors import SettingsError
+from appliance.settings_broker import Broker, Paper
+from appliance.settings_kinds import OFF, Count, Limit, Name, Parameter, Seconds, Section
 from appliance.settings_market import Data, Market, Source, set_by_name
 from appliance.settings_text import MASK, mistakes, read_toml, secrets_in, toml, unsecret
 
@@ -73,52 +63,6 @@ class Strategy(Section):
     def host(self) -> str:
         """The name of the host it runs in."""
         return self.group or self.name
-
-
-class Broker(Section):
-    """Which broker. On a box the keys come as systemd credentials; here they are for a desk."""
-
-    venue: Literal["paper"] = "paper"
-    key: SecretStr = SecretStr("")
-    secret: SecretStr = SecretStr("")
-
-
-class Paper(Section):
-    """The paper broker: opening cash (USD), what it lends, and how its market fills and what it charges, as
-    ``appliance.choosing`` has it; "" is as the ``model`` says."""
-
-    currency: Literal["USD"] = "USD"
-    account: Literal["secured", "cash", "margin"] = "secured"
-    cash: Annotated[Decimal, Field(gt=0)] = Decimal(100_000)
-    model: Words = ""
-    commission: Words = ""
-    slippage: Words = ""
-    impact: Words = ""
-    sizing: Words = ""
-    latency: Words = ""
-    market_fill: Words = ""
-    limit_fill: Words = ""
-    bar_fill: Words = ""
-    trailing_fill: Words = ""
-    stop_limit_fill: Words = ""
-    slippage_bound: Words = ""
-    fill_on: Words = ""
-    participation: Words = ""
-    borrow: Words = ""
-    margin_interest: Words = ""
-
-    @property
-    def choices(self) -> dict[str, str]:
-        """What is chosen, by name."""
-        return {name: getattr(self, name) for name in CHOICES}
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        try:
-            market_model(self.choices)
-        except UsageError as error:
-            raise ValueError(f"{error.text}; {error.hint}") from None
-        return self
 
 
 class Limits(Section):
@@ -199,21 +143,47 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if wrong := [*self._names(), *self._money(), *self._broker()]:
+            raise ValueError("\n".join(wrong))
+        return self
+
+    def _names(self) -> Iterator[str]:
         for table, names in (
             ("strategies", [s.name for s in self.strategies]),
             ("sources", [s.name for s in self.sources]),
         ):
             if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"{table}: two {table} are named {', '.join(twice)}; names must differ")
+                yield f"{table}: two {table} are named {', '.join(twice)}; names must differ"
         if self.market.source == "live" and not any(source.live for source in self.sources):
-            raise ValueError("sources: name at least one that is used live, since market.source is 'live'")
+            yield "sources: name at least one that is used live, since market.source is 'live'"
+
+    def _money(self) -> Iterator[str]:
         allotted = sum((strategy.cash for strategy in self.strategies if strategy.cash is not None), Decimal(0))
-        if allotted > self.paper.cash:
-            raise ValueError(
-                f"strategies: their cash is {allotted} USD in all, more than the account's {self.paper.cash} USD "
-                "(paper.cash)"
+        cash, key = (self.broker.cash, "broker.cash") if self.broker.real else (self.paper.cash, "paper.cash")
+        if cash is not None and allotted > cash:
+            yield f"strategies: their cash is {allotted} USD in all, more than the account's {cash} USD ({key})"
+
+    def _broker(self) -> Iterator[str]:
+        """Live money needs two settings that say so, and a real broker a real market."""
+        broker = self.broker
+        if broker.live and self.profile != "live":
+            yield (
+                f"broker.account: {broker.name!r} is live money, and the profile is {self.profile!r}; to trade it set "
+                "profile = 'live' as well, else name a paper account"
             )
-        return self
+        if broker.real and self.market.source != "live":
+            yield (
+                f"broker.venue: {broker.venue!r} with market.source {self.market.source!r} would trade a fiction; set "
+                "market.source = 'live' and name [[sources]], or trade it on paper"
+            )
+        if broker.real and self.paper.manners.table:
+            yield f"paper.manners: are the paper broker's, and broker.venue is {broker.venue!r}; leave them away"
+        for source in self.sources:
+            if taken := broker.shares_ids_with(source.kind, source.table):
+                yield (
+                    f"broker.client_id: {broker.client_id} and the one after it are taken for orders, and {taken} is "
+                    f"one of source {source.name}'s at the same gateway; choose another"
+                )
 
     @property
     def hosts(self) -> tuple[str, ...]:

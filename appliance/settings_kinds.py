@@ -49,7 +49,10 @@ def _text(value: object) -> object:
 
 
 _NAME, _SYMBOL = r"^[a-z0-9][a-z0-9-]*$", r"^[A-Z0-9][A-Z0-9./\-]*$"
+_URL, _CLOCK = r"^((https?|wss?)://[^/\s]+(/[^\s]*[^/\s])?)?$", r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 IN_WORDS = {
+    _URL: "an address such as https://paper-api.alpaca.markets, without a / at its end",
+    _CLOCK: "a time of the day such as 23:45",
     _NAME: "small letters, digits and -, such as alpaca-iex",
     _SYMBOL: "capital letters, digits and . / -, such as SPY, BRK.B or BTC/USD",
 }
@@ -57,6 +60,8 @@ IN_WORDS = {
 Name = Annotated[str, Field(pattern=_NAME, max_length=32)]
 Symbol = Annotated[str, Field(pattern=_SYMBOL, max_length=24)]
 Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_commas)]
+Url = Annotated[str, Field(pattern=_URL)]
+ClockTime = Annotated[str, Field(pattern=_CLOCK)]
 Files = Annotated[tuple[str, ...], BeforeValidator(_commas)]
 Speed = Annotated[str, BeforeValidator(str), AfterValidator(_speed)]
 Timeframe = Annotated[str, AfterValidator(_timeframe)]

@@ -38,7 +38,16 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def mistakes(model: type[BaseModel], error: ValidationError, origins: Mapping[str, str]) -> list[str]:
     """One line per mistake: key, value (never a secret's), where it was set if not in the file, what is allowed."""
-    return [_mistake(model, dict(one), origins) for one in error.errors(include_url=False)]
+    return [line for one in error.errors(include_url=False) for line in _lines(model, dict(one), origins)]
+
+
+def _lines(model: type[BaseModel], one: dict[str, Any], origins: Mapping[str, str]) -> list[str]:
+    """A rule over a whole table may have found several mistakes, a line each, which begin with their keys."""
+    if one["type"] == "value_error" and isinstance(one["input"], dict):
+        key = _key(one["loc"])
+        lines = one["msg"].removeprefix("Value error, ").split("\n")
+        return [f"{key}.{line}" if key else line for line in lines]
+    return [_mistake(model, one, origins)]
 
 
 def _mistake(model: type[BaseModel], one: dict[str, Any], origins: Mapping[str, str]) -> str:
@@ -53,8 +62,6 @@ def _mistake(model: type[BaseModel], one: dict[str, Any], origins: Mapping[str, 
         return f"{key}{_origin(key, origins)}: unknown key; {_nearest(model, one['loc'])}"
     if one["type"] == "missing":
         return f"{key}: is missing; it must be set"
-    if one["type"] == "value_error" and isinstance(one["input"], dict):
-        return f"{key}.{words}" if key else words  # a rule over a whole table: its text begins with the key
     return f"{key} = {_value(model, one)}{_origin(key, origins)}: {words[0].lower()}{words[1:]}"
 
 

@@ -41,6 +41,13 @@ class TokenBucket:
         What is not urgent leaves the reserve alone, and waits while the server wants to be left alone. Raises
         ValueError for more than can ever be there.
         """
+        wait = self.wait(now, n, urgent)
+        if not wait:
+            self._tokens -= n
+        return wait
+
+    def wait(self, now: int, n: int = 1, urgent: bool = False) -> int:
+        """What ``take`` would return, without taking."""
         floor = 0 if urgent else self.rate.reserve
         if n > self.rate.burst - floor:
             raise ValueError(f"{n} tokens at once from a bucket that holds {self.rate.burst - floor}")
@@ -48,10 +55,7 @@ class TokenBucket:
         if now < self._shut and not urgent:
             return self._shut - now
         lacking = n + floor - self._tokens
-        if lacking > 1e-9:
-            return max(1, ceil(lacking / self._per_ns(now) - 1e-3))
-        self._tokens -= n
-        return 0
+        return max(1, ceil(lacking / self._per_ns(now) - 1e-3)) if lacking > 1e-9 else 0
 
     def shut(self, until: int) -> None:
         """The server said "too many": nothing that is not urgent before ``until`` (ns)."""
