@@ -1,4 +1,4 @@
-"""A box whose strategy is the drill: real Mosquitto, guard and gateway processes, and what the gateway told, in order."""
+"""A box whose strategy is the drill: real Mosquitto, guard and gateway, and what the gateway told, in order."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from tests.ambiguity.guard import SOCKET
 VALID = 30 * SECOND
 READY_WITHIN = 30.0
 STRATEGY = "drill"
+OURS = ("guard", "gateway")
+"""Processes that differ from the shipped ones, in what their modules here say."""
 
 
 class Doubt:
@@ -57,9 +59,9 @@ class DrillBox(Launch):
 
     def _child(self, process: str) -> Spec:
         child = super()._child(process)
-        if process != "guard":
+        if process not in OURS:
             return child
-        return replace(child, argv=(sys.executable, "-m", "tests.ambiguity.guard", str(self.paths.root)))
+        return replace(child, argv=(sys.executable, "-m", f"tests.ambiguity.{process}", str(self.paths.root)))
 
     # --- what is told -----------------------------------------------------------------------------------------------
 
@@ -116,7 +118,7 @@ class DrillBox(Launch):
         """Say an intent to the guard; its id."""
         self._n += 1
         now = self._clock.now()
-        order_id = f"{STRATEGY}-{now.time // SECOND}-{self._n}"
+        order_id = f"{STRATEGY}-1-{self._n}"
         intent = Intent(
             order_id, STRATEGY, self._n, decided=now.moment, valid=VALID, cause=f"drill:1:{self._n}", **wanted  # type: ignore[arg-type]
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""One episode: forty orders at random moments, one kind of fault somewhere among them, sometimes a kill; then the books.
+"""One episode: forty orders at random moments, one kind of fault among them, sometimes a kill; then the books.
 
 What is believed is the stand-in's own log. The gateway's word is only compared with it.
 """
@@ -18,7 +18,7 @@ from appliance.domain.operations import Verb
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import ZERO, OrderType, Side, TimeInForce
 from tests.ambiguity.box import DrillBox
-from tests.ambiguity.venues import PRICES, Venue
+from tests.ambiguity.venues import PRICES, Venue, accepted, executions
 
 SETTLED_WITHIN = 45.0
 UNRESOLVED = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.WAITING)
@@ -62,7 +62,7 @@ class Episode:
         """The episode to its end and the comparison after it."""
         box = self._box
         began, doubts, links = time.monotonic(), len(box.doubts), len(box.links)
-        accepted, executions = len(self._venue.accepted()), len(self._venue.executions())
+        before = len(accepted(self._venue)), len(executions(self._venue))
         for at, act in sorted(self._script(), key=lambda one: one[0]):
             box.wait(max(0.0, began + at - time.monotonic()))
             act()
@@ -75,8 +75,8 @@ class Episode:
         self._compare()
         found = self._outcome
         found.sent, found.statuses = len(self._ids), self._statuses()
-        found.accepted = len(self._venue.accepted()) - accepted
-        found.executions = len(self._venue.executions()) - executions
+        found.accepted = len(accepted(self._venue)) - before[0]
+        found.executions = len(executions(self._venue)) - before[1]
         return found
 
     # --- what happens -----------------------------------------------------------------------------------------------
@@ -108,7 +108,10 @@ class Episode:
             self._box.take_back(order_id, self._box.orders[order_id].symbol)
         if held > 0 and self._random.random() < 0.4:
             quantity = Decimal(self._random.randint(1, int(held)))
-            order_id = self._box.intend(symbol=symbol, side=Side.SELL, quantity=quantity, exit=True)
+            price = (PRICES[symbol] * (2 - NEAR)).quantize(CENT)  # a sale at market would be a wash trade at Alpaca
+            order_id = self._box.intend(
+                symbol=symbol, side=Side.SELL, quantity=quantity, type=OrderType.LIMIT, limit_price=price, exit=True
+            )
             self._leaving[order_id] = (symbol, quantity)
         else:
             order_id = self._buy(symbol)
@@ -145,7 +148,7 @@ class Episode:
     def _unsettled(self) -> str:
         unanswered = [order_id for order_id in self._ids if order_id not in self._box.orders]
         open_ = [f"{one.id} {one.status.value}" for one in self._box.orders.values() if one.status in UNRESOLVED]
-        lacking = len(self._venue.executions()) - len(self._box.fills)
+        lacking = len(executions(self._venue)) - len(self._box.fills)
         said = [f"{len(unanswered)} not answered"] if unanswered and not self._denied(unanswered) else []
         return "; ".join([*said, *open_[:5], *([f"{lacking} fills not told"] if lacking else [])])
 
@@ -180,19 +183,20 @@ class Episode:
     def _compare(self) -> None:
         """The stand-in's log against the gateway's word."""
         box, venue = self._box, self._venue
-        for order_id, n in Counter(venue.accepted()).items():
+        for order_id, n in Counter(accepted(venue)).items():
             if n > 1:
                 self._wrong(f"{order_id} accepted {n} times")
-        theirs = Counter(venue.executions())
+        theirs = Counter(executions(venue))
         ours = Counter((f.order_id, f.side.sign * f.quantity, f.price) for f in box.fills.values())
         if theirs != ours:
-            self._wrong(f"executions not told {list((theirs - ours).elements())[:4]}, too many {list((ours - theirs).elements())[:4]}")
+            lacking, over = list((theirs - ours).elements()), list((ours - theirs).elements())
+            self._wrong(f"executions not told: {lacking[:4]}; told, and none: {over[:4]}")
         if box.told_twice:
             self._wrong(f"fills told twice: {box.told_twice[:4]}")
-        if venue.positions() != box.positions():
-            self._wrong(f"positions: the venue has {venue.positions()}, we {box.positions()}")
-        if box.account is None or venue.cash() != box.account.cash:
-            self._wrong(f"cash: the venue has {venue.cash()}, we {box.account}")
+        if venue.books.positions != box.positions():
+            self._wrong(f"positions: the venue has {venue.books.positions}, we {box.positions()}")
+        if box.account is None or venue.books.cash != box.account.cash:
+            self._wrong(f"cash: the venue has {venue.books.cash}, we {box.account}")
 
     def _statuses(self) -> dict[str, int]:
         found: Counter[str] = Counter()
