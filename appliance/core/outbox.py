@@ -1,8 +1,8 @@
 """What waits for its turn at the broker: in order of urgency, within the rates the broker allows. Pure.
 
 Cancels go first, then what reduces a position or protects one, then questions, then new risk. Nothing is sent twice,
-nothing is sent late, and of an order only one thing is asked at a time: a cancel that overtakes its order would be told
-that there is none.
+nothing is sent late. Of an order only one thing is asked at a time: a cancel that overtakes its order would be told
+that there is none. Orders of one symbol are sent one after the other: an entry must not overtake the exit before it.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Outbox:
         self._most = most
         self._busy = 0
         self._waiting: dict[Urgency, dict[tuple[str, str], _Waiting]] = {urgency: {} for urgency in Urgency}
-        self._asked: dict[str, None] = {}
+        self._asked: dict[tuple[str, str], None] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -140,7 +140,7 @@ class Outbox:
         waits = []
         for waiting in self._waiting.values():
             for one in waiting.values():
-                if type(one.request) not in kinds or one.order_id in self._asked:
+                if type(one.request) not in kinds or any(key in self._asked for key in _about(one.request)):
                     continue
                 wait = self._wait(one, now, blocked)
                 if wait == 0:
@@ -151,7 +151,8 @@ class Outbox:
 
     def done(self, request: Request) -> None:
         """A request was answered, or will never be."""
-        self._asked.pop(order_id_of(request), None)
+        for key in _about(request):
+            self._asked.pop(key, None)
 
     def newer(self, look: VenueLook) -> VenueLook | None:
         """Take out the look that came while ``look`` was under way: its answer is that of both."""
@@ -226,8 +227,7 @@ class Outbox:
         for name, n in self._costs[type(one.request)]:
             self._buckets[name].take(now, n, one.urgency is Urgency.CANCEL)
         self._drop(one)
-        if one.order_id:
-            self._asked[one.order_id] = None
+        self._asked.update((key, None) for key in _about(one.request))
         return Taken(one.request)
 
 
@@ -250,6 +250,15 @@ def order_id_of(request: Request) -> str:
 def denied(order_id: str, code: Rejection, why: str, now: Now) -> VenueReport:
     """What is said of an order that was never sent."""
     return VenueReport(order_id, DENY, now.time, text=why, code=code)
+
+
+def _about(request: Request) -> tuple[tuple[str, str], ...]:
+    """What nothing else may be asked about until this is answered."""
+    if isinstance(request, VenueLook):
+        return (("look", ""),)
+    if isinstance(request, VenueSubmit):
+        return ("order", request.order.id), ("symbol", request.order.symbol)
+    return (("order", request.order_id),)
 
 
 def _reduces(order: Order) -> bool:

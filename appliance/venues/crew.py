@@ -78,9 +78,13 @@ class _Worker:
         self.thread = threading.Thread(target=self._run, name=f"venue-{lane}-{number}", daemon=True)
         self.thread.start()
 
-    def give(self, job: Job | None) -> None:
+    def give(self, job: Job) -> None:
         self.job = job
         self._jobs.put(job)
+
+    def dismiss(self) -> None:
+        """Let it end, once it comes back from what it does."""
+        self._jobs.put(None)
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -145,7 +149,7 @@ class Crew:
     def close(self, timeout: float) -> None:
         """Let the workers go; wait for each ``timeout`` seconds at most."""
         for worker in self._workers:
-            worker.give(None)
+            worker.dismiss()
         for worker in self._workers:
             worker.thread.join(timeout)
 
@@ -166,7 +170,7 @@ class Crew:
         job = worker.job
         assert job is not None
         self._workers.remove(worker)
-        worker.give(None)  # should it ever come back
+        worker.dismiss()
         self._left.append(worker.thread)
         if self.left > LEFT_MAX:
             raise EnvironmentFault(

@@ -23,8 +23,8 @@ def at(seconds: float = 0, boot: str = "boot-1") -> Now:
     return Now(ticks, boot, ticks)
 
 
-def order(name: str = "a", *, exit: bool = False, protects: str = "", valid: int = 3600) -> Order:
-    wanted = make.intent(id=name, exit=exit)
+def order(name: str = "a", *, exit: bool = False, protects: str = "", valid: int = 3600, symbol: str = "") -> Order:
+    wanted = make.intent(id=name, exit=exit, symbol=symbol or name)
     approval = make.approved(wanted, valid=valid * SECOND)
     return make.order(wanted, OrderStatus.SENDING, approval=approval, protects=protects)
 
@@ -74,6 +74,19 @@ def test_a_cancel_of_an_order_on_its_way_waits_for_the_answer() -> None:
     assert box.take(BEGIN, KINDS).request is None
     box.done(sent)
     assert drain(box, at()) == [VenueCancel("a")]
+
+
+def test_orders_of_one_symbol_are_sent_one_after_the_other() -> None:
+    box = Outbox()
+    for request in (submit("exit", symbol="SPY", exit=True), submit("entry", symbol="SPY"), submit("other")):
+        box.put(request, at())
+    first, second = (box.take(BEGIN, KINDS).request for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert (order_id_of(first), order_id_of(second)) == ("exit", "other")
+    assert box.take(BEGIN, KINDS).request is None
+    box.done(first)
+    assert [order_id_of(one) for one in drain(box, at())] == ["entry"]
 
 
 def test_an_order_put_back_while_its_cancel_waits_is_not_sent_again() -> None:

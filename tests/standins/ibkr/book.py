@@ -90,7 +90,9 @@ class Book:
     def seen(self, placed_id: str, commission: bool = False) -> Seen:
         """An order as it is shown; ``commission``: with what it cost."""
         placed, kept = self.placed[placed_id], self.of(placed_id)
-        trailing = placed.stop_price if placed.type == "trailing_stop" else kept.ticket.trail_stop
+        trailing = None
+        if placed.type == "trailing_stop":  # nobody tells that it moves
+            trailing = self._books.orders[placed_id].stop_price
         ticket = kept.ticket._replace(quantity=placed.quantity, trail_stop=trailing, oca_group=placed.group)
         fills = [fill for fill in self.fills if fill.perm_id == perm_id(placed)]
         return Seen(

@@ -154,7 +154,8 @@ def execution(fill: Fill, version: int, request: int | str = -1) -> Message:
     contract = [fill.con_id, fill.symbol, "STK", "", 0.0, "", "", "SMART", "USD", fill.symbol, "NMS"]
     what = [fill.exec_id, shown(fill.time), fill.account, "ISLAND", fill.side, text(fill.shares), text(fill.price)]
     whose = [fill.perm_id, fill.client, 0, text(fill.total), text(fill.average), fill.reference, "", "", "", 1]
-    return [11, request, fill.order_id, *contract, *what, *whose, *([0] if version >= 178 else [])]
+    order_id = NOT_SET if fill.client == 0 and not fill.order_id else fill.order_id  # so it is with orders by hand
+    return [11, request, order_id, *contract, *what, *whose, *([0] if version >= 178 else [])]
 
 
 def commission(fill: Fill) -> Message:

@@ -65,7 +65,7 @@ class IbkrStandIn:
         self.surfaces: list[Surface] = [
             self.session, Contracts(self.market), self.data, self.history, self.trading, self.accounts,
         ]  # fmt: skip
-        self._version = version
+        self.version = version
         self._peers: list[Peer] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="ibkr-stand-in", daemon=True)
@@ -202,7 +202,7 @@ class IbkrStandIn:
         handlers: dict[str, Handler] = {}
         for surface in self.surfaces:
             handlers |= surface.handlers
-        peer = Peer(self._version, handlers, self._left, self.faults, self.log)
+        peer = Peer(self.version, handlers, self._left, self.faults, self.log)
         self._peers.append(peer)
         return peer
 
