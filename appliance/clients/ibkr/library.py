@@ -43,8 +43,8 @@ def first(where: dict[str, str], path: Sequence[str]) -> str:
 
 
 def _directory(name: str) -> str | None:
-    """Where a package lies, not imported yet."""
+    """Where a package lies, not imported yet. A directory that only has its name is none."""
     found = find_spec(name)
-    if found is None or not found.submodule_search_locations:
+    if found is None or found.origin is None:
         return None
-    return os.path.dirname(next(iter(found.submodule_search_locations)))
+    return os.path.dirname(os.path.dirname(found.origin))

@@ -44,7 +44,7 @@ class Connection:
         self.account = terms.account
         self.listening = Listening(book, deals, hear, clock, terms.commission)
         receiver = Receiver(self._told, self._end, self._found, book.valid, terms.timezone)
-        self._client = library.client.Client(receiver)
+        self._client = library.Client(receiver)
         self.line = Line(self._client, terms.where, self._unread, self._garbled)
         self.questions = Questions(library, self.line, terms.answer, lambda: self.account)
 

@@ -37,6 +37,7 @@ REJECTIONS: dict[int, Rejection] = {
     434: Rejection.QUANTITY,
     435: Rejection.NOT_ALLOWED,
     436: Rejection.NOT_ALLOWED,
+    10052: Rejection.UNSUPPORTED,
     10243: Rejection.QUANTITY,
     10268: Rejection.UNSUPPORTED,
 }
