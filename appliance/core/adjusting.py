@@ -43,6 +43,7 @@ class Activities:
         parts = self._parts(activity)
         activity = replace(activity, parts=parts)
         self.pass_over(activity)
+        self._gateway.reconciler.booked(activity.key)
         if activity.action is not None:
             self._adjust(activity.action, now)
         self._gateway.emit(ORDERS, activity, now)  # whoever hears of it finds his orders adjusted
