@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import sys
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from tests.standins.ibkr import IbkrStandIn
 
 SYMBOL = "SPY"
 SECONDS = 10.0
+NEWS: ContextVar[asyncio.Event] = ContextVar("NEWS")
+"""Set when a client has heard something."""
 
 
 def library() -> Any:
@@ -28,6 +31,7 @@ def play(gateway: IbkrStandIn, scenario: Callable[[Any], Awaitable[None]], clien
     """Run a scenario with a connected client. It needs an event loop for the import, so it is inside."""
 
     async def inside() -> None:
+        NEWS.set(asyncio.Event())
         ib = await connected(gateway, client)
         try:
             await asyncio.wait_for(scenario(ib), SECONDS)
@@ -39,20 +43,22 @@ def play(gateway: IbkrStandIn, scenario: Callable[[Any], Awaitable[None]], clien
 
 async def connected(gateway: IbkrStandIn, client: int) -> Any:
     """A client that is connected."""
-    ib = library().IB()
+    ib, news = library().IB(), NEWS.get()
     ib.errors = []
     ib.errorEvent += lambda request, code, text, contract: ib.errors.append((request, code, text))
+    ib.updateEvent += news.set
+    ib.disconnectedEvent += news.set
     await ib.connectAsync("127.0.0.1", gateway.port, clientId=client, timeout=2)
     return ib
 
 
 async def until(right: Callable[[], object], seconds: float = 5.0) -> None:
-    """Wait for a condition. Raises AssertionError when it does not hold in time."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while not right():
-        assert loop.time() < deadline, f"not in time: {right}"
-        await asyncio.sleep(0.002)
+    """Wait until a condition holds: it is looked at whenever a client has heard something. Raises TimeoutError."""
+    news = NEWS.get()
+    async with asyncio.timeout(seconds):
+        while not right():
+            news.clear()
+            await news.wait()
 
 
 async def quiet(gateway: IbkrStandIn, ib: Any) -> None:
