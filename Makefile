@@ -1,6 +1,6 @@
 # The commands of the README. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check chaos bench lock clean
+.PHONY: help run test check chaos ambiguity bench lock clean
 SHELL := /bin/bash
 BIN := .venv/bin
 
@@ -25,6 +25,10 @@ check:  ## lint, format, types, layers, the house rules
 chaos:  ## kill -9 of any process, at least fifty times: the orders stay the same, byte for byte
 	@tools/bootstrap dev
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+ambiguity:  ## brokers that fail in every way, for an hour: one order at most per intent, every fill booked, cash to the cent
+	@tools/bootstrap dev
+	@$(BIN)/python -m tests.ambiguity $(ARGS)
 
 bench:  ## latency, speed of backtests, memory, many strategies, isolation, market data; each ends with one line of JSON
 	@tools/bootstrap dev

@@ -40,6 +40,7 @@ COMMANDS: dict[str, Entry] = {
     "walk-forward": Entry("walk_forward", "Choose parameters on one stretch of days, trade the next, and go on."),
     "monte-carlo": Entry("monte_carlo", "What else the trades or days of a result could have given, by chance."),
     "data": Entry("data", "Market data: sources, fetch, import, export, ls, gaps, quality."),
+    "broker": Entry("broker", "The broker: check it, confirm that live money is traded."),
     "simulate": Entry("simulate", "Days of faults in seconds: nothing may be sent twice, nothing lost."),
     "replay": Entry("replay", "Rebuild a process from its journal and compare what it said."),
     "journal": Entry("journal", "Look into a process's journal: tail, verify."),

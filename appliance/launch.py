@@ -77,6 +77,11 @@ class Launch:
         if not spec_path(self.paths).exists():
             return
         before = read_spec(self.paths)
+        if (held := _account(before)) != (wanted := _account(self.spec)):
+            raise RefusedError(
+                f"{self.paths.root} holds the orders of another account: {held}, and not of {wanted}",
+                hint="give each account a --state of its own",
+            )
         if (before.lockstep or self.spec.lockstep) and _same(before) != _same(self.spec):
             raise RefusedError(
                 f"{self.paths.root} holds another run: {_differences(_same(before), _same(self.spec))}",
@@ -133,6 +138,11 @@ class Launch:
         self.supervisor.stop()
         self.supervisor.close()
         self._lock.release()
+
+
+def _account(spec: RunSpec) -> str:
+    """Whose orders a state directory holds."""
+    return "the paper broker" if spec.broker is None else f"{spec.broker.name} at {spec.broker.venue}"
 
 
 def _same(spec: RunSpec) -> RunSpec:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+from appliance import live_money
+from appliance.broking import desk_of, traits_of
 from appliance.core.base import Core
 from appliance.core.feed import FeedCore
 from appliance.core.gateway import GatewayCore
@@ -69,12 +71,13 @@ def core_of(
             mark=mark,
             sizer=spec.model.sizer,
         )
+    traits = PAPER_TRAITS if spec.broker is None else traits_of(spec.broker)
     built: dict[str, Callable[[Writers], Core]] = {
         "feed": lambda writers: FeedCore(process, writers, _barrier(spec)),
         "guard": lambda writers: GuardCore(
             process, writers, rules(spec.limits, spec.model.account), spec.approval_valid
         ),
-        "gateway": lambda writers: GatewayCore(process, writers, PAPER_TRAITS),
+        "gateway": lambda writers: GatewayCore(process, writers, traits),
         "monitor": lambda writers: MonitorCore(process, writers),
         PAPER: lambda writers: MarketSimulator(process, writers, spec.cash, spec.model, spec.calendar),
     }
@@ -111,6 +114,8 @@ def reads_of(process: str, spec: RunSpec) -> tuple[str, ...]:
 
 def engine_of(process: str, paths: StatePaths, spec: RunSpec) -> CoreEngine:
     """A process ready to run: core, turn, journal, bus, clock and what else it has. Raises ApplianceError."""
+    if process == "gateway":
+        live_money.check(spec, paths)
     clock: Clock = DataClock() if spec.lockstep else MachineClock()
     death = death_of(process, paths, spec)
     mark = Marker(paths.marker(process)).mark if topics.kind_of(process) == "host" else unmarked
@@ -163,6 +168,10 @@ def _hooks(
 ) -> tuple[tuple[Hooks, ...], PaperVenue | None]:
     if process == "feed":
         return (_feed(paths, spec, clock),), None
+    if process == "gateway" and spec.broker is not None:
+        desk = desk_of(spec.broker, paths, clock, turn.accept)
+        bus.local = desk.request
+        return (desk, LatchFiles(paths.latch_files, clock)), None
     if process == "gateway":
         venue = _paper(paths, spec, clock, turn, bus)
         return (venue, LatchFiles(paths.latch_files, clock)), venue

@@ -39,6 +39,19 @@ class StrategySpec(Struct, frozen=True):
     source: str | None = None
 
 
+class BrokerSpec(Struct, frozen=True):
+    """A real broker: its ``venue``, the ``name`` of the account as its owner types it (``live U1234567``), the
+    ``account`` there, whether it is ``live`` money, and the options of that venue by the names of the settings.
+    ``digest`` is of all that is confirmed of live money. No key is in it."""
+
+    venue: str
+    name: str
+    account: str = ""
+    live: bool = False
+    options: dict[str, bool | int | str] = {}
+    digest: str = ""
+
+
 class RunSpec(Struct, frozen=True):
     """Everything the processes of one run need to know; written by ``up``, read by all.
 
@@ -47,7 +60,8 @@ class RunSpec(Struct, frozen=True):
     exchange's table, or None for always open. Validities are ns. ``inputs`` are digests of the files a recorded run
     was begun with, by path. ``warm_up`` is how many bars before the first date a strategy is fed with (None: what it
     asks for), ``host_memory`` how many bytes a host may allocate beyond its start (0: no limit).
-    ``keep_going``: recorded data goes on without a strategy that fails.
+    ``keep_going``: recorded data goes on without a strategy that fails. ``broker`` is who trades, None: the paper
+    broker, which has bad ``manners`` where they are not empty.
     """
 
     box: str
@@ -73,6 +87,8 @@ class RunSpec(Struct, frozen=True):
     keep_going: bool = False
     live: LiveSpec | None = None
     past: str = ""
+    broker: BrokerSpec | None = None
+    manners: dict[str, float | int] = {}
 
     @property
     def hosts(self) -> tuple[str, ...]:

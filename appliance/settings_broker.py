@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -19,7 +20,7 @@ Rate = Annotated[float, Field(ge=0, le=1)]
 KEYS: dict[str, tuple[str, ...]] = {
     "paper": (),
     "alpaca": ("key", "secret", "account", "url", "stream_url", "extended_hours", "funds", "cash"),
-    "ibkr": ("host", "port", "client_id", "account", "restart", "outside_rth", "funds", "cash"),
+    "ibkr": ("host", "port", "client_id", "account", "restart", "timezone", "outside_rth", "funds", "cash"),
 }
 """The keys of ``[broker]`` that mean something at each venue. ``key`` and ``secret`` alone may stand there anyway."""
 LIVE_PORTS = (4001, 7496)
@@ -34,8 +35,8 @@ class Broker(Section):
 
     ``account``: at Alpaca ``paper`` or ``live``, at Interactive Brokers its number. ``cash`` (USD) is what the
     strategies divide among themselves, ``funds`` what of the account's lending may be used. ``restart`` is when the
-    gateway restarts each day (HH:MM, its own local time). ``client_id`` is for orders, the one after it for
-    ``appliance broker check``."""
+    gateway restarts each day (HH:MM) in ``timezone`` ("": this machine's). ``client_id`` is for orders, the one after
+    it for ``appliance broker check``."""
 
     venue: Literal["paper", "alpaca", "ibkr"] = "paper"
     key: SecretStr = SecretStr("")
@@ -48,6 +49,7 @@ class Broker(Section):
     port: Annotated[int, Field(ge=1, le=65_535)] = 4002
     client_id: Annotated[int, Field(ge=1, le=2**31 - 2)] = 7
     restart: ClockTime = "23:45"
+    timezone: str = ""
     outside_rth: bool = False
     funds: Funds = "secured"
     cash: Annotated[Decimal, Field(gt=0)] | None = None
@@ -66,8 +68,14 @@ class Broker(Section):
 
     @property
     def name(self) -> str:
-        """The account's name, as its owner types it to confirm."""
+        """The account in two words: ``paper alpaca``, ``live U1234567``."""
         return f"{'live' if self.live else 'paper'} {self.account if self.venue == 'ibkr' else self.venue}"
+
+    @property
+    def options(self) -> dict[str, bool | int | str]:
+        """What only this venue understands, by name."""
+        apart = ("key", "secret", "account", "funds", "cash")
+        return {name: getattr(self, name) for name in KEYS[self.venue] if name not in apart}
 
     def shares_ids_with(self, kind: str, source: Mapping[str, Any]) -> int:
         """A client id of ours at the gateway that a source of market data with these options would take; 0: none."""
@@ -79,9 +87,16 @@ class Broker(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if wrong := [*self._foreign(), *self._account()]:
+        if wrong := [*self._foreign(), *self._account(), *self._zone()]:
             raise ValueError("\n".join(wrong))
         return self
+
+    def _zone(self) -> Iterator[str]:
+        try:
+            if self.timezone:
+                ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            yield f"timezone: {self.timezone!r} is none; write one such as America/New_York, or leave it away"
 
     def _foreign(self) -> Iterator[str]:
         """What is set and means nothing here, for its owner believes that it does."""

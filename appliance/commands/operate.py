@@ -118,10 +118,11 @@ def cancel_all(state: Path, reason: str, as_json: bool, everything: bool) -> Non
 @click.command()
 @_common
 @click.option("--flatten", "close", is_flag=True, help="also close every position at the market")
-def panic(state: Path, reason: str, as_json: bool, close: bool) -> None:
+def panic(state: Path, reason: str, as_json: bool, close: bool) -> int:
     """The gateway is dead: halt, take its lock, and cancel everything directly at the broker.
 
-    Refuses while a gateway holds the lock: `appliance halt` is for that.
+    Exit code 1 where the broker did not take all of it. Refuses while a gateway holds the lock: `appliance halt` is
+    for that.
     """
     from appliance.emergency import panic as act
 
@@ -131,4 +132,6 @@ def panic(state: Path, reason: str, as_json: bool, close: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(done).decode())
     else:
-        click.echo(f"halted; {done['canceled']} orders cancelled, {done['closing']} positions being closed")
+        failed = f"; {done['failed']} the broker did not take: see above" if done.get("failed") else ""
+        click.echo(f"halted; {done['canceled']} orders cancelled, {done['closing']} positions being closed{failed}")
+    return int("failed" in done)

@@ -16,6 +16,8 @@ from pathlib import Path
 import click
 from msgspec.structs import replace
 
+from appliance.broking import broker_spec
+from appliance.commands.accounts import allow, broker_line, confirmable, lending, money
 from appliance.commands.options import RunOptions, orders_file, run_options, sessions_cache, sessions_for
 from appliance.core.limits import LimitValues
 from appliance.data.live.spec import LiveSpec
@@ -75,6 +77,8 @@ def up(
     spec = replace(_loaded(spec), keep_going=keep_going)
     paths = StatePaths(options.state or Path("state"))
     say = _quiet if options.as_json else progress_line
+    if spec.broker is not None:
+        allow(spec, paths, settings)
     if not (spec.lockstep or no_check):
         spec = _checked(spec, paths, options.as_json)
     if not options.as_json:
@@ -169,6 +173,7 @@ def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[
     """What the processes need to know, and how many bars of the files are outside the session."""
     base = _base(options, settings)
     if options.data:
+        _check_paper(base)
         return _recorded(base, options, settings, speed)
     market = settings.market
     if market.source == "live":
@@ -176,7 +181,7 @@ def specification(options: RunOptions, settings: Settings, speed: str) -> tuple[
             raise UsageError(
                 f"--speed {speed} with live data", hint="a live market has its own pace: leave --speed away"
             )
-        return _live(base, options, settings), 0
+        return confirmable(_live(base, options, settings)), 0
     if market.timeframe not in RECORDED:
         raise UsageError(f"timeframe {market.timeframe!r}", hint=f"one of {', '.join(RECORDED)}")
     simulated = replace(
@@ -202,17 +207,20 @@ def _live(base: RunSpec, options: RunOptions, settings: Settings) -> RunSpec:
 
 def _base(options: RunOptions, settings: Settings) -> RunSpec:
     """What does not depend on the market. Raises UsageError when strategies are allotted more than there is."""
+    strategies = _strategies(options, settings)
     base = RunSpec(
         box=settings.box.name,
-        strategies=_strategies(options, settings),
-        cash=options.cash if options.cash is not None else settings.paper.cash,
-        model=options.market_model(settings),
+        strategies=strategies,
+        cash=money(options, settings, strategies),
+        model=lending(options, settings),
         intent_valid=settings.validity.intent,
         approval_valid=settings.validity.approval,
         retain=settings.journal.messages,
         build=build_hash(),
         settings=settings_hash(settings),
         host_memory=settings.host.memory,
+        broker=broker_spec(settings.broker),
+        manners=settings.paper.manners.table,
     )
     if base.allotted > base.cash:
         raise UsageError(
@@ -220,6 +228,19 @@ def _base(options: RunOptions, settings: Settings) -> RunSpec:
             hint="give the account more with --cash, or the strategies less",
         )
     return base
+
+
+def _check_paper(base: RunSpec) -> None:
+    """Recorded data goes through the paper broker, and exactly."""
+    if base.broker is not None:
+        raise UsageError(
+            f"--data with {base.broker.name}: recorded data at a real broker would trade a fiction",
+            hint="leave --data away, or name settings whose broker.venue is 'paper'",
+        )
+    if base.manners:
+        raise UsageError(
+            "--data with paper.manners: a recorded run is exact", hint="leave one of them away; drills run live"
+        )
 
 
 def _recorded(base: RunSpec, options: RunOptions, settings: Settings, speed: str) -> tuple[RunSpec, int]:
@@ -267,7 +288,7 @@ def _strategies(options: RunOptions, settings: Settings) -> tuple[StrategySpec, 
 def _introduce(paths: StatePaths, spec: RunSpec) -> None:
     names = ", ".join(f"{s.name}({', '.join(f'{k}={v}' for k, v in s.params.items())})" for s in spec.strategies)
     click.echo(
-        f"appliance: paper broker, {spec.cash} USD; market: {_market(spec)}\n"
+        f"appliance: {broker_line(spec)}; market: {_market(spec)}\n"
         f"  strategies  {names}\n"
         f"  state       {paths.root}  (journal/, log/, run/)\n"
         f"  mqtt        {paths.mqtt_socket}, topics appliance/1/{spec.box}/#\n"

@@ -126,6 +126,16 @@ class VenueCancel(Struct, frozen=True, gc=False):
     venue_id: str = ""
 
 
+class VenueReplace(Struct, frozen=True, gc=False):
+    """Let a working order ask for another quantity (shares, what is filled included) or price (USD) under the same id;
+    None: as before."""
+
+    order_id: str
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
 class VenueAsk(Struct, frozen=True, gc=False):
     """What became of our order id?"""
 
@@ -285,6 +295,7 @@ class EventType(Enum):
     WAKEUP = "wakeup"
     VENUE_SUBMIT = "venue_submit"
     VENUE_CANCEL = "venue_cancel"
+    VENUE_REPLACE = "venue_replace"
     VENUE_ASK = "venue_ask"
     VENUE_LOOK = "venue_look"
     VENUE_REPORT = "venue_report"
@@ -335,6 +346,7 @@ BODIES: dict[EventType, type[Struct]] = {
     EventType.WAKEUP: operations.Wakeup,
     EventType.VENUE_SUBMIT: VenueSubmit,
     EventType.VENUE_CANCEL: VenueCancel,
+    EventType.VENUE_REPLACE: VenueReplace,
     EventType.VENUE_ASK: VenueAsk,
     EventType.VENUE_LOOK: VenueLook,
     EventType.VENUE_REPORT: VenueReport,

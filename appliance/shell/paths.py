@@ -28,6 +28,7 @@ class StatePaths:
         self.history = self.root / "data" / "history.db"
         self.past = self.run / "past.msgpack"
         self.settings = self.root / "settings.toml"
+        self.live_money = self.root / "live-money.json"
         self.processes = self.run / "processes.json"
         self.mosquitto_conf = self.run / "mosquitto.conf"
         self.mosquitto_passwords = self.run / "mosquitto.passwd"

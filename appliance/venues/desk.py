@@ -47,8 +47,9 @@ HEARD_MAX = 20_000
 GRACE = SECOND
 """How long (ns) questions may still take once their connection has ended."""
 CLOSE_PATIENCE = 5 * SECOND
-PATIENCE = {VenueSubmit: 12 * SECOND, VenueCancel: 12 * SECOND, VenueAsk: 20 * SECOND, VenueLook: 45 * SECOND}
-"""How long (ns) a question may take: longer than the deadlines a broker is made with, all of one answer together."""
+PATIENCE = {VenueSubmit: 20 * SECOND, VenueCancel: 20 * SECOND, VenueAsk: 30 * SECOND, VenueLook: 60 * SECOND}
+"""How long (ns) a question may take, all its parts together: longer than the deadlines brokers are made with. It is for
+calls that never return; a connection that answers nobody is found out by its heartbeat."""
 LAST_WORDS = 0.5
 """Seconds that each thread is waited for at the end."""
 
@@ -59,10 +60,12 @@ class _Told(Struct, frozen=True):
 
 
 class _Asked(Struct, frozen=True):
-    """What a worker does: a request to the broker, begun after so many comparisons were called for."""
+    """What a worker does: a request to the broker, begun after so many comparisons were called for, and so many things
+    told of."""
 
     request: Request
     compared: int
+    moved: int
 
 
 class Desk:
@@ -169,7 +172,7 @@ class Desk:
     def _ended(self, session: int, error: VenueError, now: Now, state: LinkState = LinkState.DOWN) -> None:
         if isinstance(error, VenueRefused) and state is LinkState.DOWN:
             state = LinkState.REFUSED
-        self._follow(self.link.ended(session, now.ticks, state, str(error), error.wait, error.code), now)
+        self._follow(self.link.ended(session, now.ticks, state, _line(error), error.wait), now)
 
     # --- what is answered -----------------------------------------------------------------------------------------
 
@@ -195,9 +198,10 @@ class Desk:
         if error is not None:
             self._failed(request, error, now)
         elif not isinstance(request, VenueLook):
+            self._moved += 1  # what the core learns now, a look under way may not have
             self._tell(answers.told_by(value), now)
         elif asked.compared == self._compared:  # else the connection was another one, or has lost something since
-            newer = self.outbox.newer(request)
+            newer = self.outbox.newer(request) if asked.moved == self._moved else None
             self._tell((value if newer is None else answers.renumbered(value, newer),), now)
 
     def _failed(self, request: Request, error: VenueError, now: Now) -> None:
@@ -278,7 +282,7 @@ class Desk:
         return (*found, VenueLook) if self._crew.idle("look") else found
 
     def _send(self, request: Request, now: Now) -> None:
-        about, deadline = _Asked(request, self._compared), now.ticks + PATIENCE[type(request)]
+        about, deadline = _Asked(request, self._compared, self._moved), now.ticks + PATIENCE[type(request)]
         if isinstance(request, VenueLook):
             work = partial(answers.look, self._broker, request, now.time, lambda: self._moved)
             self._crew.give("look", about, work, deadline)
@@ -291,3 +295,8 @@ class Desk:
 
     def _count(self, name: str) -> None:
         self.counters[name] = self.counters.get(name, 0) + 1
+
+
+def _line(error: VenueError) -> str:
+    """An error in one line, with what to do about it."""
+    return f"{error.text}; {error.hint}" if error.hint else error.text

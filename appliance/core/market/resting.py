@@ -11,8 +11,13 @@ from appliance.core.activities import Prices, adjusted, remaining_after
 from appliance.core.market.matching import UNSET
 from appliance.core.models.fills import Feed
 from appliance.domain.market import Bar, CorporateAction, MarketEvent, Quote, QuoteBar, Trade, known_at
+from appliance.domain.messages import VenueReplace
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import ZERO, OrderType, Side, TimeInForce, Trail
+
+WHOLE = Decimal(1)
+GRAIN = Decimal("1e-8")
+"""In what steps an order that is not for whole shares is filled in part."""
 
 
 class Resting(Struct, frozen=True):
@@ -50,6 +55,36 @@ class Resting(Struct, frozen=True):
         """Where a trailing stop stands (USD)."""
         return Decimal(repr(self.stop)) if self.trail is not None and self.stop != UNSET else None
 
+    @property
+    def grain(self) -> Decimal:
+        """In what steps (shares) it is filled in part."""
+        return WHOLE if self.left == self.left.to_integral_value() else GRAIN
+
+    @property
+    def comes_last(self) -> bool:
+        """Whether it is the take-profit of a group: where one event could fill stop and take-profit, the stop is."""
+        return bool(self.oco) and self.type is OrderType.LIMIT
+
+    def changed(self, wanted: VenueReplace, most: Decimal | None, now: int) -> Resting | str:
+        """What rests of it once it asks for something else, from ``now`` (ns UTC) on, and for ``most`` shares; or why
+        that cannot be."""
+        quantity = self.quantity if wanted.quantity is None else wanted.quantity
+        if not (quantity.is_finite() and quantity > self.filled):
+            return f"quantity {quantity} is not above the {self.filled} that are filled"
+        for name, price, types in (
+            ("limit", wanted.limit_price, (OrderType.LIMIT, OrderType.STOP_LIMIT)),
+            ("stop", wanted.stop_price, (OrderType.STOP, OrderType.STOP_LIMIT)),
+        ):
+            if price is not None and not (price.is_finite() and price > 0 and self.type in types):
+                return f"a {self.type.value} order takes no {name} price of {price}"
+        return replace(
+            self,
+            quantity=quantity if most is None else min(quantity, most),
+            limit=self.limit if wanted.limit_price is None else float(wanted.limit_price),
+            stop=self.stop if wanted.stop_price is None else float(wanted.stop_price),
+            known=max(self.known, now),
+        )
+
     def after(self, action: CorporateAction) -> Resting:
         """What rests of it after a corporate action; what it has filled stays as it was."""
         limit = Decimal(repr(self.limit)) if self.limit else None
@@ -66,13 +101,14 @@ class Resting(Struct, frozen=True):
 
 class Ended(Struct, frozen=True):
     """How an order that no longer rests came to its end, and when (``at``, ns UTC); ``stop`` is where a trailing stop
-    stood (USD)."""
+    stood (USD), ``code`` the kind of a rejection."""
 
     event: OrderEvent
     text: str = ""
     filled: Decimal = ZERO
     stop: Decimal | None = None
     at: int = 0
+    code: str = ""
 
 
 class Group(Struct, frozen=True):

@@ -34,19 +34,17 @@ from appliance.domain.messages import (
 )
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import AUCTIONS, ZERO, Activity, Order, OrderType, Side, TimeInForce
+from appliance.domain.venue import Rejection
 
 ANSWERS = "venue/answers"
 REMEMBERED = 20_000
 """Ended orders, fills and groups the venue can still tell of."""
-LIMIT = OrderType.LIMIT
+LIMIT, REJECT = OrderType.LIMIT, OrderEvent.REJECT
 STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
 LASTING = (TimeInForce.GTC, *AT_ONCE)
 """What does not end with its session."""
 NEVER = 1 << 62
 """When (ns UTC) the next session opens that the calendar does not know."""
-WHOLE = Decimal(1)
-GRAIN = Decimal("1e-8")
-"""In what steps an order that is not for whole shares is filled in part."""
 
 
 class MarketSimulator(Core):
@@ -87,7 +85,8 @@ class MarketSimulator(Core):
         self.lending = Lending(self, model, sessions)
         self.on(EventType.VENUE_SUBMIT, self._submit)
         self.on(EventType.VENUE_CANCEL, self._cancel)
-        self.on(EventType.VENUE_ASK, self._ask)
+        self.on(EventType.VENUE_REPLACE, self._replace)
+        self.on(EventType.VENUE_ASK, lambda event, now: self._tell(event.body.order_id, now))
         self.on(EventType.VENUE_LOOK, self._look)
         self.on(EventType.STEP, self._step)
         self.on(EventType.BAR, self._event)
@@ -115,10 +114,11 @@ class MarketSimulator(Core):
             self._tell(order.id, now)  # the id is taken: what became of it is the answer, never a second order
             return
         if not (order.quantity.is_finite() and order.quantity > 0):
-            self._end(order.id, OrderEvent.REJECT, now, f"quantity {order.quantity} is not positive")
+            self._end(order.id, REJECT, now, f"quantity {order.quantity} is not positive", Rejection.QUANTITY)
             return
         if order.time_in_force in AUCTIONS and self._sessions is None:
-            self._end(order.id, OrderEvent.REJECT, now, "this market never closes: it has no open and no close")
+            text = "this market never closes: it has no open and no close"
+            self._end(order.id, REJECT, now, text, Rejection.UNSUPPORTED)
             return
         resting = self._joined(self._rest(order, now))
         if resting.quantity <= 0:
@@ -172,8 +172,19 @@ class MarketSimulator(Core):
         else:
             self._tell(event.body.order_id, now)
 
-    def _ask(self, event: Event, now: Now) -> None:
-        self._tell(event.body.order_id, now)
+    def _replace(self, event: Event, now: Now) -> None:
+        """ACCEPT: it asks for that now; REJECT: it stays as it was; another answer: it no longer rests."""
+        resting = self.resting.get(event.body.order_id)
+        if resting is None:
+            self._tell(event.body.order_id, now)
+            return
+        most = resting.filled + self.groups[resting.oco].left if resting.oco in self.groups else None
+        changed = resting.changed(event.body, most, now.time)
+        if isinstance(changed, Resting):
+            self.resting[resting.id] = changed
+            self._report(resting.id, OrderEvent.ACCEPT, now, filled=changed.filled)
+        else:
+            self._report(resting.id, REJECT, now, changed, resting.filled, code=Rejection.OTHER)
 
     def _tell(self, order_id: str, now: Now) -> None:
         for fill in [fill for fill in self.fills.values() if fill.order_id == order_id]:
@@ -184,7 +195,7 @@ class MarketSimulator(Core):
         elif order_id in self.ended:
             ended = self.ended[order_id]
             if ended.event is not OrderEvent.FILL:
-                self._report(order_id, ended.event, now, ended.text, ended.filled, ended.stop)
+                self._report(order_id, ended.event, now, ended.text, ended.filled, ended.stop, ended.code)
         else:
             self._report(order_id, OrderEvent.ABSENT, now)
 
@@ -226,7 +237,7 @@ class MarketSimulator(Core):
             if len(orders) == 1:
                 self._match(orders[0], happened, now)
                 continue
-            for order_id in [order.id for order in sorted(orders, key=_comes_last)]:
+            for order_id in [order.id for order in sorted(orders, key=lambda order: order.comes_last)]:
                 if order_id in self.resting:  # another of its group may have ended it
                     self._match(self.resting[order_id], happened, now)
 
@@ -280,8 +291,7 @@ class MarketSimulator(Core):
         there = room.on(order.side)
         if whole and quantity > there:
             return ZERO
-        grain = WHOLE if order.left == order.left.to_integral_value() else GRAIN
-        quantity = min(quantity, there.quantize(grain, ROUND_DOWN))
+        quantity = min(quantity, there.quantize(order.grain, ROUND_DOWN))
         self.rooms[order.symbol] = room.less(quantity)
         return quantity
 
@@ -368,14 +378,14 @@ class MarketSimulator(Core):
 
     # --- answers --------------------------------------------------------------------------------------------------
 
-    def _end(self, order_id: str, how: OrderEvent, now: Now, text: str = "") -> None:
+    def _end(self, order_id: str, how: OrderEvent, now: Now, text: str = "", code: str = "") -> None:
         resting = self.resting.get(order_id)
         filled = resting.filled if resting is not None else ZERO
         stop = resting.stands if resting is not None else None
         self.resting.drop(order_id)
-        self.ended[order_id] = Ended(how, text, filled, stop, now.time)
+        self.ended[order_id] = Ended(how, text, filled, stop, now.time, code)
         self.ended.keep_newest(REMEMBERED)
-        self._report(order_id, how, now, text, filled, stop)
+        self._report(order_id, how, now, text, filled, stop, code)
 
     def _report(
         self,
@@ -385,9 +395,6 @@ class MarketSimulator(Core):
         text: str = "",
         filled: Decimal = ZERO,
         stop: Decimal | None = None,
+        code: str = "",
     ) -> None:
-        self.send(ANSWERS, VenueReport(order_id, how, now.time, order_id, text, filled, stop), now)
-
-
-def _comes_last(order: Resting) -> bool:
-    return bool(order.oco) and order.type is OrderType.LIMIT
+        self.send(ANSWERS, VenueReport(order_id, how, now.time, order_id, text, filled, stop, code), now)

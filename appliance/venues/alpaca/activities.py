@@ -69,14 +69,15 @@ def read(row: Body) -> Row:
     found = _K.OTHER if canceled else KINDS.get(kind, _K.OTHER)
     if found is _K.DIVIDEND and not amount:
         found = _K.OTHER
-    day = maybe_text(row, "date")
+    symbol, shares = crypto_pair_of(row), maybe_number(row, "qty") or ZERO
+    together = f"{abs(shares)}" if found is _K.SYMBOL_CHANGE else symbol
     return Row(
-        id=text(row, "id"), type=kind, kind=found, time=_time(row), symbol=crypto_pair_of(row),
-        shares=maybe_number(row, "qty") or ZERO, cash=ZERO if canceled else maybe_number(row, "net_amount") or ZERO,
+        id=text(row, "id"), type=kind, kind=found, time=_time(row), symbol=symbol, shares=shares,
+        cash=ZERO if canceled else maybe_number(row, "net_amount") or ZERO,
         amount=amount, price=maybe_number(row, "price") or ZERO,
         text=f"{kind}{' canceled' if canceled else ''}: {said}" if said or canceled else kind,
         label=next((label for label in ("REMOVE", "ADD") if said.upper().startswith(label)), ""),
-        group=maybe_text(row, "group_id") or f"{kind} {maybe_text(row, 'symbol')} {day}", canceled=canceled,
+        group=maybe_text(row, "group_id") or f"{kind} {together} {maybe_text(row, 'date')}", canceled=canceled,
     )  # fmt: skip
 
 

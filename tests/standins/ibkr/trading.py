@@ -92,7 +92,7 @@ class Trading:
         self._check(ticket)
 
     def _check(self, ticket: Ticket) -> None:
-        if self._market.symbol(ticket.con_id, ticket.symbol) is None or ticket.kind != "STK":
+        if self._market.symbol(ticket.con_id, ticket.symbol) is None or ticket.kind not in ("STK", ""):
             raise Refusal("unknown_symbol", "")
         if ticket.strange:
             raise Refusal("strange", f"Error validating request.-'bH' : cause - {ticket.strange}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import random
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -87,6 +87,23 @@ def test_an_open_order_placed_again_is_changed(gateway: IbkrStandIn) -> None:
     assert len(gateway.books.log.accepted()) == 1
     (modified,) = gateway.books.log.of("modified", "ref-1")
     assert (modified.content["limit_price"], modified.content["quantity"]) == (Decimal("91.5"), 15)
+
+
+def test_an_order_of_an_earlier_connection_is_changed_as_the_client_decoded_it(gateway: IbkrStandIn) -> None:
+    async def first(ib: Any) -> None:
+        trade = ib.placeOrder(stock(), order("LMT", 10, 90, orderRef="ref-1"))
+        await until(lambda: trade.orderStatus.status == "Submitted")
+
+    async def second(ib: Any) -> None:
+        (trade,) = await ib.reqOpenOrdersAsync()
+        trade.order.lmtPrice = 91
+        ib.placeOrder(trade.contract, trade.order)
+        (modified,) = gateway.books.log.until(lambda records: records[-1].kind == "modified")[1:]
+        assert modified.content["limit_price"] == 91
+        assert gateway.books.by_client_id("ref-1").quantity == 10  # type: ignore[union-attr]
+
+    play(gateway, first)
+    play(gateway, second)
 
 
 def test_a_change_that_is_refused_leaves_the_order_as_it_was(one: IbkrStandIn) -> None:
@@ -360,6 +377,41 @@ def test_orders_for_a_closed_market_wait_with_a_warning(one: IbkrStandIn) -> Non
     play(one, scenario)
 
 
+def test_an_order_for_the_day_ends_with_it(gateway: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        trades = [ib.placeOrder(stock(), order(tif=tif)) for tif in ("DAY", "GTC")]
+        await until(lambda: all(trade.orderStatus.status == "Submitted" for trade in trades))
+        gateway.books.close_market()
+        await until(lambda: codes(ib))
+        assert codes(ib) == [(trades[0].order.orderId, 202)]
+        assert [trade.orderStatus.status for trade in trades] == ["Cancelled", "Submitted"]
+
+    play(gateway, scenario)
+
+
+def test_an_order_that_was_taken_is_rejected_all_the_same(gateway: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        trade = ib.placeOrder(stock(), order(orderRef="ref-1"))
+        await until(lambda: trade.orderStatus.status == "Submitted")
+        before = len(gateway.log.of("sent"))
+        gateway.books.reject(gateway.books.by_client_id("ref-1").id, "no more margin")  # type: ignore[union-attr]
+        await until(lambda: codes(ib))
+        await quiet(gateway, ib)
+        assert told(gateway, before) == ["4 201", "5 Inactive", "3 Inactive"]
+
+    play(gateway, scenario)
+
+
+def test_a_contract_may_be_named_by_its_number(one: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        (known,) = await ib.qualifyContractsAsync(stock())
+        ib.client.placeOrder(10, type(known)(conId=known.conId, exchange="SMART"), order("MKT", orderRef="ref-1"))
+        await until(lambda: ib.fills())
+
+    play(one, scenario)
+    assert one.books.positions == {"SPY": Decimal(10)}
+
+
 def test_a_global_cancel_ends_everything(one: IbkrStandIn) -> None:
     async def scenario(ib: Any) -> None:
         trades = [ib.placeOrder(stock(), order(orderRef=ref)) for ref in ("a", "b")]
@@ -398,6 +450,43 @@ def test_two_clients_trade_at_once(one: IbkrStandIn) -> None:
     assert one.books.positions == {"SPY": Decimal(20)}
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_a_client_may_ask_is_what_the_books_say_whatever_happened(gateway: IbkrStandIn, seed: int) -> None:
+    chance, books = random.Random(seed), gateway.books
+
+    async def happen(ib: Any, number: int) -> None:
+        what = chance.choice(["MKT", "LMT", "LMT", "cancel", "price", "part"])
+        working = [one for one in books.orders.values() if one.open]
+        if what in ("MKT", "LMT"):
+            side, price = chance.choice(["BUY", "SELL"]), round(chance.uniform(95, 105), 2)
+            ib.placeOrder(stock(), order(what, chance.randint(1, 50), price, side, orderRef=f"ref-{number}"))
+            await until(lambda: books.by_client_id(f"ref-{number}"))
+        elif what == "price":
+            cents = chance.randint(9_700, 10_300)
+            books.price("SPY", Decimal(cents) / 100, Decimal(cents + 2) / 100)
+        elif working and what == "cancel":
+            ib.client.cancelOrder(gateway.book.of(chance.choice(working).id).ticket.order_id, "")
+            await quiet(gateway, ib)
+        elif working:
+            books.fill(chance.choice(working).id, 1)
+
+    async def scenario(ib: Any) -> None:
+        for number in range(30):
+            await happen(ib, number)
+        fills = await ib.reqExecutionsAsync()
+        assert [(one.execution.orderRef, one.execution.shares, one.execution.price) for one in fills] == [
+            (one.client_id, float(one.quantity), float(one.price)) for one in books.executions
+        ]
+        held = {one.contract.symbol: one.position for one in await ib.reqPositionsAsync() if one.position}
+        assert held == {symbol: float(shares) for symbol, shares in books.positions.items()}
+        working = [one.order.orderRef for one in await ib.reqAllOpenOrdersAsync()]
+        ended = [one.order.orderRef for one in await ib.reqCompletedOrdersAsync(False)]
+        assert working == [one.client_id for one in books.orders.values() if one.open]
+        assert sorted(working + ended) == sorted(one.client_id for one in books.log.accepted())
+
+    play(gateway, scenario)
+
+
 def test_too_many_messages_are_refused_and_at_last_the_connection_is_closed(one: IbkrStandIn) -> None:
     async def scenario(ib: Any) -> None:
         ib.client.MaxRequests = 0
@@ -407,10 +496,8 @@ def test_too_many_messages_are_refused_and_at_last_the_connection_is_closed(one:
 
     play(one, scenario)
     assert [sent.fields[3] for sent in one.log.of("sent", "4")].count("100") == 3
-    assert asyncio.run(_again(one))
 
+    async def again(ib: Any) -> None:
+        assert ib.isConnected()
 
-async def _again(one: IbkrStandIn) -> bool:
-    ib = await connected(one, 1)
-    ib.disconnect()
-    return True
+    play(one, again)
