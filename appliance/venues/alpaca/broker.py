@@ -15,7 +15,8 @@ from appliance.domain.venue import LinkState, Rejection
 from appliance.errors import VenueBusy, VenueDown, VenueError, VenueNonsense, VenueRefused, VenueSilent
 from appliance.venues.alpaca import orders
 from appliance.venues.alpaca.client import Clock, OnLimits, load
-from appliance.venues.alpaca.link import Link
+from appliance.venues.alpaca.executions import Executions
+from appliance.venues.alpaca.link import Known, Link
 from appliance.venues.alpaca.names import Names, changed
 from appliance.venues.alpaca.options import AlpacaBrokerOptions
 from appliance.venues.alpaca.questions import Questions, ended
@@ -41,7 +42,8 @@ class AlpacaBroker:
         self.traits = traits(options.extended_hours)
         self.limits = limits
         self._clock = clock
-        self._names = Names()
+        self._known = Known(Names(), Executions())
+        self._names = self._known.names
         self._link: Link | None = None
         self._one = threading.Lock()
         self._burnt: dict[str, int] = {}
@@ -52,7 +54,7 @@ class AlpacaBroker:
     def open(self, hear: Hear) -> None:
         """See BrokerInterface. Updates come before it returns."""
         self.close()
-        link = Link(self._options, self._clock, hear, lambda left, until: self.limits(left, until), self._names)
+        link = Link(self._options, self._clock, hear, lambda left, until: self.limits(left, until), self._known)
         with self._one:
             self._link = link
         try:

@@ -6,17 +6,15 @@ compare anew, never to guess, and never the end of the stream.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from msgspec.structs import replace
 
-from appliance.domain.messages import VenueFill
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import ZERO
 from appliance.domain.venue import LinkState
-from appliance.venues.alpaca.names import Named, Names, keep
+from appliance.venues.alpaca.executions import Executions
+from appliance.venues.alpaca.names import Named, Names
 from appliance.venues.alpaca.orders import REPLACED, fill_heard, standing
-from appliance.venues.alpaca.reading import Body, Odd, beginning, body, maybe_text, moment, number, text
+from appliance.venues.alpaca.reading import Body, Odd, beginning, body, maybe_number, maybe_text, moment, number, text
 from appliance.venues.base import Condition, Heard
 
 UPDATES = "trade_updates"
@@ -32,21 +30,6 @@ REFUSED_CHANGES = {
     "order_replace_rejected": "the order stays as it was",
     "order_cancel_rejected": "the order was not cancelled",
 }
-
-
-class Executions:
-    """Which fill an execution id is, as far as the stream has told: a correction names only the id."""
-
-    def __init__(self) -> None:
-        self._fills: OrderedDict[str, VenueFill] = OrderedDict()
-
-    def remember(self, data: Body, fill: VenueFill) -> None:
-        """A fill was told, under this execution id."""
-        keep(self._fills, maybe_text(data, "execution_id"), fill)
-
-    def get(self, execution_id: str) -> VenueFill | None:
-        """The fill of an execution id; None: not told."""
-        return self._fills.get(execution_id) if execution_id else None
 
 
 def heard(message: object, names: Names, executions: Executions, at: int) -> tuple[Heard, ...]:
@@ -68,9 +51,7 @@ def _update(data: Body, names: Names, executions: Executions, at: int) -> tuple[
     named = names.learn(order)
     told: list[Heard] = []
     if event in FILLS:
-        fill = fill_heard(data, named, at)
-        executions.remember(data, fill)
-        told.append(fill)
+        told.append(executions.heard(maybe_text(data, "execution_id"), fill_heard(data, named, at)))
     elif event in CORRECTIONS:
         told.extend(_correction(event, data, executions, at))
     elif event in REFUSED_CHANGES:
@@ -97,19 +78,13 @@ def _stands(data: Body, order: Body, names: Names, named: Named, at: int) -> tup
 
 def _correction(event: str, data: Body, executions: Executions, at: int) -> tuple[Heard, ...]:
     """The execution that is undone or corrected; where the message does not say which one, all is to be compared."""
-    before = executions.get(maybe_text(data, "previous_execution_id"))
-    number_of = maybe_text(data, "execution_id")
     said = f"{event}: {CORRECTIONS[event]}"
-    if before is None or not number_of:
-        return (_look(said),)
-    bust = event == "trade_bust"
-    fill = VenueFill(
-        f"{before.fill_key}:{number_of}", before.order_id, before.symbol, before.side,
-        ZERO if bust else number(data, "qty"), before.price if bust else number(data, "price"), ZERO,
-        moment(data, "timestamp"), at, corrects=before.fill_key,
+    content = (ZERO, ZERO) if event == "trade_bust" else (number(data, "qty"), number(data, "price"))
+    fill = executions.corrected(
+        maybe_text(data, "previous_execution_id"), maybe_text(data, "execution_id"), content,
+        maybe_number(body(data.get("order")), "filled_qty") or ZERO, moment(data, "timestamp"), at,
     )  # fmt: skip
-    executions.remember(data, fill)
-    return (fill, _look(said))
+    return (_look(said),) if fill is None else (fill, _look(said))
 
 
 def _look(why: str) -> Condition:

@@ -12,6 +12,7 @@ from appliance.domain.messages import OpenOrder, VenueActivity, VenueFill
 from appliance.domain.trading import ZERO
 from appliance.venues.alpaca.activities import Holdings, listed, names_symbol, told
 from appliance.venues.alpaca.client import Clock, Requests
+from appliance.venues.alpaca.executions import Executions
 from appliance.venues.alpaca.names import LINKS_MAX, Named, Names, symbol_of
 from appliance.venues.alpaca.orders import ENDED, REPLACED, STATUS, fill_listed, flat, open_order
 from appliance.venues.alpaca.reading import (
@@ -45,8 +46,8 @@ _BY_ONE = 5
 class Questions:
     """One account's. Raises Odd, Declined, and what ``Requests.ask`` raises."""
 
-    def __init__(self, requests: Requests, names: Names, clock: Clock) -> None:
-        self._requests, self._names, self._clock = requests, names, clock
+    def __init__(self, requests: Requests, names: Names, executions: Executions, clock: Clock) -> None:
+        self._requests, self._names, self._executions, self._clock = requests, names, executions, clock
 
     def get(self, path: str, params: dict[str, Any] | None = None) -> Any:
         """The answer to one question."""
@@ -141,7 +142,7 @@ class Questions:
         found = list(self._activities("/FILL", since - FILLS_MARGIN if since else self._clock() - BEGINNING))
         self._learn({text(row, "order_id") for row in found}, found)
         at = self._clock()
-        read = [fill_listed(row, self._whose(text(row, "order_id")), at) for row in found]
+        read = [self._listed(row, self._whose(text(row, "order_id")), at) for row in found]
         return tuple(sorted(read, key=lambda fill: (fill.time, fill.fill_key)))
 
     def fills_of(self, links: Sequence[Body]) -> tuple[VenueFill, ...]:
@@ -154,11 +155,14 @@ class Questions:
         for row in self._activities("/FILL", moment(links[0], "created_at") - SECOND):
             named = wanted.get(text(row, "order_id"))
             if named is not None:
-                found.append(fill_listed(row, named, at))
+                found.append(self._listed(row, named, at))
                 filled += found[-1].quantity
             if filled >= expected:
                 break
         return tuple(found)
+
+    def _listed(self, row: Body, named: Named, at: int) -> VenueFill:
+        return self._executions.listed(fill_listed(row, named, at))
 
     def _learn(self, venue_ids: set[str], found: Sequence[Body]) -> None:
         """The names of orders that we lack: of many, in one question."""

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from appliance.domain.messages import VenueFill, VenueReport
 from appliance.domain.orders import OrderEvent
-from appliance.venues.alpaca.events import Executions, heard
+from appliance.venues.alpaca.events import heard
+from appliance.venues.alpaca.executions import Executions
 from appliance.venues.alpaca.names import Names, changed, crypto_pair, ours, symbol_of
 from appliance.venues.alpaca.reading import decoded
 from appliance.venues.base import Condition, Heard
@@ -190,7 +191,7 @@ def test_a_bust_of_a_fill_we_know_takes_its_place_with_nothing() -> None:
     told_fill(stream)
     bust = recorded.update("trade_bust", ORDER, execution_id="e2", previous_execution_id="e1", qty="40", price="100")
     fill = next(one for one in stream.says(bust) if isinstance(one, VenueFill))
-    assert (fill.corrects, fill.quantity, fill.fill_key) == ("v1:40", D(0), "v1:40:e2")
+    assert (fill.corrects, fill.quantity, fill.fill_key) == ("v1:40", D(0), "v1:40:bust")
 
 
 def test_a_correction_of_a_fill_we_know_takes_its_place() -> None:
