@@ -52,21 +52,24 @@ class Deals:
         self._costs: dict[str, Decimal] = {}
         self._told: dict[str, Decimal] = {}
         self._waiting: dict[str, int] = {}
+        self._heard: dict[str, None] = {}
         self._fees: dict[str, VenueActivity] = {}
         self._tidied = 0
 
     def take(self, deal: Deal, now: int) -> list[VenueFill]:
-        """An execution is told; a fill, unless it waits for its commission or was told before. Raises ValueError for
-        one that makes no sense."""
-        if deal.exec_id in self._deals:
-            return []
+        """An execution is told; a fill, unless it waits for its commission, was told before, or is part of an answer.
+        Raises ValueError for one that makes no sense."""
         if deal.side not in SIDES:
             raise ValueError(f"side {deal.side!r} of execution {deal.exec_id}")
-        self._forget(deal.time)
-        self._deals[deal.exec_id] = deal
-        base, number = group(deal.exec_id)
-        self._groups[base] = sorted({*self._groups.get(base, []), number})
-        if not deal.shares or deal.exec_id in self._costs:
+        if deal.exec_id not in self._deals:
+            self._forget(deal.time)
+            self._deals[deal.exec_id] = deal
+            base, number = group(deal.exec_id)
+            self._groups[base] = sorted({*self._groups.get(base, []), number})
+        if deal.request >= 0 or deal.exec_id in self._heard:
+            return []
+        self._heard[deal.exec_id] = None
+        if not deal.shares or deal.exec_id in self._costs or deal.exec_id in self._told:
             return [self._fill(deal, now)]
         self._waiting[deal.exec_id] = now + self._patience
         return []
@@ -149,6 +152,6 @@ class Deals:
         for one in old:
             base, number = group(one)
             self._groups[base].remove(number)
-            for kept in (self._deals, self._costs, self._told, self._waiting):
+            for kept in (self._deals, self._costs, self._told, self._waiting, self._heard):
                 kept.pop(one, None)  # type: ignore[attr-defined]
             self._fees.pop(f"{one}:commission", None)
