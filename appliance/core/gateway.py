@@ -6,19 +6,20 @@ UNKNOWN, and UNKNOWN is asked about until the venue answers. Never guess, never 
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from msgspec import Struct
-from msgspec.structs import replace
 
 from appliance.core.adjusting import Activities
 from appliance.core.base import Core
+from appliance.core.corrections import Corrections
 from appliance.core.latching import EmergencyStop
-from appliance.core.ledger import Ledger, Protection
+from appliance.core.ledger import Ledger
+from appliance.core.link import Link
+from appliance.core.noticing import Notices
 from appliance.core.operator import Operator
 from appliance.core.plans import Plans
+from appliance.core.protecting import Protector
 from appliance.core.reconcile import Reconciler
-from appliance.core.stops import leaves
+from appliance.core.strangers import Strangers
 from appliance.core.streams import Writers
 from appliance.domain import topics
 from appliance.domain.messages import (
@@ -29,21 +30,25 @@ from appliance.domain.messages import (
     VenueFill,
     VenueLink,
     VenueReport,
+    VenueState,
     VenueSubmit,
+    local,
 )
 from appliance.domain.operations import LatchState, Peer
 from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus
-from appliance.domain.trading import ZERO, Approved, Cancel, Intent, Order, OrderType, TimeInForce, ordered
-from appliance.domain.venue import VenueTraits
+from appliance.domain.trading import ZERO, Approved, Cancel, Intent, Order, ordered
+from appliance.domain.venue import LinkState, Rejection, VenueTraits
 
 ORDERS = "gateway/orders"
 REQUESTS = "venue/requests"
-ABSENT, ACCEPT, FILL, LOSE = OrderEvent.ABSENT, OrderEvent.ACCEPT, OrderEvent.FILL, OrderEvent.LOSE
+NOTICES = "gateway/notices"
+ABSENT, ACCEPT, LOSE = OrderEvent.ABSENT, OrderEvent.ACCEPT, OrderEvent.LOSE
+FILL, PARTIAL_FILL = OrderEvent.FILL, OrderEvent.PARTIAL_FILL
+DUPLICATE_ID = Rejection.DUPLICATE_ID
 NOT_PLACED = OrderStatus.NOT_PLACED
 ACTIVE, HALTED = LatchState.ACTIVE, LatchState.HALTED
 AT_THE_VENUE = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 UNRESOLVED = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.WAITING)
-NO_OCO = "the venue has no orders of which one cancels the other"
 
 
 class Counted(Struct, frozen=True):
@@ -66,6 +71,11 @@ class GatewayCore(Core):
         self.plans = Plans(self)
         self.operator = Operator(self)
         self.activities = Activities(self)
+        self.notices = Notices(self, NOTICES)
+        self.link = Link(self)
+        self.strangers = Strangers(self)
+        self.corrections = Corrections(self)
+        self.protector = Protector(self)
         self._poison = self.table("poison", Counted)
         self.guard_alive = True
         self.inhibits: dict[str, str] = {}
@@ -76,7 +86,7 @@ class GatewayCore(Core):
         self.on(EventType.VENUE_FILL, self._told_fill)
         self.on(EventType.VENUE_ACTIVITY, self.activities.told)
         self.on(EventType.VENUE_SNAPSHOT, self.reconciler.snapshot)
-        self.on(EventType.VENUE_LINK, self.reconciler.link)
+        self.on(EventType.VENUE_LINK, self.link.heard)
         self.on(EventType.COMMAND, self.operator.command)
         self.on(EventType.LATCH_FILE, self.operator.latch_file)
         self.on(EventType.PEER, self._peer)
@@ -86,17 +96,22 @@ class GatewayCore(Core):
     def started(self, now: Now) -> list[Event]:
         """After every start: ask the venue's adapter to connect; its VENUE_LINK begins the reconciliation."""
         self.out = []
+        self.link.told = VenueState(LinkState.CONNECTING, since=now.time)
         self.send(REQUESTS, VenueLink(False, "connect"), now)
         return self.out
 
     def views(self, now: Now) -> list[Event]:
         self.out = []
         self.show("view/latch", self.operator.told(), now)
+        self.show("view/foreign", self.strangers.shown, now)
         if self.ledger.account:
             self.show("view/account", self.ledger.account[""], now)
         for symbol, position in self.ledger.positions.items():
             self.show(f"view/position/{topics.level(symbol)}", position, now)
         return self.out
+
+    def reports(self, now: Now) -> list[Event]:
+        return [local(self.link.told, now.time, "view/venue")]
 
     # --- what the turn asks ---------------------------------------------------------------------------------------
 
@@ -125,7 +140,9 @@ class GatewayCore(Core):
         if known is not None:
             self._again(known, intent, now)
             return
-        order = _order(approval)
+        order = ordered(intent, OrderStatus.SENDING, approval)
+        if intent.id.startswith("guard-"):
+            order = self.protector.own(order)
         refusal = self._last_hop(approval, now)
         if refusal is not None:
             self.tell(self.ledger.open(order, OrderEvent.DENY, code=refusal[0], text=refusal[1]), now, event.position)
@@ -171,7 +188,7 @@ class GatewayCore(Core):
             return "NOTHING_TO_REDUCE", "the position it would reduce is gone"
         if state is not ACTIVE:
             return "REDUCING", "only orders that reduce a position pass"
-        return self._new_risk(intent)
+        return self.link.refusal() or self._new_risk(intent)
 
     def expired(self, order: Order, now: Now) -> bool:
         """Whether an order's intent or approval no longer holds."""
@@ -218,6 +235,10 @@ class GatewayCore(Core):
         self.emit(ORDERS, account, now)
         self.show("view/account", account, now)
 
+    def show_position(self, symbol: str, now: Now) -> None:
+        """Show what the account holds of a symbol."""
+        self.show(f"view/position/{topics.level(symbol)}", self.ledger.positions[symbol], now)
+
     def block(self, symbol: str, why: str, now: Now) -> None:
         """No new risk on a symbol until the owner has looked; everyone hears of it through the latch."""
         if self.ledger.block(symbol, why, now.time):
@@ -232,8 +253,8 @@ class GatewayCore(Core):
             return  # not ours: shown by the snapshot, left alone
         if report.event is ABSENT:
             self.reconciler.absent(order, now)
-        elif report.event is LOSE:
-            self._lost(order, now)
+        elif report.event is LOSE or report.code == DUPLICATE_ID:
+            self._lost(order, now)  # an id that is taken there is one of which the answer was lost
         else:
             self._moved(order, report, now)
         self.reconciler.answered(report.order_id, report.event, now)
@@ -246,18 +267,24 @@ class GatewayCore(Core):
             self.reconciler.doubt(moved, now)
 
     def _moved(self, order: Order, report: VenueReport, now: Now) -> None:
+        filled = report.filled or (order.quantity if report.event is FILL else ZERO)
+        if filled > order.filled:
+            self.reconciler.missing(
+                order, filled, now
+            )  # it ended with fills we have not heard of: ask before believing it
+            return
         if order.status.terminal and order.status is not NOT_PLACED:
             return  # a late hint about what we know to be over
-        if report.filled > order.filled:
-            self.reconciler.missing(order, now)  # it ended with fills we have not heard of: ask before believing it
-            return
-        if report.event is ACCEPT and order.status in AT_THE_VENUE:
+        event = ACCEPT if report.event is PARTIAL_FILL else report.event
+        if event is ACCEPT and order.status in AT_THE_VENUE:
             return
         try:
             stop = order.stop_price if report.stop is None else report.stop
+            quantity = order.filled if event is FILL else order.quantity  # it had been made smaller there
             moved = self.ledger.move(
-                order, report.event, venue_id=report.venue_id, text=report.text or order.text, stop_price=stop
-            )
+                order, event, venue_id=report.venue_id or order.venue_id, text=report.text or order.text,
+                code=report.code or order.code, stop_price=stop, quantity=quantity,
+            )  # fmt: skip
         except ImpossibleTransition as error:
             self.block(order.symbol, str(error), now)
             return
@@ -266,6 +293,7 @@ class GatewayCore(Core):
             self.turned_up(moved, now)
         if moved.status.terminal:
             self.plans.ended(moved, now)
+        self.protector.check(now)
 
     def turned_up(self, order: Order, now: Now) -> None:
         """The venue has an order it said it never had: nobody counts on it any more, so it must go."""
@@ -283,16 +311,21 @@ class GatewayCore(Core):
 
     def fill(self, told: VenueFill, now: Now) -> None:
         """Book a fill, once, from wherever it is told."""
-        if told.fill_key in self.ledger.fills:
+        if told.fill_key in self.ledger.fills or self.corrections.known(told):
+            return
+        replaces = self.corrections.take(told, now) if told.corrects else ""
+        if replaces is None:
             return
         order = self.ledger.orders.get(told.order_id)
         if order is None:
-            return  # not ours
+            self.strangers.fill(told, replaces, now)
+            return
         fill, moved, wrong = self.ledger.book(told, order)
+        self.reconciler.booked(told.fill_key)
         self.emit(ORDERS, fill, now, order.id)
         self.tell(moved, now)
         self.emit(ORDERS, self.ledger.account[""], now)
-        self.show(f"view/position/{topics.level(fill.symbol)}", self.ledger.positions[fill.symbol], now)
+        self.show_position(fill.symbol, now)
         self.show("view/account", self.ledger.account[""], now)
         if wrong:
             self.block(fill.symbol, f"{order.id}: {wrong}", now)
@@ -301,45 +334,7 @@ class GatewayCore(Core):
         self.plans.filled(moved, fill, now)
         if moved.status.terminal:
             self.plans.ended(moved, now)
-
-    def protect(self, behind: Order, quantity: Decimal, wanted: Protection, now: Now) -> None:
-        """Let protective orders rest at the venue, a stop and a take-profit as one group; intent and approval are those
-        of the order they come from."""
-        stop_id, profit_id = (self._unused(f"{behind.id}-{leg}{behind.filled}") for leg in "st")
-        both = wanted.stops and wanted.take_profit is not None
-        side = leaves(self.ledger.holding(behind.intent.strategy, behind.symbol))
-        order = Order(
-            id=stop_id, intent=behind.intent, approval=behind.approval, status=OrderStatus.SENDING,
-            symbol=behind.symbol, side=side, quantity=quantity, type=OrderType.STOP, time_in_force=TimeInForce.GTC,
-            protects=behind.id, oco=stop_id if both and self.traits.oco else "",
-        )  # fmt: skip
-        if wanted.stops:
-            kind = OrderType.STOP if wanted.trailing is None else OrderType.TRAILING_STOP
-            text = "" if self.traits.oco or not both else f"take-profit {wanted.take_profit} left out: {NO_OCO}"
-            self._rest(
-                replace(order, type=kind, stop_price=wanted.stop, trail=wanted.trailing, text=text), now, behind.id
-            )
-        if wanted.take_profit is not None and (self.traits.oco or not wanted.stops):
-            profit = replace(order, id=profit_id, type=OrderType.LIMIT, limit_price=wanted.take_profit)
-            self._rest(profit, now, behind.id)
-
-    def protect_again(self, lost: Order, now: Now) -> None:
-        """A protective order the venue never had is placed anew, in its group, under an id of its own."""
-        again = replace(
-            lost, id=self._unused(f"{lost.id}-r"), quantity=lost.remaining, filled=ZERO, average_price=ZERO,
-            venue_id="", text="",
-        )  # fmt: skip
-        self._rest(again, now, lost.id)
-
-    def _rest(self, order: Order, now: Now, cause: str) -> None:
-        self.dispatch(self.ledger.open(order, OrderEvent.SEND, attempt=1), now, cause)
-
-    def _unused(self, wanted: str) -> str:
-        """An order id that starts with ``wanted`` and has not been used."""
-        found, n = wanted, 1
-        while found in self.ledger.orders:
-            found, n = f"{wanted}-{n}", n + 1
-        return found
+        self.protector.check(now)
 
     # --- surroundings ---------------------------------------------------------------------------------------------
 
@@ -366,10 +361,6 @@ class GatewayCore(Core):
         if event.stream:
             self.operator.lower(LatchState.HALTED, f"{event.position} was set aside", "gateway", now)
         return self.out
-
-
-def _order(approval: Approved) -> Order:
-    return ordered(approval.intent, OrderStatus.SENDING, approval)
 
 
 def expired(intent: Intent, approval: Approved | None, now: Now) -> bool:

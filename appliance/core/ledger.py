@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from appliance.core.base import Core
 from appliance.domain.messages import VenueFill
-from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus, next_status
-from appliance.domain.trading import ZERO, Account, Fill, Intent, Order, Position, Trail
+from appliance.domain.orders import TRANSITIONS, ImpossibleTransition, OrderEvent, OrderStatus, next_status
+from appliance.domain.trading import ZERO, Account, Fill, Intent, Order, OrderType, Position, Trail
 
+LIMIT = OrderType.LIMIT
 UNKNOWN, NOT_PLACED = OrderStatus.UNKNOWN, OrderStatus.NOT_PLACED
 FILL, PARTIAL_FILL = OrderEvent.FILL, OrderEvent.PARTIAL_FILL
 ENDED_KEPT = 1_000
@@ -43,6 +44,18 @@ class Protection(Struct, frozen=True):
         return self.stops or self.take_profit is not None
 
 
+def fill_of(told: VenueFill, order_id: str, strategy: str) -> Fill:
+    """What the venue tells as a fill of ``strategy``."""
+    return Fill(
+        told.fill_key, order_id, strategy, told.symbol, told.side, told.quantity, told.price, told.commission, told.time
+    )
+
+
+def never() -> int:
+    """The time (ns UTC) before which nothing can be told, where nothing is told again."""
+    return 1 << 62
+
+
 def protection(intent: Intent) -> Protection:
     """What an intent wishes for what it buys or sells short."""
     return Protection(intent.stop, intent.take_profit, intent.trailing)
@@ -59,6 +72,8 @@ class Ledger:
         self.protections = core.table("protection", Protection)
         self.account = core.table("account", Account)
         self.blocked = core.table("blocked", Blocked)
+        self.told_from: Callable[[], int] = never
+        """From when on (ns UTC) the venue may be asked for fills again: those are known by their keys."""
         self._live: dict[str, Order] | None = None
         self._by_position: dict[tuple[str, str], dict[str, Order]] = {}
 
@@ -97,10 +112,13 @@ class Ledger:
         """Live protective orders of one strategy's position: stops and take-profits."""
         return [order for order in self.of(strategy, symbol) if order.protects]
 
-    def covered(self, strategy: str, symbol: str) -> Decimal:
-        """Shares (signed) that the protective orders may trade at most: of a group only one does, so it counts once."""
+    def covered(self, strategy: str, symbol: str, stops: bool = False) -> Decimal:
+        """Shares (signed) that the protective orders, or their ``stops`` alone, may trade at most: of a group only one
+        does, so it counts once."""
         most: dict[str, Decimal] = {}
         for order in self.protective(strategy, symbol):
+            if stops and order.type is LIMIT:
+                continue
             group = order.oco or order.id
             most[group] = max(most.get(group, ZERO), order.remaining * order.side.sign, key=abs)
         return sum(most.values(), ZERO)
@@ -173,18 +191,39 @@ class Ledger:
 
         A fill is always booked: money has moved, whatever the life cycle thinks of it.
         """
-        fill = Fill(
-            told.fill_key, told.order_id, order.intent.strategy, told.symbol, told.side, told.quantity, told.price,
-            told.commission, told.time,
-        )  # fmt: skip
+        fill = fill_of(told, told.order_id, order.intent.strategy)
         self.fills[fill.fill_key] = fill
+        self._add(fill)
+        moved, wrong = self._filled(order, fill)
+        return fill, moved, wrong
+
+    def _add(self, fill: Fill) -> None:
         position = self.positions.get(fill.symbol) or Position(fill.symbol)
         self.positions[fill.symbol] = position.after(fill)
         key, signed = f"{fill.strategy}/{fill.symbol}", fill.signed
         self.holdings[key] = self.holdings.get(key, ZERO) + signed
         self.pay(-signed * fill.price - fill.commission, fill.time)
-        moved, wrong = self._filled(order, fill)
-        return fill, moved, wrong
+
+    def correct(
+        self, old: Fill, new: VenueFill | None, booked: Sequence[Fill], order: Order | None
+    ) -> tuple[Order | None, str]:
+        """Let ``new`` stand where ``old`` stood (None: what stands there is known already), by the fills ``booked``:
+        the order after it, and what was impossible about it (or "")."""
+        del self.fills[old.fill_key]
+        if new is not None:
+            self.fills[new.fill_key] = fill_of(new, old.order_id, old.strategy)
+        for fill in booked:
+            self._add(fill)
+        if order is None:
+            return None, ""
+        quantity, price = (new.quantity, new.price) if new is not None else (ZERO, ZERO)
+        filled = order.filled - old.quantity + quantity
+        value = order.average_price * order.filled - old.price * old.quantity + price * quantity
+        moved = replace(order, filled=filled, average_price=value / filled if filled else ZERO)
+        if filled >= order.quantity and (order.status, FILL) in TRANSITIONS:
+            moved = replace(moved, status=next_status(order.status, FILL))
+        self._keep(moved)
+        return moved, f"filled {filled} of {order.quantity}" if filled > order.quantity else ""
 
     def pay(self, change: Decimal, time: int) -> None:
         """Cash has changed by so many USD (signed) at ``time`` (ns UTC)."""
@@ -210,6 +249,31 @@ class Ledger:
         """An order asks for something else now; its state stays."""
         self._keep(order)
 
+    def rename(self, symbol: str, becomes: str) -> list[Order]:
+        """Positions, holdings, wished protections and live orders go by another symbol: those orders, as they are."""
+        before, held = self.positions.get(symbol, Position(symbol)), self.positions.get(becomes, Position(becomes))
+        shares = before.quantity + held.quantity
+        cost = before.quantity * before.average_price + held.quantity * held.average_price
+        self.positions[symbol] = Position(symbol)
+        self.positions[becomes] = Position(becomes, shares, cost / shares if shares else ZERO)
+        for key in [key for key in self.holdings if key.partition("/")[2] == symbol]:
+            new = f"{key.partition('/')[0]}/{becomes}"
+            self.holdings[new] = self.holdings.get(new, ZERO) + self.holdings[key]
+            self.holdings[key] = ZERO
+        for key in [key for key in self.protections if key.partition("/")[2] == symbol]:
+            self.protections[f"{key.partition('/')[0]}/{becomes}"] = self.protections[key]
+            del self.protections[key]
+        renamed = [
+            replace(order, symbol=becomes, intent=replace(order.intent, symbol=becomes))
+            for order in self.live()
+            if order.symbol == symbol
+        ]
+        self._live = None
+        self._by_position.clear()
+        for order in renamed:
+            self._keep(order)
+        return renamed
+
     def block(self, symbol: str, why: str, time: int) -> bool:
         """Take no new risk on a symbol; False when it is blocked already."""
         if symbol in self.blocked:
@@ -218,10 +282,13 @@ class Ledger:
         return True
 
     def _forget(self) -> None:
-        """Drop the oldest ended orders and their fills: positions are sums and stay, the journal keeps the story."""
+        """Drop the oldest ended orders and their fills: positions are sums and stay, the journal keeps the story. A
+        fill that can be told again stays, or it would be taken for a stranger's."""
         ended = [order.id for order in self.orders.values() if order.status.terminal]
         gone = dict.fromkeys(ended[:-ENDED_KEPT])
         for order_id in gone:
             del self.orders[order_id]
-        for key in [fill.fill_key for fill in self.fills.values() if fill.order_id in gone]:
+        horizon = self.told_from()
+        old = (fill for fill in self.fills.values() if fill.time < horizon)
+        for key in [fill.fill_key for fill in old if fill.order_id not in self.orders]:
             del self.fills[key]

@@ -24,7 +24,7 @@ class MonitorCore(Core):
         self.on(EventType.PEER, self._peer)
         self.on(EventType.LATCH, self._latch)
         self.on(EventType.NOTICE, self._notice)
-        self.ignore(EventType.ORDER, EventType.FILL, EventType.ACCOUNT)  # shown elsewhere
+        self.ignore(EventType.ORDER, EventType.FILL, EventType.ACCOUNT, EventType.ACTIVITY)  # shown elsewhere
 
     @property
     def open_alerts(self) -> list[Alert]:

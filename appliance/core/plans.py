@@ -16,6 +16,7 @@ from appliance.domain.messages import Now
 from appliance.domain.operations import LatchState
 from appliance.domain.orders import OrderEvent, OrderStatus
 from appliance.domain.trading import ZERO, Fill, Intent, Order, OrderType, Side
+from appliance.domain.venue import EVERYTHING
 
 if TYPE_CHECKING:
     from appliance.core.gateway import GatewayCore
@@ -76,12 +77,16 @@ class Plans:
         self._admit(order.intent.strategy, order.symbol, now)
 
     def _left(self, order: Order) -> Decimal:
-        """Shares of the strategy's holding that no exit of it may already trade."""
+        """Shares of the strategy's holding that an exit, or a protective order, may still trade."""
         holding = self._ledger.holding(order.intent.strategy, order.symbol)
         if holding * order.side.sign >= 0:
             return ZERO  # there is nothing on that side to leave
-        left = abs(holding)
-        for exit in self._ledger.exits(order.intent.strategy, order.symbol):
+        return self.left(order.intent.strategy, order.symbol)
+
+    def left(self, strategy: str, symbol: str) -> Decimal:
+        """Shares (not signed) of a strategy's holding that no exit of it may already trade."""
+        left = abs(self._ledger.holding(strategy, symbol))
+        for exit in self._ledger.exits(strategy, symbol):
             if exit.status is not WAITING:
                 left -= exit.remaining
         return left
@@ -183,7 +188,42 @@ class Plans:
             return
         self._ledger.protections[_key(order)] = wanted
         if not self._waiting(order) and _key(order) not in self._trims:
-            self._gateway.protect(order, fill.quantity, wanted, now)
+            self._gateway.protector.protect(order, self._bought(order, fill), wanted, now)
+
+    def _bought(self, order: Order, fill: Fill) -> Decimal:
+        """Shares to protect after a fill: its own, or where the venue holds stops for whole shares only all that is
+        bare, for parts add up."""
+        whole = fill.quantity == fill.quantity.to_integral_value()
+        if whole or self._gateway.traits.takes(order.symbol) is EVERYTHING:
+            return fill.quantity
+        strategy, symbol = order.intent.strategy, order.symbol
+        return max(fill.quantity, self.left(strategy, symbol) - abs(self._ledger.covered(strategy, symbol)))
+
+    def corrected(self, order: Order, now: Now) -> None:
+        """The venue has corrected a fill: what protects follows the holding."""
+        wish, held = protection(order.intent), self._ledger.holding(order.intent.strategy, order.symbol)
+        if held and wish.wished and order.protects and _key(order) not in self._ledger.protections:
+            self._ledger.protections[_key(order)] = wish  # the stop that had closed it has not
+        self.changed(order, now)
+
+    def changed(self, order: Order, now: Now) -> None:
+        """Holding or protective orders are other than they were: no more is protected than is held, and no less."""
+        self.trim(order, now)
+        self._protect_rest(order, now)
+        self._gateway.protector.check(now)
+
+    def rename(self, symbol: str, becomes: str) -> None:
+        """A symbol is called otherwise."""
+        for key in [key for key in self._trims if key.partition("/")[2] == symbol]:
+            del self._trims[key]
+            self._trims[f"{key.partition('/')[0]}/{becomes}"] = True
+
+    def mend(self, strategy: str, symbol: str, now: Now) -> None:
+        """Protect what is bare again, for the newest order that wished it."""
+        for order in reversed(self._ledger.orders.values()):
+            if order.symbol == symbol and order.intent.strategy == strategy:
+                self._protect_rest(order, now)
+                return
 
     def _share(self, order: Order, fill: Fill, now: Now) -> None:
         """What one order of a group filled, the others lose at the venue; we see to it that they end."""
@@ -212,8 +252,10 @@ class Plans:
         if order.protects:
             self._note_trail(order)
             if self._lost(order):
-                self._gateway.protect_again(order, now)
+                self._gateway.protector.again(order, now)
                 self.trim(order, now)
+            elif self._unasked(order):
+                self._gateway.protector.ended(order, now)
             self._release(order, now)
         elif order.intent.exit:
             self._protect_rest(order, now)
@@ -223,10 +265,12 @@ class Plans:
 
     def _lost(self, order: Order) -> bool:
         """Whether a protective order that nobody wanted gone was never there."""
+        return order.status is OrderStatus.NOT_PLACED and self._unasked(order) and self._needed(order)
+
+    def _unasked(self, order: Order) -> bool:
+        """Whether a protective order that has ended was to stay."""
         wanted = not self._gateway.reconciler.unwanted(order) and not self._waiting(order)
-        return (
-            order.status is OrderStatus.NOT_PLACED and wanted and _key(order) not in self._trims and self._needed(order)
-        )
+        return wanted and _key(order) not in self._trims
 
     def _needed(self, order: Order) -> bool:
         return order.remaining > 0 and self._left(order) > 0
@@ -277,10 +321,12 @@ class Plans:
         wanted = self._ledger.protections.get(_key(order))
         if wanted is None:
             return
-        bare = self._left(order) - abs(self._ledger.covered(strategy, symbol))
+        leaves = order.intent.exit or order.protects
+        left = self._left(order) if leaves else self.left(strategy, symbol)
+        bare = left - abs(self._ledger.covered(strategy, symbol))
         if bare <= 0 or self._waiting(order) or _key(order) in self._trims:
             return
-        self._gateway.protect(order, bare, wanted, now)
+        self._gateway.protector.protect(order, bare, wanted, now)
 
 
 def _key(order: Order) -> str:

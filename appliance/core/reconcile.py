@@ -8,21 +8,19 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
+from appliance.core.comparing import Comparison
+from appliance.core.ledger import never
 from appliance.domain.messages import (
     DATA_BOOT,
     Event,
     Now,
-    VenueActivity,
     VenueAsk,
-    VenueFill,
     VenueLook,
     VenueSnapshot,
 )
 from appliance.domain.operations import LatchState
 from appliance.domain.orders import OrderEvent, OrderStatus
-from appliance.domain.trading import ZERO, Account, Order
+from appliance.domain.trading import ZERO, Order
 
 if TYPE_CHECKING:
     from appliance.core.gateway import GatewayCore
@@ -34,6 +32,10 @@ NOTED_EVERY = 3_600_000_000_000
 IN_DOUBT = (OrderStatus.UNKNOWN, OrderStatus.SENDING)
 NO_ANSWER = (OrderEvent.ABSENT, OrderEvent.LOSE)
 LOOK_PATIENCE = 5_000_000_000
+PATIENCE_MAX = 4
+"""A look is waited for this many times as long at most."""
+DOUBTED = 2
+"""So many looks more than it takes to believe a difference keep us waiting at a start."""
 REQUESTS = "venue/requests"
 ORDERS = "gateway/orders"
 
@@ -56,6 +58,12 @@ class Reconciler:
         self._absent: dict[str, tuple[int, int]] = {}
         self._short: dict[str, None] = {}
         self._live = False
+        self._misses = 0
+        self._looks = 0
+        self._unseen: dict[str, None] = {}
+        self._chased: dict[str, Decimal] = {}
+        self._compares = Comparison(gateway, self._baseline)
+        gateway.ledger.told_from = self.told_from
 
     def deadline(self) -> int | None:
         """When to look or ask again (ticks). Replays need none: their venue answers at once and for good."""
@@ -63,31 +71,48 @@ class Reconciler:
             return None
         times = [ticks + self._gateway.traits.ask_every for ticks in self._asked.values()]
         if self._looked is not None:
-            times.append(self._looked + LOOK_PATIENCE)
+            times.append(self._looked + self._patience())
         elif self._next_look is not None:
             times.append(self._next_look)
         return min(times, default=None)
 
-    def link(self, event: Event, now: Now) -> None:
+    def link(self, up: bool, now: Now) -> None:
         """The venue is there: look before anything else. It is gone: nothing we know is certain."""
         self._live = now.boot != DATA_BOOT
-        self._up = event.body.up
+        self._up = up
         self.done = False
-        if self._up:
+        self._misses = self._looks = 0
+        self._compares.forget()
+        if up:
             self._look(now)
 
     def _look(self, now: Now) -> None:
         self._n += 1
         self._looked = now.ticks
+        self._unseen.clear()
         last = self._reconciled.get("", 0)
         self._gateway.send(REQUESTS, VenueLook(self._n, max(0, last - OVERLAP)), now)
+
+    def _patience(self) -> int:
+        """How long (ns) to wait for a look's answer: longer each time there was none, or a slow venue never ends."""
+        return LOOK_PATIENCE * min(1 + self._misses, PATIENCE_MAX)
+
+    def told_from(self) -> int:
+        """From when on (ns UTC) a fill may be told again."""
+        return max(0, self._reconciled.get("", 0) - 2 * OVERLAP) if self._live else never()
+
+    def booked(self, key: str) -> None:
+        """A fill or an activity was booked: a look that is under way may not have it in its positions."""
+        if self._looked is not None:
+            self._unseen[key] = None
 
     def wakeup(self, now: Now) -> None:
         """Look again, and ask again what is in doubt."""
         if not self._up:
             return
         if self._looked is not None:
-            if now.ticks >= self._looked + LOOK_PATIENCE:
+            if now.ticks >= self._looked + self._patience():
+                self._misses += 1
                 self._look(now)
         elif self._next_look is not None and now.ticks >= self._next_look:
             self._look(now)
@@ -118,8 +143,13 @@ class Reconciler:
         self._absent.pop(order.id, None)
         self._ask(order.id, now)
 
-    def missing(self, order: Order, now: Now) -> None:
-        """The venue has filled more of an order than we know: ask until the fills are here."""
+    def missing(self, order: Order, filled: Decimal, now: Now) -> None:
+        """The venue has ``filled`` more of an order than we know: ask until the fills are here; not at once again, for
+        it may tell of them a little later, nor again for one that is over: the next look tells of its fills."""
+        if order.id in self._asked or self._chased.get(order.id) == filled:
+            return
+        if order.status.terminal:
+            self._chased[order.id] = filled
         self._short[order.id] = None
         self._ask(order.id, now)
 
@@ -145,7 +175,7 @@ class Reconciler:
         return self._baseline.get(symbol, ZERO)
 
     def rebase(self, symbol: str, shares: Decimal) -> None:
-        """A split has made ``shares`` of what was there before us."""
+        """``shares`` are there now that are of no strategy: a split, a transfer or a stranger's trade changed them."""
         self._baseline[symbol] = shares
 
     # --- the snapshot ---------------------------------------------------------------------------------------------
@@ -153,38 +183,34 @@ class Reconciler:
     def snapshot(self, event: Event, now: Now) -> None:
         """Take the venue's truth: fills, then orders, then positions and cash."""
         told: VenueSnapshot = event.body
-        if told.n != self._n:
+        if told.n != self._n or self._looked is None:
             return
+        seen = {*(fill.fill_key for fill in told.fills), *(one.activity.key for one in told.activities)}
+        stale = any(key not in seen for key in self._unseen)  # older than what we know: the next one will tell
         self._looked = None
-        self._next_look = now.ticks + self._gateway.traits.look_every
+        self._misses = 0
+        self._looks += 1
         self._waiting.clear()  # what is still in doubt is asked about anew
-        first = not self._gateway.ledger.account
-        all_told: list[VenueFill | VenueActivity] = [*told.fills, *told.activities]
-        for happened in sorted(all_told, key=lambda one: one.at):
-            if isinstance(happened, VenueActivity) and first:
-                self._gateway.activities.pass_over(happened.activity)  # cash and positions have it in them
-            elif isinstance(happened, VenueActivity):
-                self._gateway.activities.take(happened, now)
-            else:
-                self._gateway.fill(happened, now)
-        for order_id in told.open:
-            self._adopt(order_id, now)
-        for order in self._gateway.ledger.live():
-            self._compare_order(order, told, now)
-        self._compare_positions(told, now)
-        self._finish()
+        self._compares.happened(told, now)
+        self._compares.orders(told, now)
+        if not stale:
+            if now.time - self._reconciled.get("", 0) >= NOTED_EVERY:
+                self._reconciled[""] = now.time
+            self._compares.books(told, now)
+        self._gateway.protector.mend(now)
+        traits = self._gateway.traits
+        self._next_look = now.ticks + (
+            min(traits.ask_every, traits.look_every) if self._compares.doubt else traits.look_every
+        )
+        self._finish(now)
 
-    def _compare_order(self, order: Order, told: VenueSnapshot, now: Now) -> None:
-        if order.status is OrderStatus.WAITING:
-            self._gateway.plans.proceed(order, now)
-        elif order.id in told.open:
-            self._found(order, now)
-        elif not self.done or order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
-            # While we run, an order sent after the snapshot was taken is not in it: only asking by id can tell.
-            self._waiting[order.id] = None
-            self._ask(order.id, now)
+    def await_answer(self, order: Order, now: Now) -> None:
+        """We are not reconciled before the venue has said what became of an order."""
+        self._waiting[order.id] = None
+        self._ask(order.id, now)
 
-    def _found(self, order: Order, now: Now) -> None:
+    def found(self, order: Order, now: Now) -> None:
+        """An order works at the venue."""
         if order.status in IN_DOUBT:
             moved = self._gateway.ledger.move(order, OrderEvent.ACCEPT)
             self._gateway.tell(moved, now)
@@ -193,47 +219,21 @@ class Reconciler:
             self._gateway.cancel(order, now)
             self.watch(order, now)
 
-    def _adopt(self, order_id: str, now: Now) -> None:
-        """An order is open that the venue said it never had."""
-        order = self._gateway.ledger.orders.get(order_id)
-        if order is not None and order.status is OrderStatus.NOT_PLACED:
-            found = self._gateway.ledger.move(order, OrderEvent.ACCEPT)
-            self._gateway.tell(found, now)
-            self._gateway.turned_up(found, now)
-
-    def _compare_positions(self, told: VenueSnapshot, now: Now) -> None:
-        ledger = self._gateway.ledger
-        keys = {fill.fill_key for fill in told.fills}
-        told_of = {one.activity.key for one in told.activities}
-        if any(key not in keys for key, fill in ledger.fills.items() if fill.time >= told.since):
-            return  # the snapshot is older than what we know: the next one will tell
-        if any(key not in told_of for key, one in self._gateway.activities.known.items() if one.time >= told.since):
+    def _finish(self, now: Now) -> None:
+        """Reconciled is who waits for nothing and doubts nothing; what differs anew in each look is not waited for."""
+        if self.done or self._waiting or self._looked is not None or not self._up:
             return
-        if now.time - self._reconciled.get("", 0) >= NOTED_EVERY:
-            self._reconciled[""] = now.time
-        first = not ledger.account
-        for symbol in sorted({*told.positions, *ledger.positions}):
-            theirs = told.positions.get(symbol, ZERO)
-            ours = ledger.position(symbol)
-            if first:
-                self._baseline[symbol] = theirs - ours
-            elif theirs != ours + self._baseline.get(symbol, ZERO):
-                why = f"the broker holds {theirs}, our fills add up to {ours + self._baseline.get(symbol, ZERO)}"
-                self._gateway.block(symbol, why, now)
-        if first or ledger.account[""].cash != told.cash:
-            ledger.account[""] = replace(ledger.account.get("", Account(ZERO)), cash=told.cash, time=now.time)
-            self._gateway.tell_account(now)
-
-    def _finish(self) -> None:
-        if not self._waiting and self._looked is None:
-            self.done = True
+        if self._compares.books_doubt and self._looks < self._gateway.traits.looks_to_differ + DOUBTED:
+            return
+        self.done = True
+        self._gateway.link.reconciled(now)
 
     # --- answers --------------------------------------------------------------------------------------------------
 
     def answered(self, order_id: str, event: OrderEvent, now: Now) -> None:
         """An answer about an order came (or its lack was reported)."""
         if not (self._asked or self._absent or self._short or self._unwanted or self._waiting):
-            self._finish()
+            self._finish(now)
             return
         order = self._gateway.ledger.orders.get(order_id)
         if event not in NO_ANSWER:
@@ -246,7 +246,7 @@ class Reconciler:
         if asked and settled and not self._doubtful(order_id) and (order is None or not self._going(order)):
             del self._asked[order_id]
         self._waiting.pop(order_id, None)
-        self._finish()
+        self._finish(now)
 
     def _doubtful(self, order_id: str) -> bool:
         return order_id in self._absent or order_id in self._short

@@ -237,6 +237,23 @@ class VenueLink(Struct, frozen=True):
     code: str = ""
 
 
+class VenueState(Struct, frozen=True):
+    """How the venue stands for us: SYNCING until we are reconciled, then READY; ``since`` is ns UTC. ``code`` and
+    ``text`` are the venue's own."""
+
+    state: LinkState
+    code: str = ""
+    text: str = ""
+    since: int = 0
+
+
+class Foreign(Struct, frozen=True):
+    """The ``n`` orders that work at our account and are not ours, the first of them in full: shown, and left alone."""
+
+    n: int = 0
+    orders: tuple[OpenOrder, ...] = ()
+
+
 class EventType(Enum):
     """What an event is; the value is its ``type`` on the wire."""
 
@@ -286,6 +303,8 @@ class EventType(Enum):
     VENUE_ACTIVITY = "venue_activity"
     VENUE_SNAPSHOT = "venue_snapshot"
     VENUE_LINK = "venue_link"
+    VENUE_STATE = "venue_state"
+    FOREIGN = "foreign"
 
 
 BODIES: dict[EventType, type[Struct]] = {
@@ -335,6 +354,8 @@ BODIES: dict[EventType, type[Struct]] = {
     EventType.VENUE_ACTIVITY: VenueActivity,
     EventType.VENUE_SNAPSHOT: VenueSnapshot,
     EventType.VENUE_LINK: VenueLink,
+    EventType.VENUE_STATE: VenueState,
+    EventType.FOREIGN: Foreign,
 }
 """The body of each type; one row a type, and the wire knows no other."""
 

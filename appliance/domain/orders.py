@@ -65,6 +65,7 @@ TRANSITIONS: dict[tuple[OrderStatus | None, OrderEvent], OrderStatus] = {
     (_S.SENDING, _E.EXPIRE): _S.EXPIRED,
     (_S.UNKNOWN, _E.LOSE): _S.UNKNOWN,
     (_S.UNKNOWN, _E.SEND): _S.SENDING,  # absent twice, approval fresh, the venue refuses duplicates
+    (_S.UNKNOWN, _E.DENY): _S.DENIED,  # asked about while it waited: whoever kept it knows that it was never sent
     (_S.UNKNOWN, _E.ACCEPT): _S.ACCEPTED,
     (_S.UNKNOWN, _E.PARTIAL_FILL): _S.PARTIALLY_FILLED,
     (_S.UNKNOWN, _E.FILL): _S.FILLED,

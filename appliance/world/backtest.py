@@ -72,6 +72,7 @@ class Backtest:
             f"host/{name}/notices": (),
             "guard/decisions": (self.gateway, self.host),
             "gateway/orders": (self.guard, self.host),
+            "gateway/notices": (),
             "venue/requests": (self.paper,),
             "venue/answers": (self.gateway,),
         }

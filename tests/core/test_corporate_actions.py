@@ -20,6 +20,7 @@ from appliance.core.streams import Writers
 from appliance.core.wishes import Made, Silent, Wish, Wishes
 from appliance.domain.market import Bar, CorporateAction, Dividend, Split
 from appliance.domain.messages import Stage, Step, VenueActivity, VenueFill, VenueLink, VenueReport, VenueSubmit
+from appliance.domain.operations import Wakeup
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import (
     Account,
@@ -212,8 +213,7 @@ def test_an_activity_is_booked_once_from_wherever_it_is_told() -> None:
         again = snapshot(
             2, fills=(told("trend-1-1", 100),), positions={"SPY": D(100)}, cash=D("90054"), activities=(dividend,)
         )
-        play.later(40)
-        core_of(play).reconciler._n = 2
+        play.later(40) >> Wakeup()
         play >> again
         assert said(play, Activity) == []
         assert core_of(play).ledger.blocked == {}
@@ -224,7 +224,7 @@ def test_a_split_that_was_missed_is_found_in_the_snapshot_and_nothing_is_halted(
     with linked() as play:
         entered(play, 10)
         split = VenueActivity(activity_of(SEVEN, D(10)), BEGIN + 1)
-        core_of(play).reconciler._n = 2
+        play.later(40) >> Wakeup()
         play >> snapshot(
             2, fills=(told("trend-1-1", 10),), positions={"SPY": D(70)}, cash=D("98999"), activities=(split,)
         )

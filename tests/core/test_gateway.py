@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from appliance.core.gateway import GatewayCore
 from appliance.domain.messages import VenueAsk, VenueCancel, VenueLink, VenueLook, VenueReport, VenueSubmit
-from appliance.domain.operations import CommandResult, Inhibit, Latch, LatchFile, LatchState, Peer, Verb, Wakeup
+from appliance.domain.operations import CommandResult, Inhibit, Latch, LatchFile, LatchState, Notice, Peer, Verb, Wakeup
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import Account, Approved, Fill, Order, OrderType, Position, Side
 from appliance.domain.venue import VenueTraits
@@ -62,6 +62,14 @@ def cancels(order_id: str) -> Any:
         return isinstance(said, VenueCancel) and said.order_id == order_id
 
     fits.__name__ = f"VenueCancel {order_id}"
+    return fits
+
+
+def notice(code: str, holds: bool = True) -> Any:
+    def fits(said: Any) -> bool:
+        return isinstance(said, Notice) and (said.code, said.holds) == (code, holds)
+
+    fits.__name__ = f"Notice {code} {holds}"
     return fits
 
 
@@ -163,7 +171,7 @@ def test_an_overfill_is_booked_and_blocks_the_symbol() -> None:
 
 def test_what_is_not_ours_is_left_alone() -> None:
     with linked() as play:
-        play >> report("somebody", "fill") >> told("somebody", 100) >> report("somebody", "absent")
+        play >> report("somebody", "fill") >> report("somebody", "absent")
 
 
 def test_a_rejection_is_terminal_and_carries_the_venues_words() -> None:
@@ -345,7 +353,7 @@ def test_decisions_wait_until_the_venue_has_been_looked_at() -> None:
         play >> snapshot(1) << Account << "view/account"
         assert play.core.recovered()
         assert play.core.accepts("guard/decisions")
-        play >> VenueLink(False)
+        play >> VenueLink(False) << notice("VENUE_DOWN")
         assert not play.core.accepts("guard/decisions")
 
 
@@ -397,7 +405,7 @@ def test_an_answer_lost_while_the_link_fell_does_not_keep_it_unready_for_ever() 
     play >> approved() << ...
     with restarted(play) as after:
         after >> VenueLink(True) >> snapshot(1) << VenueLook << VenueAsk(ENTRY.id)
-        after >> VenueLink(False) >> VenueLink(True) << VenueLook
+        after >> VenueLink(False) >> VenueLink(True) << notice("VENUE_DOWN") << notice("VENUE_DOWN", False) << VenueLook
         seen = snapshot(2, fills=(told(ENTRY.id, 100),), positions={"SPY": D(100)}, cash=D(89_999))
         after >> seen << ...
         assert after.core.recovered()
@@ -429,7 +437,7 @@ def test_a_difference_nobody_can_explain_blocks_its_symbol_and_trades_nothing() 
 def test_cash_follows_the_venue() -> None:
     with linked() as play:
         play.later(30) >> Wakeup() << VenueLook
-        play >> snapshot(2, cash=D(5)) << (lambda said: said.cash == 5) << "view/account"
+        play >> snapshot(2, cash=D(5)) << notice("CASH_DIFFERS") << (lambda said: said.cash == 5) << "view/account"
 
 
 # --- exits and protective stops -------------------------------------------------------------------

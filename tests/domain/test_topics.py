@@ -129,12 +129,18 @@ def test_streams_are_read_and_written_by_the_processes_of_the_design() -> None:
     assert read["gateway"] == ("feed/bars", "feed/steps", "guard/decisions")
     assert read["guard"] == ("feed/bars", "feed/steps", "host/mean/intents", "host/trend/intents", "gateway/orders")
     assert read["host@trend"] == ("feed/bars", "feed/revisions", "feed/steps", "guard/decisions", "gateway/orders")
-    assert read["monitor"] == ("feed/notices", "host/mean/notices", "host/trend/notices", "gateway/orders")
+    assert read["monitor"] == (
+        "feed/notices",
+        "host/mean/notices",
+        "host/trend/notices",
+        "gateway/orders",
+        "gateway/notices",
+    )
     assert read["feed"] == ()
     following = topics.streams_read_by("host@trend", hosts, ("mean",))
     assert following == (*read["host@trend"][:3], "host/mean/signals", *read["host@trend"][3:])
     assert topics.streams_written_by("host@trend") == ("host/trend/intents", "host/trend/signals", "host/trend/notices")
-    assert topics.streams_written_by("gateway") == ("gateway/orders",)
+    assert topics.streams_written_by("gateway") == ("gateway/orders", "gateway/notices")
 
 
 @pytest.mark.parametrize("process", [name for name in BOX if name not in WINDOWS])

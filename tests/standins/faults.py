@@ -28,7 +28,7 @@ class Switches:
 
     def clear(self) -> None:
         """All off."""
-        for name in [name for name in vars(self) if name != "_changed"]:
+        for name in [name for name in vars(self) if not name.startswith("_")]:
             setattr(self, name, getattr(type(self), name))
 
     def twisted(self, rows: Sequence[T]) -> list[T]:

@@ -72,8 +72,8 @@ BUGS = (
     Bug(
         "fill not deduplicated",
         "core/gateway.py",
-        "if told.fill_key in self.ledger.fills:",
-        "if told.fill_key in ():",
+        "if told.fill_key in self.ledger.fills or self.corrections.known(told):",
+        "if self.corrections.known(told):",
     ),
     Bug(
         "latch not durable",
@@ -121,7 +121,7 @@ BUGS = (
     ),
     Bug(
         "fills of a snapshot ignored",
-        "core/reconcile.py",
+        "core/comparing.py",
         "all_told: list[VenueFill | VenueActivity] = [*told.fills, *told.activities]",
         "all_told: list[VenueFill | VenueActivity] = [*told.activities]",
     ),
@@ -134,8 +134,8 @@ BUGS = (
     Bug(
         "end believed before its fills",
         "core/gateway.py",
-        "        if report.filled > order.filled:\n",
-        "        if report.filled > order.quantity:\n",
+        "        if filled > order.filled:\n",
+        "        if filled > order.quantity:\n",
     ),
     Bug(
         "lost last message never asked for",
@@ -164,9 +164,9 @@ BUGS = (
     ),
     Bug(
         "take-profit placed outside its group",
-        "core/gateway.py",
-        "            profit = replace(order, id=profit_id, type=OrderType.LIMIT",
-        "            profit = replace(order, oco='', id=profit_id, type=OrderType.LIMIT",
+        "core/protecting.py",
+        "            profit_order = replace(order, id=profit_id, type=OrderType.LIMIT",
+        "            profit_order = replace(order, oco='', id=profit_id, type=OrderType.LIMIT",
     ),
     Bug(
         "trailing stop loosened",

@@ -18,17 +18,19 @@ FAR = 1 << 62
 
 
 class Request(NamedTuple):
-    """A GET: its path, its parameters."""
+    """A request: its path, its parameters, and the JSON of its body, numbers as Decimal."""
 
     path: str
     query: dict[str, str]
+    method: str = "GET"
+    body: Any = None
 
 
 class Reply(NamedTuple):
-    """A status and what becomes JSON."""
+    """A status and what becomes JSON; None is no body at all."""
 
     status: int
-    body: dict[str, Any]
+    body: Any
 
 
 class Wrong(Exception):

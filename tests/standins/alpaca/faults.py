@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from tests.standins.faults import Switches
+
+if TYPE_CHECKING:
+    from tests.standins.alpaca.data_rest import Request
 
 
 class Faults(Switches):
@@ -39,3 +44,7 @@ class Faults(Switches):
 
     without: str = ""
     """A channel that this feed does not have: 410."""
+
+    def mishap(self, request: Request) -> Any:
+        """What befalls this one request; None for nothing."""
+        return None

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import select
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.standins.alpaca.data_rest import Reply, Request
 from tests.standins.alpaca.faults import Faults
 from tests.standins.alpaca.log import Log
+from tests.standins.alpaca.trading_faults import Mishap
 
 SECOND = 1_000_000_000
 WINDOW = 60
@@ -64,13 +68,22 @@ class RestServer(ThreadingHTTPServer):
         self.clock = clock
         self.closing = threading.Event()
         self.thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="alpaca-rest", daemon=True)
+        self._timers: list[threading.Timer] = []
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Clients hang up; that is theirs to say."""
 
+    def later(self, seconds: float, job: Callable[[], object]) -> None:
+        """Do a job so much later."""
+        timer = threading.Timer(seconds, job)
+        self._timers.append(timer)
+        timer.start()
+
     def close(self) -> None:
         """Serve no more."""
         self.closing.set()
+        for timer in self._timers:
+            timer.cancel()
         self.shutdown()
         self.server_close()
 
@@ -84,9 +97,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """One request: logged, delayed, perhaps refused or damaged, answered."""
         url = urlsplit(self.path)
-        request = Request(url.path, dict(parse_qsl(url.query, keep_blank_values=True)))
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        request = Request(url.path, query, self.command, self._body())
         server, faults = self.server, self.server.faults
-        server.log.add("request", url.path, query=request.query, key=self.headers.get("APCA-API-KEY-ID"))
+        server.log.add(
+            "request", url.path, method=self.command, query=query, body=request.body,
+            key=self.headers.get("APCA-API-KEY-ID"),
+        )  # fmt: skip
         while faults.mute or faults.half_open:
             if server.closing.wait(0.02):
                 return
@@ -98,6 +115,16 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._reply(request)
 
+    do_POST = do_PATCH = do_DELETE = do_PUT = do_GET
+
+    def _body(self) -> Any:
+        """The JSON of the request; text where it is none."""
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            return json.loads(raw, parse_float=Decimal) if raw else None
+        except ValueError:
+            return raw.decode(errors="replace")
+
     def _reply(self, request: Request) -> None:
         faults = self.server.faults
         allowed, headers = self.server.allowance.take()
@@ -106,8 +133,45 @@ class _Handler(BaseHTTPRequestHandler):
         if faults.broken or faults.html:
             return self._send(faults.broken or 200, HTML, {**headers, "Content-Type": "text/html"})
         headers["Content-Type"] = "application/json; charset=UTF-8"
-        reply = self._refused(allowed) or self._answer(request)
-        return self._send(reply.status, json.dumps(reply.body, separators=(",", ":")).encode(), headers)
+        if (mishap := faults.mishap(request)) is not None:
+            return self._befall(request, mishap, headers)
+        return self._tell(self._refused(allowed) or self._answer(request), headers)
+
+    def _tell(self, reply: Reply, headers: dict[str, str]) -> None:
+        body = b"" if reply.body is None else json.dumps(reply.body, separators=(",", ":")).encode()
+        self._send(reply.status, body, headers)
+
+    def _befall(self, request: Request, mishap: Mishap, headers: dict[str, str]) -> None:
+        """Carry the request out or not, and answer it amiss."""
+        reply = self._answer(request) if mishap.done else Reply(500, None)
+        if mishap.later:
+            self.server.later(mishap.later, lambda: self._answer(request))
+        if mishap.hang:
+            return self._wait_for_the_client_to_go()
+        if self.server.closing.wait(mishap.after):
+            return None
+        if mishap.cut >= 0:
+            return self._cut(reply, mishap, headers)
+        if mishap.status:
+            return self._send(mishap.status, mishap.text, {**headers, "Content-Type": mishap.kind})
+        return self._tell(reply, headers)
+
+    def _cut(self, reply: Reply, mishap: Mishap, headers: dict[str, str]) -> None:
+        """Only the first bytes of the answer, then the end of the connection."""
+        wire, self.wfile = self.wfile, io.BytesIO()  # type: ignore[assignment]
+        self._tell(reply, headers)
+        answer, self.wfile = self.wfile.getvalue(), wire  # type: ignore[attr-defined]
+        self.wfile.write(answer[: mishap.cut])
+        self.wfile.flush()
+        self.close_connection = True
+        if not mishap.end:
+            _reset(self.connection)
+
+    def _wait_for_the_client_to_go(self) -> None:
+        self.close_connection = True
+        while not self.server.closing.is_set():
+            if select.select([self.connection], [], [], 0.05)[0] and not self.connection.recv(1, socket.MSG_PEEK):
+                return
 
     def _refused(self, allowed: bool) -> Reply | None:
         key = self.headers.get("APCA-API-KEY-ID", "")
@@ -130,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
             if damaged == "gzip":
                 body = body[: len(body) // 2]
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+        for name, value in ({**headers, "Content-Length": str(len(body))} if status != 204 else headers).items():
             self.send_header(name, value)
         self.end_headers()
         self.server.log.add("reply", self.path.partition("?")[0], status=status, bytes=len(body))

@@ -33,3 +33,7 @@ class Market:
         by_id = {str(number): name for name, number in self.contracts.items()}
         named = symbol if symbol in self.contracts else None
         return by_id.get(con_id) if con_id not in ("", "0") else named
+
+    def con_id(self, symbol: str) -> int:
+        """The conId of a symbol, which it gets where it has none."""
+        return self.contracts.setdefault(symbol, 9000 + len(self.contracts))

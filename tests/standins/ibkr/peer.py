@@ -98,7 +98,10 @@ class Peer(asyncio.Protocol):
         if handler is None:
             self.error(-1, 321, f"Error validating request.-'bH' : cause - Unknown message id {fields[0]}")
             return
-        handler(self, fields)
+        try:
+            handler(self, fields)
+        except (IndexError, ValueError) as error:
+            self.error(-1, 320, f"Error reading request. {error}")
 
     def _too_fast(self) -> bool:
         now = self._loop.time()
@@ -119,6 +122,11 @@ class Peer(asyncio.Protocol):
         text = [_text(field) for field in fields]
         self.raw(frame(text), text)
 
+    def end(self, request: str, *fields: object) -> None:
+        """End the answer to a request, unless its answers never end."""
+        if request not in self._faults.endless:
+            self.send(*fields)
+
     def send_together(self, messages: list[list[object]]) -> None:
         """Send several messages in one piece."""
         texts = [[_text(field) for field in fields] for fields in messages]
@@ -134,8 +142,17 @@ class Peer(asyncio.Protocol):
     def _write(self, data: bytes, noted: list[str] | None) -> None:
         if self._faults.half_open or self._faults.refuse or self.transport.is_closing():
             return
+        if noted is not None and self._faults.cut >= 0 and noted[0] == self._faults.cut_at:
+            self._cut(data)
+            return
         self.note("sent", *(noted if noted is not None else [repr(data)]))
         self.transport.write(data)
+
+    def _cut(self, data: bytes) -> None:
+        count, self._faults.cut = self._faults.cut, -1
+        self.note("cut", str(count))
+        self.transport.write(data[:count])
+        self.close()
 
     def error(self, request: int | str, code: int, text: str) -> None:
         """Send an error or a notice (id -1)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from tests.standins.ibkr.peer import Handler, Peer
 
@@ -15,9 +16,11 @@ NOTICES = {
 
 
 class Session:
-    """Each client id once. ``taken``: ids that another program holds. ``ahead``: how far its clock is ahead (s)."""
+    """Each client id once. ``taken``: ids that another program holds. ``ahead``: how far its clock is ahead (s).
+    ``next_id`` tells a client its next order id."""
 
-    def __init__(self) -> None:
+    def __init__(self, next_id: Callable[[int], int]) -> None:
+        self._next_id = next_id
         self.taken: set[int] = set()
         self.peers: list[Peer] = []
         self.ahead = 0
@@ -40,24 +43,6 @@ class Session:
         peer.client = client
         self.peers.append(peer)
         peer.send(15, 1, ACCOUNT)
-        peer.send(9, 1, 1)
+        peer.send(9, 1, self._next_id(client))
         for code, text in NOTICES.items():
             peer.error(-1, code, text)
-
-
-class Account:
-    """An account without positions and orders: what the start-up burst asks is answered, each with its end."""
-
-    def __init__(self) -> None:
-        self.handlers: dict[str, Handler] = {
-            "61": lambda peer, fields: peer.send(62, 1),
-            "5": lambda peer, fields: peer.send(53, 1),
-            "16": lambda peer, fields: peer.send(53, 1),
-            "99": lambda peer, fields: peer.send(102),
-            "6": lambda peer, fields: peer.send(54, 1, ACCOUNT),
-            "76": lambda peer, fields: peer.send(74, 1, fields[2]),
-            "7": lambda peer, fields: peer.send(55, 1, fields[2]),
-        }
-
-    def gone(self, peer: Peer) -> None:
-        """It holds nothing of a client's."""

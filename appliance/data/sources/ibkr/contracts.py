@@ -1,39 +1,22 @@
-"""Symbols as IB's contracts."""
+"""Symbols as IB's contracts; one of no known form is a mistake in the question."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from appliance.clients import ibkr
 from appliance.errors import DataError
 
 
-class Spec(NamedTuple):
-    """What names a contract to IB, before it is looked up."""
-
-    symbol: str
-    kind: str
-    exchange: str
-    currency: str
-
-
-_STOCK = re.compile(r"[A-Z][A-Z0-9]{0,7}(\.[A-Z]{1,3})?")
-KINDS: tuple[tuple[re.Pattern[str], Callable[[str], Spec]], ...] = (
-    (_STOCK, lambda symbol: Spec(symbol.replace(".", " "), "STK", "SMART", "USD")),
-)
-"""The form of a symbol, and what it is: other kinds than US stocks get their line here."""
-
-
-def spec(symbol: str) -> Spec:
+def spec(symbol: str) -> ibkr.Spec:
     """What a symbol names. Raises DataError for one of no known form."""
-    for form, make in KINDS:
-        if form.fullmatch(symbol):
-            return make(symbol)
-    raise DataError(f"Interactive Brokers has no {symbol!r} here", hint="write US stocks, such as SPY or BRK.B")
+    try:
+        return ibkr.spec(symbol)
+    except ibkr.NoContract as error:
+        raise DataError(error.text, hint=error.hint) from None
 
 
 def contract(library: Any, symbol: str) -> Any:
-    """The library's contract of a symbol, not looked up yet."""
-    named = spec(symbol)
-    return library.Contract(symbol=named.symbol, secType=named.kind, exchange=named.exchange, currency=named.currency)
+    """The library's contract of a symbol, not looked up yet. Raises DataError for one of no known form."""
+    spec(symbol)
+    return ibkr.contract(library, symbol)

@@ -1,0 +1,173 @@
+"""The body of an order request: what Alpaca takes, by its own rules, as orders of the brokerage."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from tests.standins.alpaca.trading_bodies import identity, number
+from tests.standins.alpaca.trading_refusals import MALFORMED, Invalid
+from tests.standins.brokerage import Brokerage
+
+Body = dict[str, Any]
+TYPES = ("market", "limit", "stop", "stop_limit", "trailing_stop")
+TIMES = ("day", "gtc", "opg", "cls", "ioc", "fok")
+CLASSES = ("", "simple", "bracket", "oco", "oto")
+CRYPTO_TYPES, CRYPTO_TIMES = ("market", "limit", "stop_limit"), ("gtc", "ioc")
+ID_MAX = 128
+
+
+class Request:
+    """A checked request: the fields of its order, and of its legs. Raises Invalid."""
+
+    def __init__(self, books: Brokerage, body: Body, serial: int) -> None:
+        self.body, self.books = body, books
+        self.symbol = _text(body, "symbol")
+        self.side = _choice(body, "side", ("buy", "sell"))
+        self.type = _choice(body, "type", TYPES)
+        self.time = _choice(body, "time_in_force", TIMES)
+        self.order_class = _choice(body, "order_class", CLASSES, "")
+        self.client_id = str(body.get("client_order_id") or identity("client", serial))
+        if len(self.client_id) > ID_MAX:
+            raise Invalid(f"client_order_id must be no more than {ID_MAX} characters", MALFORMED)
+        self.quantity = self._quantity()
+        self._check()
+
+    @property
+    def fields(self) -> Body:
+        """The order itself, as the brokerage takes it."""
+        body = self.body
+        facts = {"order_class": "" if self.order_class == "simple" else self.order_class,
+                 "position_intent": self._intent(), "notional": number(decimal(body, "notional"))}  # fmt: skip
+        stop = body.get("stop_loss") or {}
+        return {
+            "client_id": self.client_id, "symbol": self.symbol, "side": self.side, "quantity": self.quantity,
+            "type": self.type, "time_in_force": self.time, "limit_price": self._limit(),
+            "stop_price": decimal(body, "stop_price"), "trail": decimal(body, "trail_price"),
+            "trail_percent": decimal(body, "trail_percent"), "extended": bool(body.get("extended_hours")),
+            "group": f"oco {self.client_id}" if self.order_class == "oco" and stop else "",
+            "group_reduces": self.order_class == "oco", "facts": facts,
+        }  # fmt: skip
+
+    def legs(self, serial: int) -> list[Body]:
+        """The orders that come with it, without their parent; their client ids are Alpaca's own."""
+        if self.order_class not in ("bracket", "oto", "oco"):
+            return []
+        exit_side = "sell" if self.side == "buy" else "buy"
+        common = {
+            "symbol": self.symbol, "side": self.side if self.order_class == "oco" else exit_side,
+            "quantity": self.quantity, "time_in_force": self.time, "group": f"{self.order_class} {self.client_id}",
+            "group_reduces": True,
+            "facts": {"order_class": self.order_class, "position_intent": f"{exit_side}_to_close"},
+        }  # fmt: skip
+        legs = []
+        if (profit := self.body.get("take_profit")) and self.order_class != "oco":
+            legs.append({**common, "type": "limit", "limit_price": decimal(profit, "limit_price")})
+        if stop := self.body.get("stop_loss"):
+            limit = decimal(stop, "limit_price")
+            kind = "stop_limit" if limit is not None else "stop"
+            legs.append({**common, "type": kind, "stop_price": decimal(stop, "stop_price"), "limit_price": limit})
+        return [{**leg, "client_id": identity("leg", serial, part)} for part, leg in enumerate(legs)]
+
+    def _limit(self) -> Decimal | None:
+        profit = self.body.get("take_profit") or {}
+        return decimal(profit, "limit_price") if self.order_class == "oco" else decimal(self.body, "limit_price")
+
+    def _quantity(self) -> Decimal:
+        quantity, notional = decimal(self.body, "qty"), decimal(self.body, "notional")
+        if (quantity is None) == (notional is None):
+            raise Invalid("qty or notional is required, not both", MALFORMED)
+        if quantity is None:
+            quote = self.books.quote(self.symbol)
+            if self.type != "market" or quote is None or notional is None:
+                raise Invalid("notional orders must be market orders")
+            quantity = (notional / quote[self.side == "buy"]).quantize(Decimal("1e-9"))
+        if quantity <= 0:
+            raise Invalid("qty must be > 0")
+        return quantity
+
+    def _check(self) -> None:
+        for price, types in (("limit_price", ("limit", "stop_limit")), ("stop_price", ("stop", "stop_limit"))):
+            if self.type in types and self.body.get(price) is None and self.order_class != "oco":
+                raise Invalid(f"{self.type} orders require {price.replace('_', ' ')}")
+        if self.type == "trailing_stop" and (self.body.get("trail_price") is None) == (
+            self.body.get("trail_percent") is None
+        ):
+            raise Invalid("trailing stop orders must specify one of trail_price or trail_percent")
+        (self._check_crypto if "/" in self.symbol else self._check_stock)()
+        self._check_class()
+
+    def _check_crypto(self) -> None:
+        if self.type not in CRYPTO_TYPES:
+            raise Invalid("invalid order type for crypto order")
+        if self.time not in CRYPTO_TIMES:
+            raise Invalid("invalid crypto time_in_force")
+        if self.order_class not in ("", "simple"):
+            raise Invalid("crypto orders must be simple orders")
+        held = self.books.positions.get(self.symbol, Decimal(0))
+        if self.side == "sell" and held <= 0:
+            what = self.symbol.partition("/")[0]
+            text = f"insufficient balance for {what} (requested: {number(self.quantity)}, available: 0)"
+            raise Invalid(text, 40310000, 403)
+
+    def _check_stock(self) -> None:
+        if self.quantity % 1:
+            if self.time != "day":
+                raise Invalid("fractional orders must be DAY orders")
+            if self.type == "trailing_stop":
+                raise Invalid("fractional orders must be market, limit, stop, or stop_limit orders")
+            if self.order_class not in ("", "simple"):
+                raise Invalid("fractional orders must be simple orders")
+            if self.side == "sell" and self.books.positions.get(self.symbol, Decimal(0)) <= 0:
+                raise Invalid("fractional orders cannot be sold short")
+        if self.time in ("opg", "cls") and self.type not in ("market", "limit"):
+            raise Invalid(f"{self.time} orders must be market or limit orders")
+        if self.type in ("stop", "stop_limit", "trailing_stop") and self.time not in ("day", "gtc"):
+            raise Invalid(f"invalid time_in_force for {self.type} order")
+        if self.body.get("extended_hours") and (self.type != "limit" or self.time not in ("day", "gtc")):
+            raise Invalid("extended hours order must be DAY or GTC limit orders")
+
+    def _check_class(self) -> None:
+        profit, stop = self.body.get("take_profit"), self.body.get("stop_loss")
+        if self.order_class in ("bracket", "oco") and not (profit and stop):
+            raise Invalid(f"{self.order_class} orders require take_profit and stop_loss")
+        if self.order_class == "oto" and bool(profit) == bool(stop):
+            raise Invalid("oto orders require one of take_profit or stop_loss")
+        if self.order_class in ("bracket", "oto") and self.time not in ("day", "gtc"):
+            raise Invalid("complex orders must be DAY or GTC orders")
+        if profit and stop:
+            above = (decimal(profit, "limit_price") or 0) - (decimal(stop, "stop_price") or 0)
+            if above * (1 if (self.side == "buy") != (self.order_class == "oco") else -1) <= 0:
+                raise Invalid("take_profit.limit_price must be > stop_loss.stop_price")
+
+    def _intent(self) -> str:
+        held = self.books.positions.get(self.symbol, Decimal(0))
+        closes = held * (1 if self.side == "buy" else -1) < 0
+        return f"{self.side}_to_{'close' if closes else 'open'}"
+
+
+def decimal(body: Body, name: str) -> Decimal | None:
+    """A number of a request, told as text or as a number. Raises Invalid."""
+    value = body.get(name)
+    try:
+        found = None if value is None else Decimal(str(value))
+    except InvalidOperation:
+        raise Invalid(f"{name} is not a number: {value}", MALFORMED) from None
+    if found is not None and not found.is_finite():
+        raise Invalid(f"{name} is not a number: {value}", MALFORMED)
+    return found if found is None or found % 1 else found.quantize(Decimal(1))
+
+
+def _text(body: Body, name: str) -> str:
+    if not isinstance(body.get(name), str) or not body[name]:
+        raise Invalid(f"{name} is required", MALFORMED)
+    return str(body[name])
+
+
+def _choice(body: Body, name: str, choices: tuple[str, ...], default: str | None = None) -> str:
+    value = body.get(name, default)
+    if value is None:
+        value = default
+    if value not in choices:
+        raise Invalid(f"invalid {name}" if value else f"{name} is required", MALFORMED)
+    return str(value)
