@@ -116,23 +116,21 @@ class Questions:
         return replace(shown, quantity=shown.quantity + before, filled=shown.filled + before)
 
     def _filled_before(self, order: Body) -> Decimal:
-        known = self._names.filled_before(order)
-        if known is None:
-            older = self.by_id(text(order, "replaces"))
-            if older is not None:
-                self._filled_before(older)
-                self._names.learn(older)  # again: now it is known what was filled before it
-            known = self._names.filled_before(order)
-        return known or ZERO
+        """Shares filled by those that an order took the place of: they are asked for back to the first, and learnt from
+        there on."""
+        older: list[Body] = []
+        at: Body | None = order
+        while at is not None and self._names.filled_before(at) is None and len(older) < LINKS_MAX:
+            at = self.by_id(text(at, "replaces"))
+            older += [at] if at is not None else []
+        for one in reversed(older):
+            self._names.learn(one)
+        return self._names.filled_before(order) or ZERO
 
     def _named_by(self, order: Body) -> Named:
         """Whose order it is, also where it was put in another's place before our time."""
-        venue_id, before = text(order, "id"), maybe_text(order, "replaces")
-        known = self._names.get(venue_id)
-        if known is None and before and self._names.get(before) is None:
-            older = self.by_id(before)
-            if older is not None:
-                self._named_by(older)
+        if self._names.get(text(order, "id")) is None:
+            self._filled_before(order)
         return self._names.learn(order)
 
     # --- fills ----------------------------------------------------------------------------------------------------
@@ -146,20 +144,20 @@ class Questions:
         return tuple(sorted(read, key=lambda fill: (fill.time, fill.fill_key)))
 
     def fills_of(self, links: Sequence[Body]) -> tuple[VenueFill, ...]:
-        """The executions of an order of ours; as many as are listed already."""
+        """The executions of an order of ours, oldest first; as many as are listed already."""
         wanted = {text(link, "id"): self._names.learn(link) for link in links}
         expected = sum((number(link, "filled_qty") for link in links), ZERO)
         if not expected:
             return ()
         at, found, filled = self._clock(), [], ZERO
-        for row in self._activities("/FILL", moment(links[0], "created_at") - SECOND):
+        for row in self._activities("/FILL", moment(links[0], "created_at") - SECOND, direction="desc"):
             named = wanted.get(text(row, "order_id"))
             if named is not None:
                 found.append(self._listed(row, named, at))
                 filled += found[-1].quantity
             if filled >= expected:
                 break
-        return tuple(found)
+        return tuple(reversed(found))
 
     def _listed(self, row: Body, named: Named, at: int) -> VenueFill:
         return self._executions.listed(fill_listed(row, named, at))
