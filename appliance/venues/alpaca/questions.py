@@ -39,6 +39,8 @@ BEGINNING = 7 * DAY
 again as new."""
 ORDERS_PAGE, ACTIVITIES_PAGE = 500, 100
 PAGES_MAX = 1_000
+_TIE = 1_000_000
+"""Pages of orders overlap by this much (ns): several may have been placed at once."""
 _BY_ONE = 5
 """So many orders whose names we lack are asked for one by one; more, in a list."""
 
@@ -100,7 +102,7 @@ class Questions:
             found.update((text(one, "id"), one) for one in new)
             if len(page) < ORDERS_PAGE or not new:
                 break
-            after = max(moment(one, "submitted_at") for one in page) - 1_000_000
+            after = max(moment(one, "submitted_at") for one in page) - _TIE
         return tuple(self._open_order(one) for one in flat(list(found.values())))
 
     @staticmethod
@@ -138,7 +140,7 @@ class Questions:
     def fills(self, since: int) -> tuple[VenueFill, ...]:
         """All executions from ``since`` (ns UTC) on and a little before, oldest first."""
         found = list(self._activities("/FILL", since - FILLS_MARGIN if since else self._clock() - BEGINNING))
-        self._learn({text(row, "order_id") for row in found}, found)
+        self._learn(found)
         at = self._clock()
         read = [self._listed(row, self._whose(text(row, "order_id")), at) for row in found]
         return tuple(sorted(read, key=lambda fill: (fill.time, fill.fill_key)))
@@ -162,14 +164,19 @@ class Questions:
     def _listed(self, row: Body, named: Named, at: int) -> VenueFill:
         return self._executions.listed(fill_listed(row, named, at))
 
-    def _learn(self, venue_ids: set[str], found: Sequence[Body]) -> None:
-        """The names of orders that we lack: of many, in one question."""
-        lacking = [venue_id for venue_id in venue_ids if self._names.get(venue_id) is None]
-        if len(lacking) > _BY_ONE:
-            earliest = min(moment(row, "transaction_time") for row in found) - DAY
-            asked = {"status": "all", "limit": ORDERS_PAGE, "direction": "asc", "after": rfc3339(earliest)}
-            for order in rows(self.get("/orders", asked)):
+    def _learn(self, found: Sequence[Body]) -> None:
+        """The names of the orders that these filled, where we lack them: of many, page by page."""
+        lacking = {venue_id for row in found if self._names.get(venue_id := text(row, "order_id")) is None}
+        after = min((moment(row, "transaction_time") for row in found), default=0) - DAY
+        while len(lacking) > _BY_ONE:
+            asked = {"status": "all", "limit": ORDERS_PAGE, "direction": "asc", "after": rfc3339(after)}
+            page = rows(self.get("/orders", asked))
+            for order in page:
                 self._named_by(order)
+                lacking.discard(text(order, "id"))
+            before, after = after, max((moment(one, "submitted_at") for one in page), default=after) - _TIE
+            if len(page) < ORDERS_PAGE or after <= before:
+                return
 
     def _whose(self, venue_id: str) -> Named:
         """Whose order it is; a stranger's where even Alpaca does not know it."""

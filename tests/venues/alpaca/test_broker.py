@@ -248,6 +248,14 @@ def test_many_orders_and_many_fills_come_page_by_page(broker: AlpacaBroker, alpa
     assert len({fill.fill_key for fill in fills}) == len({fill.order_id for fill in fills}) == 203
 
 
+def test_the_orders_of_many_fills_are_named_in_few_questions(broker: AlpacaBroker, alpaca: AlpacaTrading) -> None:
+    for n in range(620):
+        alpaca.books.place(f"fill-{n}", "SPY", "buy", 1)
+    before = len(alpaca.log.of("request"))
+    assert {fill.order_id for fill in broker.fills(0)} == {f"fill-{n}" for n in range(620)}
+    assert len(alpaca.log.of("request")) - before <= 7 + 2
+
+
 def test_a_short_position_is_negative(broker: AlpacaBroker) -> None:
     broker.submit(wanted(side=Side.SELL))
     assert broker.positions() == {"SPY": D(-10)}
