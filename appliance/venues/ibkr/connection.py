@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from appliance.clients.ibkr import Ended, Line, Mute, NoContract, NoGateway, Refused, Trouble
+from appliance.clients.ibkr import Ended, Line, Mute, NoContract, NoGateway, Trouble
 from appliance.domain.messages import OpenOrder, VenueReport
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import ZERO, Order

@@ -138,7 +138,6 @@ class Deals:
 
     def _fee(self, deal: Deal, late: Decimal, now: int) -> VenueActivity:
         key = f"{deal.exec_id}:commission"
-        self._told[deal.exec_id] = self._costs[deal.exec_id]
         text = f"commission of {deal.symbol}, told after its fill"
         fee = VenueActivity(Activity(key, ActivityKind.FEE, "", deal.time, cash=-late, text=text), now)
         self._fees[key] = fee
