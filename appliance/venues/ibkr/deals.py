@@ -82,10 +82,11 @@ class Deals:
         deal = self._deals.get(cost.exec_id)
         if deal is None:
             return []
+        found: list[VenueFill | VenueActivity] = []
         if self._waiting.pop(cost.exec_id, None) is not None:
-            return [self._fill(deal, now)]
+            found.append(self._fill(deal, now))
         late = cost.amount - self._told.get(cost.exec_id, cost.amount)
-        return [self._fee(deal, late, now)] if late else []
+        return [*found, self._fee(deal, late, now)] if late else found
 
     def overdue(self, now: int) -> list[VenueFill]:
         """Fills that have waited for long enough."""
@@ -118,7 +119,6 @@ class Deals:
         before = [one for one in self._groups[base] if one < number]
         corrects = "" if number <= 1 else fill_key(f"{base}.{before[-1]}") if before else base
         cost = self._told.setdefault(deal.exec_id, self._cost_of(deal, before))
-        self._waiting.pop(deal.exec_id, None)
         return VenueFill(
             fill_key=fill_key(deal.exec_id), order_id=deal.ref, symbol=deal.symbol, side=SIDES[deal.side],
             quantity=deal.shares, price=deal.price, commission=cost, time=deal.time, at=now, corrects=corrects,

@@ -18,6 +18,7 @@ from tests.standins.ibkr import IbkrStandIn
 
 D = Decimal
 PATIENCE = 5.0
+_NEVER = threading.Event()
 
 
 class Ears:
@@ -61,7 +62,7 @@ def until(fits: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + PATIENCE
     while not (found := fits()):
         assert time.monotonic() < deadline, f"not within {PATIENCE} s"
-        time.sleep(0.005)
+        _NEVER.wait(0.005)
     return found
 
 
