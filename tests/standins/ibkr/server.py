@@ -54,10 +54,10 @@ class IbkrStandIn:
         self.faults = Faults(self._changed)
         self.books = books or brokerage()
         self.book = Book(self.books, self.market, self.faults)
-        self.session = Session(self.book.next_id)
         self.data = MarketData(self.market, self.faults, lines)
         self.history = History(self.market, self.faults, pacing)
         self.trading = Trading(self.books, self.book, self.market, self.faults)
+        self.session = Session(self.book.next_id, self.trading.greet, self.faults)
         self.accounts = Accounts(self.books, self.book, self.market)
         self.telling = Telling(self.book, self.session, self.faults)
         self._missed: list[Told] = []
