@@ -20,7 +20,6 @@ REJECTIONS: dict[str, tuple[int, str]] = {
     ),
     "duplicate_id": (103, "Duplicate order id"),
     "filled": (104, "Cannot modify a filled order."),
-    "no_type": (321, "Error validating request.-'bw' : cause - Invalid order type was entered"),
     "type": (387, "Unsupported order type for this exchange and security type."),
     "time_in_force": (10052, "Invalid time in force"),
     "fraction": (

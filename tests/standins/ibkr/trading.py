@@ -97,9 +97,11 @@ class Trading:
         if self._market.symbol(ticket.con_id, ticket.symbol) is None or ticket.kind not in ("STK", ""):
             raise Refusal("unknown_symbol", "")
         if ticket.strange:
-            raise Refusal("strange", f"Error validating request.-'bH' : cause - {ticket.strange}")
-        if ticket.type not in TYPES:
-            raise Refusal("type" if ticket.type in ELSEWHERE else "no_type", "")
+            raise Refusal("strange", ticket.strange)
+        if ticket.type not in (*TYPES, *ELSEWHERE):
+            raise Refusal("strange", "Invalid order type was entered")
+        if ticket.type in ELSEWHERE:
+            raise Refusal("type", "")
         if ticket.tif not in TIMES:
             raise Refusal("time_in_force", "")
         if self.whole and ticket.quantity % 1:
@@ -182,7 +184,7 @@ class Trading:
     def _refuse(self, peer: Peer, ticket: Ticket, refusal: Refusal) -> None:
         code, text = REJECTIONS.get(refusal.code, (201, f"Order rejected - reason:{refusal.text}"))
         if refusal.code == "strange":
-            code, text = 321, refusal.text
+            code, text = 321, f"Error validating request.-'bw' : cause - {refusal.text}"
         peer.note("refused", str(ticket.order_id), ticket.reference, str(code))
         peer.error(ticket.order_id, code, text)
         if code == 201 and not refusal.facts.get("alive"):
