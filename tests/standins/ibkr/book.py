@@ -6,6 +6,7 @@ the book once the way is back, and nobody is told of it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -38,6 +39,8 @@ class Book:
         self._last: dict[int, int] = {}
         self.placed: dict[str, Placed] = {}
         self.fills: list[Fill] = []
+        self._fills: dict[int, list[Fill]] = defaultdict(list)
+        """Those of each order, by permId."""
         self.reported: set[str] = set()
         """Executions whose commission was told."""
         self.holdings: dict[str, Holding] = {}
@@ -85,6 +88,7 @@ class Book:
             return None
         fill = self._filled(told.order, told.execution)
         self.fills.append(fill)
+        self._fills[fill.perm_id].append(fill)
         return fill
 
     def seen(self, placed_id: str, commission: bool = False) -> Seen:
@@ -94,7 +98,7 @@ class Book:
         if placed.type == "trailing_stop":  # nobody tells that it moves
             trailing = self._books.orders[placed_id].stop_price
         ticket = kept.ticket._replace(quantity=placed.quantity, trail_stop=trailing, oca_group=placed.group)
-        fills = [fill for fill in self.fills if fill.perm_id == perm_id(placed)]
+        fills = self._fills[perm_id(placed)]
         return Seen(
             ticket, self._market.con_id(placed.symbol), placed.symbol, kept.client, perm_id(placed), ACCOUNT,
             self._faults.strange or _status(placed), placed.filled, placed.average_price,
