@@ -9,6 +9,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from appliance.domain.orders import OrderStatus
+from appliance.domain.trading import Order
+from appliance.shell.paths import StatePaths
+from tests.integration.driving import rows
 from tests.integration.running import Box, until
 from tests.standins.alpaca import AlpacaTrading
 from tests.standins.alpaca.server import KEY, SECRET
@@ -137,3 +141,36 @@ def test_flatten_sells_what_is_held_and_the_cash_is_the_same_to_the_cent(traded:
     assert traded.flat["positions"] == {}
     sold = [record for record in traded.books.log.of("execution") if record.content["side"] == "sell"]
     assert sum(record.content["quantity"] for record in sold) == 100
+
+
+MANNERS = {"LATENCY_MS": "30", "REJECT": "0.1", "PARTIAL": "0.3", "DISCONNECT": "0.05", "AMBIGUOUS": "0.2", "SEED": "3"}
+
+
+def test_a_drill_with_a_paper_broker_of_bad_manners_ends_with_orders_that_are_all_known(
+    boxes: Callable[..., Box], strategies: Path
+) -> None:
+    env = {"APPLIANCE_MARKET__TIMEFRAME": "1s"} | {f"APPLIANCE_PAPER__MANNERS__{k}": v for k, v in MANNERS.items()}
+    box = boxes("drill", env)
+    box.up("--strategy", strategies / "flip.py", "--param", "symbol=ALFA").ready()
+    until(lambda: _sent(box) >= 8, 60, "eight orders")
+    box.ask("reduce")
+    until(lambda: not _unknown(box), 30, "nothing is in doubt any more")
+    assert box.interrupt().code == 0
+    orders = _orders(box)
+    assert len(orders) >= 8
+    assert {order.status for order in orders} <= {*TERMINAL, OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED}
+
+
+TERMINAL = tuple(status for status in OrderStatus if status.terminal)
+
+
+def _orders(box: Box) -> list[Order]:
+    return list(rows(StatePaths(box.state).journal("gateway"), "order", Order).values())
+
+
+def _sent(box: Box) -> int:
+    return len(_orders(box))
+
+
+def _unknown(box: Box) -> list[Order]:
+    return [one for one in _orders(box) if one.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN)]
