@@ -25,7 +25,7 @@ from tests.standins.alpaca.trading_faults import MISHAPS
 from tests.standins.alpaca.trading_server import AlpacaTrading
 from tests.standins.brokerage import Brokerage, Refusal
 
-CALLS = ("freeze", "thaw", "hang_up", "go_away", "come_back", "expire_keys", "renew_keys", "hang_up_rest")
+CALLS = ("freeze", "thaw", "hang_up", "go_away", "come_back", "expire_keys", "renew_keys", "hang_up_rest", "calm")
 ORDERS = ("fill", "cancel", "expire", "reject")
 BOOKS = ("price", "split", "dividend", "fee", "interest", "rename", "delist", "open_market", "close_market")
 

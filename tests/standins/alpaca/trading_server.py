@@ -132,6 +132,14 @@ class AlpacaTrading:
         self._rest.thread.start()
         self._do(self._serve())
 
+    def calm(self) -> None:
+        """All is well again; what the brokerage's own switches say stays."""
+        self.faults.clear()
+        self.thaw()
+        self.renew_keys()
+        if self._rest.closing.is_set():
+            self.come_back()
+
     def expire_keys(self) -> None:
         """The keys hold no more: 401, and unauthorized; connections that are there stay."""
         self.keys.clear()

@@ -129,6 +129,17 @@ def test_a_broker_that_is_gone_refuses_connections_and_comes_back(alpaca: Alpaca
         assert alpaca.log.of("connected")
 
 
+def test_all_is_well_again_when_it_is_calm(alpaca: AlpacaTrading, ask: Ask) -> None:
+    alpaca.freeze()
+    alpaca.expire_keys()
+    alpaca.faults.next("504 before", -1)
+    alpaca.faults.lost_events = 5
+    alpaca.go_away()
+    alpaca.calm()
+    assert ask.rest("a").status_code == 200
+    assert alpaca.faults.lost_events == 0
+
+
 def test_connections_that_were_kept_are_reset(alpaca: AlpacaTrading) -> None:
     with requests.Session() as kept:
         kept.get(f"{alpaca.rest_url}/v2/account", headers=HEADERS, timeout=5)
@@ -178,9 +189,10 @@ def test_a_replacement_is_taken_and_the_old_order_fills(alpaca: AlpacaTrading, a
     order_id = ask.rest("a", 3).json()["id"]
     alpaca.faults.replace_loses = 1
     reply = ask("PATCH", f"orders/{order_id}", json={"qty": "2", "client_order_id": "b"})
-    assert reply.status_code == 200
+    assert (reply.status_code, reply.json()["status"]) == (200, "pending_new")
     assert ask("GET", f"orders/{order_id}").json()["status"] == "filled"
-    assert ask("GET", "orders:by_client_order_id", params={"client_order_id": "b"}).status_code == 404
+    new = ask("GET", "orders:by_client_order_id", params={"client_order_id": "b"}).json()
+    assert (new["status"], new["replaces"]) == ("rejected", order_id)
 
 
 def test_activities_lag_behind_positions(ask: Ask) -> None:
