@@ -176,6 +176,9 @@ class AlpacaTrading:
 
     async def _leave(self) -> None:
         await self.stream.hang_up()
+        await self._close()
+
+    async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
@@ -184,7 +187,7 @@ class AlpacaTrading:
         if self._teller is not None:
             self._teller.cancel()
         await self.stream.end()
-        await self._leave()
+        await self._close()
 
     def _do(self, job: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(job, self._loop).result(10)
