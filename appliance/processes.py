@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+from msgspec import convert
+
 from appliance import live_money
 from appliance.broking import desk_of, traits_of
 from appliance.core.base import Core
@@ -40,7 +42,9 @@ from appliance.shell.marker import Marker
 from appliance.shell.notify import Notifier
 from appliance.shell.paths import StatePaths
 from appliance.venues.paper import PAPER, PaperVenue
+from appliance.venues.unruly import Manners, UnrulyMarket, UnrulyVenue
 
+Paper = PaperVenue | UnrulyVenue
 SECOND = 1_000_000_000
 PAPER_TRAITS = VenueTraits(look_every=60 * SECOND)
 """The paper broker is in our own process: it answers at once and for good, and a look a minute is enough."""
@@ -79,9 +83,20 @@ def core_of(
         ),
         "gateway": lambda writers: GatewayCore(process, writers, traits),
         "monitor": lambda writers: MonitorCore(process, writers),
-        PAPER: lambda writers: MarketSimulator(process, writers, spec.cash, spec.model, spec.calendar),
+        PAPER: lambda writers: _market(process, writers, spec),
     }
     return built[kind]
+
+
+def _market(process: str, writers: Writers, spec: RunSpec) -> MarketSimulator:
+    """The paper broker's market; its manners are part of it, so that a replay is the same."""
+    if spec.manners:
+        return UnrulyMarket(process, writers, spec.cash, spec.model, spec.calendar, _manners(spec))
+    return MarketSimulator(process, writers, spec.cash, spec.model, spec.calendar)
+
+
+def _manners(spec: RunSpec) -> Manners:
+    return convert(spec.manners, Manners)
 
 
 def _maker(strategy: StrategySpec, spec: RunSpec, mark: Mark, death: Death | None) -> StrategyMaker:
@@ -152,7 +167,7 @@ def death_of(process: str, paths: StatePaths, spec: RunSpec, env: Mapping[str, s
     return Death(cause, *marked) if marked is not None and marked[0] in names else None
 
 
-def _let_hear_first(bus: EventBus, venue: PaperVenue) -> None:
+def _let_hear_first(bus: EventBus, venue: Paper) -> None:
     """The venue hears the market before the gateway does."""
     gateway = bus.receive
 
@@ -165,7 +180,7 @@ def _let_hear_first(bus: EventBus, venue: PaperVenue) -> None:
 
 def _hooks(
     process: str, paths: StatePaths, spec: RunSpec, clock: Clock, turn: Turn, bus: EventBus
-) -> tuple[tuple[Hooks, ...], PaperVenue | None]:
+) -> tuple[tuple[Hooks, ...], Paper | None]:
     if process == "feed":
         return (_feed(paths, spec, clock),), None
     if process == "gateway" and spec.broker is not None:
@@ -178,10 +193,14 @@ def _hooks(
     return (), None
 
 
-def _paper(paths: StatePaths, spec: RunSpec, clock: Clock, turn: Turn, bus: EventBus) -> PaperVenue:
+def _paper(paths: StatePaths, spec: RunSpec, clock: Clock, turn: Turn, bus: EventBus) -> Paper:
     journal = Journal(paths.journal(PAPER), PAPER, Lock(paths.lock(PAPER)))
     build = core_of(PAPER, spec)
-    venue = PaperVenue(build, journal, clock, turn.accept, bus.publish, spec.lockstep)  # type: ignore[arg-type]
+
+    def make(answer: Callable[[Event], None]) -> PaperVenue:
+        return PaperVenue(build, journal, clock, answer, bus.publish, spec.lockstep)  # type: ignore[arg-type]
+
+    venue = UnrulyVenue(make, _manners(spec), clock, turn.accept) if spec.manners else make(turn.accept)
     bus.local = venue.request
     turn.companion = venue.turn
     venue.turn.start()

@@ -115,10 +115,10 @@ class Broker(Section):
 
 
 class Manners(Section):
-    """How badly the paper broker behaves, for drills: ``latency_ms`` milliseconds before each answer, and how often (0
-    to 1) it does what. Nothing of it when all are 0."""
+    """How badly the paper broker behaves, for drills (see ``appliance.venues.unruly``): ``latency_ms`` milliseconds
+    until a request arrives, and how often (0 to 1) it does what. Nothing of it when all are 0."""
 
-    latency_ms: Annotated[float, Field(ge=0, le=60_000)] = 0.0
+    latency_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
     reject: Rate = 0.0
     partial: Rate = 0.0
     disconnect: Rate = 0.0

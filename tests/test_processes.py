@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from appliance.broking import broker_of
+from appliance.core.gateway import GatewayCore
 from appliance.core.host import HostCore
+from appliance.core.market.simulator import MarketSimulator
 from appliance.core.streams import Writers
 from appliance.domain import topics
 from appliance.domain.messages import Now
 from appliance.domain.operations import Death
-from appliance.errors import StrategyError
+from appliance.errors import RefusedError, StrategyError, VenueRefused
+from appliance.launch import Launch
 from appliance.making import LOAD, StrategyMaker
 from appliance.processes import core_of, death_of
-from appliance.runs import RunSpec, StrategySpec
+from appliance.runs import BrokerSpec, RunSpec, StrategySpec, write_spec
+from appliance.shell import credentials
 from appliance.shell.deaths import LAST_DEATH
 from appliance.shell.marker import Marker
 from appliance.shell.paths import StatePaths
 from appliance.strategy import loader
+from appliance.venues.unruly import UnrulyMarket
 
 GOOD = """
 from appliance.strategy import Strategy, param
@@ -125,3 +134,74 @@ def test_what_has_ended_its_process_while_it_was_loaded_is_not_loaded_again(
     paused = _begin(spec, Death("exit code 3", "a", LOAD))
     assert "exit code 3" in paused["a"]
     assert "b" not in paused
+
+
+# --- brokers ----------------------------------------------------------------------------------------------------------
+
+BOTH = {"alpaca": BrokerSpec("alpaca", "paper alpaca"), "ibkr": BrokerSpec("ibkr", "paper DU1", "DU1")}
+HEAVY = ("alpaca", "ib_insync", "ib_async", "eventkit", "requests", "websockets", "pydantic", "pandas")
+ALL_BUT_THE_GATEWAY = """
+import sys
+from decimal import Decimal
+from appliance.core.streams import Writers
+from appliance.processes import core_of
+from appliance.runs import BrokerSpec, RunSpec
+for venue in ("alpaca", "ibkr"):
+    spec = RunSpec("test", (), Decimal(1), broker=BrokerSpec(venue, "x"))
+    for process in ("feed", "guard", "gateway", "monitor"):
+        core_of(process, spec)
+print([name for name in {heavy} if name in sys.modules])
+"""
+
+
+def test_only_who_connects_pays_for_a_brokers_library() -> None:
+    script = ALL_BUT_THE_GATEWAY.replace("{heavy}", repr(HEAVY))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("venue", sorted(BOTH))
+def test_guard_and_gateway_know_what_the_broker_can(venue: str, paths: StatePaths) -> None:
+    spec = RunSpec("test", (), Decimal(1_000), broker=BOTH[venue])
+    gateway = core_of("gateway", spec)(Writers({}, {}))
+    assert isinstance(gateway, GatewayCore)
+    for part in ("key", "secret"):
+        credentials.keep(paths, "broker", part, "x" * 8)
+    broker = broker_of(BOTH[venue], paths)
+    assert gateway.traits == broker.traits
+    assert broker.name == venue
+
+
+def test_a_broker_without_keys_is_refused_with_where_they_go(paths: StatePaths) -> None:
+    with pytest.raises(VenueRefused) as caught:
+        broker_of(BOTH["alpaca"], paths)
+    assert caught.value.text == "alpaca: has no key and no secret"
+    assert "credential broker-key" in caught.value.hint
+
+
+def _refusal(paths: StatePaths, spec: RunSpec) -> str:
+    launch = Launch(paths, spec, lambda event: None)
+    try:
+        with pytest.raises(RefusedError) as caught:
+            launch.start()
+    finally:
+        launch.stop()
+    return caught.value.text
+
+
+def test_a_state_directory_of_one_account_is_refused_to_another(paths: StatePaths) -> None:
+    paper = _spec(paths.root, "a")
+    write_spec(paths, paper)
+    there = replace(paper, broker=BOTH["ibkr"])
+    assert "another account: the paper broker, and not of paper DU1 at ibkr" in _refusal(paths, there)
+    write_spec(paths, there)
+    for other in (None, BOTH["alpaca"], replace(BOTH["ibkr"], name="live U1", account="U1", live=True)):
+        assert "another account: paper DU1 at ibkr" in _refusal(paths, replace(paper, broker=other))
+
+
+def test_the_paper_broker_has_bad_manners_where_the_run_says_so() -> None:
+    spec = RunSpec("test", (), Decimal(1_000))
+    good = core_of("paper", spec)(Writers({}, {}))
+    bad = core_of("paper", replace(spec, manners={"partial": 0.5, "seed": 3}))(Writers({}, {}))
+    assert type(good) is MarketSimulator
+    assert isinstance(bad, UnrulyMarket)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from msgspec import to_builtins
 
 from appliance.core.record import plain
 from appliance.domain.market import SymbolStatus
-from appliance.domain.messages import Event, EventType
+from appliance.domain.messages import Event, EventType, OpenOrder, VenueState
 from appliance.domain.operations import Heartbeat, ProcessState, SourceState
 from appliance.domain.trading import Account, Position
 from appliance.errors import ApplianceError, EnvironmentFault
@@ -21,7 +22,10 @@ from appliance.shell.window import Window
 
 WAIT_S = 1.0
 SECOND = 1_000_000_000
-HEARS = ("view/source/<source>", "view/status/<symbol>", "view/position/<symbol>", "view/account", "view/latch")
+HEARS = (
+    "view/source/<source>", "view/status/<symbol>", "view/venue", "view/foreign", "view/position/<symbol>",
+    "view/account", "view/latch",
+)  # fmt: skip
 """In this order, since Mosquitto tells what it kept in the order of the subscriptions: whoever has heard the latch has
 heard every position, and of every source and halt."""
 
@@ -44,7 +48,7 @@ def status(state: Path, as_json: bool) -> None:
     for row in told["processes"]:
         age = "" if row["age_s"] is None else f"heard {row['age_s']:.1f} s ago"
         click.echo(f"  {row['name']:16} {row['state']:11} pid {row['pid'] or '-':<8} {age}")
-    for line in (*map(_source_line, told["sources"]), *map(_halt_line, told["halted"])):
+    for line in (*_venue_lines(told), *map(_source_line, told["sources"]), *map(_halt_line, told["halted"])):
         click.echo(f"  {line}")
     if told["account"]:
         held = ", ".join(f"{symbol} {quantity}" for symbol, quantity in told["positions"].items()) or "nothing"
@@ -85,6 +89,8 @@ class _Seen:
         self.latch: Any = None
         self.sources: dict[str, SourceState] = {}
         self.statuses: dict[str, SymbolStatus] = {}
+        self.venue: VenueState | None = None
+        self.foreign: tuple[OpenOrder, ...] = ()
 
     def note(self, event: Event) -> None:
         if event.type is EventType.ACCOUNT:
@@ -97,6 +103,10 @@ class _Seen:
             self.sources[event.body.source] = event.body
         elif event.type is EventType.SYMBOL_STATUS:
             self.statuses[event.body.symbol] = event.body
+        elif event.type is EventType.VENUE_STATE:
+            self.venue = event.body
+        elif event.type is EventType.FOREIGN:
+            self.foreign = event.body.orders
 
     def complete(self) -> bool:
         """Whether all has been heard: see HEARS."""
@@ -115,6 +125,8 @@ class _Seen:
                 "blocked": latch.blocked,
             },
             "account": None if self.account is None else {"cash": plain(self.account.cash)},
+            "venue": None if self.venue is None else to_builtins(self.venue),
+            "foreign": [to_builtins(one) for one in self.foreign],
             "sources": [to_builtins(one) for _, one in sorted(self.sources.items())],
             "halted": [to_builtins(one) for _, one in sorted(self.statuses.items()) if one.halted],
             "positions": {s: plain(p.quantity) for s, p in sorted(self.positions.items()) if p.quantity},
@@ -131,6 +143,19 @@ def _row(child: dict[str, Any], beat: Heartbeat | None) -> dict[str, Any]:
     since = beat.at if beat is not None and pid == beat.pid else since
     age = None if pid is None or not since else round((time.time_ns() - since) / SECOND, 3)
     return {"name": child["name"], "pid": pid, "state": state, "age_s": age, "restarts": child.get("restarts", 0)}
+
+
+def _venue_lines(told: dict[str, Any]) -> Iterator[str]:
+    """``broker  waiting_2fa  for 12 s: log in``, and the orders at our account that are not ours."""
+    venue = told["venue"]
+    if venue is not None:
+        since = f"for {(time.time_ns() - venue['since']) / SECOND:.0f} s" if venue["since"] else ""
+        why = f"{venue['code']} {venue['text']}".strip()
+        told_of = "" if venue["state"] == "ready" else ": ".join(filter(None, (since, why)))
+        yield f"{'broker':16} {venue['state']:11} {told_of}".rstrip()
+    for one in told["foreign"]:
+        name = one["order_id"] or one["venue_id"]
+        yield f"{one['symbol']:16} not ours    {one['side']} {one['quantity']}, order {name}"
 
 
 def _source_line(one: dict[str, Any]) -> str:

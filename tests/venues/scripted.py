@@ -52,7 +52,8 @@ class Hang:
 
 
 class ScriptedBroker:
-    """``script[method]`` is what its next calls answer: values, errors to raise, Hang; without any, all is well."""
+    """``script[method]`` is what its next calls answer: values, errors to raise, Hang; without any, all is well.
+    ``script["submit a"]`` is for those about order ``a``."""
 
     name = "scripted"
     traits = VenueTraits()
@@ -77,7 +78,7 @@ class ScriptedBroker:
     def _play(self, name: str, given: Any, usual: Any) -> Any:
         with self._lock:
             self.calls.append((name, given))
-            acts = self.script.get(name, [])
+            acts = self.script.get(f"{name} {given}") or self.script.get(name, [])
             act = acts.pop(0) if acts else usual
             if isinstance(act, Hang):
                 self._hung.append(act)

@@ -67,16 +67,17 @@ class IbkrBroker:
         """See BrokerInterface. Where it must be waited for the gateway's restart or its owner's login, ``hear`` is told
         so (Lost) before the error is raised."""
         self.close()
+        loop = asyncio.new_event_loop()
+        threading.Thread(target=_turn, args=(loop,), name=self.name, daemon=True).start()
         with self._one:
-            self._loop = asyncio.new_event_loop()
-            threading.Thread(target=_turn, args=(self._loop,), name=self.name, daemon=True).start()
+            self._loop = loop
         try:
             self._run(self._enter(hear), 3 * self._terms.connect + 4 * self._terms.answer)
         except VenueError as error:
-            self.close()
-            state = self._waiting(error)
-            if state is not LinkState.DOWN:
-                hear(Lost(error, state))
+            self._leave(loop)
+            waiting = self._waiting(error)
+            if waiting is not LinkState.DOWN:
+                hear(Lost(error, waiting))
             raise
         self._outages.back()
         self._quiet = False
@@ -87,38 +88,53 @@ class IbkrBroker:
             return LinkState.DOWN
         verdict = self._outages.away(self._clock(), mute=isinstance(error, VenueSilent))
         if verdict.text:
-            error.text, error.hint = f"{error.text}; {verdict.text}", error.hint
+            error.text = f"{error.text}; {verdict.text}"
         return verdict.state
 
     async def _enter(self, hear: Hear) -> None:
         made = Connection(load(), self._terms, self._book, self._deals, hear, self._clock)
         try:
             await made.enter()
+            with self._one:
+                if self._loop is not asyncio.get_running_loop():
+                    raise Ended("it was closed while it was opened")
+                self._connection = made
         except BaseException:
             await made.close()
             raise
-        self._connection = made
         self._watch = asyncio.create_task(self._watched(made, hear))
 
     async def _watched(self, made: Connection, hear: Hear) -> None:
         text = await made.until_lost()
-        if self._connection is made:
-            self._connection = None
+        with self._one:
+            by_itself = self._connection is made
+            if by_itself:
+                self._connection = None
+        if by_itself:
             verdict = self._outages.lost(self._clock(), made.listening.reset)
             why = "; ".join(one for one in (f"the connection ended: {text}", verdict.text) if one)
             hear(Lost(VenueDown(why, venue=self.name), verdict.state))
 
     def close(self) -> None:
         """See BrokerInterface."""
+        self._leave(self._loop)
+
+    def _leave(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """End the connection of this event loop, unless another one has taken its place."""
         with self._one:
-            loop, self._loop = self._loop, None
-            made, self._connection = self._connection, None
-        if loop is None:
+            made = None
+            if self._loop is loop:
+                made, self._loop, self._connection = self._connection, None, None
+        if loop is None or loop.is_closed():
             return
-        if made is not None:
-            with suppress(Exception):
-                asyncio.run_coroutine_threadsafe(made.close(), loop).result(_SPARE)
-        loop.call_soon_threadsafe(loop.stop)
+        with suppress(RuntimeError):  # its thread ended it meanwhile
+            if made is not None:
+                self._wait_for(made, loop)
+            loop.call_soon_threadsafe(loop.stop)
+
+    def _wait_for(self, made: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(Exception):
+            asyncio.run_coroutine_threadsafe(made.close(), loop).result(_SPARE)
 
     # --- orders ---------------------------------------------------------------------------------------------------
 

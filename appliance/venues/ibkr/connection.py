@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from appliance.clients.ibkr import Ended, Line, Mute, NoContract, NoGateway, Refused, Trouble
+from appliance.clients.ibkr import Ended, Line, Mute, NoContract, NoGateway, Trouble
 from appliance.domain.messages import OpenOrder, VenueReport
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import ZERO, Order
@@ -148,10 +148,12 @@ class Connection:
         return VenueReport(order.id, REJECT, self._clock(), text=text, code=kind.value)
 
     async def cancel(self, ref: str) -> VenueReport | None:
-        """Ask for an order's end."""
+        """Ask for an order's end. Another client's order stays: only that one can cancel it."""
         known = await self._found_out(ref)
         if known is None:
             return (await self.order(ref)).report
+        if not self.book.ours(known):
+            return VenueReport(ref, ACCEPT, self._clock(), str(known.perm_id), self._whose(known), known.filled)
         with self.listening.wishing(Wish.CANCEL, known) as wished:
             with self.line.sending():
                 self._client.cancelOrder(known.order_id)
@@ -168,6 +170,8 @@ class Connection:
         if known is None or known.ticket is None:
             found = (await self.order(ref)).report
             return replace(found, event=REJECT, code=Rejection.OTHER.value, text=f"{found.event.value}: {found.text}")
+        if not self.book.ours(known):
+            return VenueReport(ref, REJECT, self._clock(), text=self._whose(known), code=Rejection.NOT_ALLOWED.value)
         wanted = changed(known.ticket, change)
         contract = self._library.Contract(conId=known.con_id, exchange="SMART")
         with self.listening.wishing(Wish.REPLACE, known, wanted) as wished:
@@ -180,18 +184,18 @@ class Connection:
         return VenueReport(ref, REJECT, self._clock(), text=text, code=rejection(known.code, text).value)
 
     async def _found_out(self, ref: str) -> Known | None:
-        """An order of this client that may still work; None when there is none. Raises Refused for another client's."""
+        """An order that may still work; None when there is none."""
         known = self.book.get(ref)
         if known is None or not self.book.ours(known) or not known.con_id:
             await self.questions.open_orders()
             known = self.book.get(ref)
-        if known is None or known.ended or not known.order_id:
-            return None
-        if not self.book.ours(known):
-            raise Refused(
-                0, f"{ref} is an order of client {known.client}, which alone can change and cancel it: set client_id"
-            )
-        return known
+        return None if known is None or known.ended or not known.order_id else known
+
+    def _whose(self, known: Known) -> str:
+        return (
+            f"it is an order of client {known.client}, which alone can change and cancel it; we are client"
+            f" {self._terms.client_id}: set client_id, or do it in the gateway's own window"
+        )
 
     async def order(self, ref: str) -> Answer:
         """What became of an order: it is absent when it is neither open, nor completed, nor has executions."""

@@ -52,21 +52,24 @@ class Deals:
         self._costs: dict[str, Decimal] = {}
         self._told: dict[str, Decimal] = {}
         self._waiting: dict[str, int] = {}
+        self._heard: dict[str, None] = {}
         self._fees: dict[str, VenueActivity] = {}
         self._tidied = 0
 
     def take(self, deal: Deal, now: int) -> list[VenueFill]:
-        """An execution is told; a fill, unless it waits for its commission or was told before. Raises ValueError for
-        one that makes no sense."""
-        if deal.exec_id in self._deals:
-            return []
+        """An execution is told; a fill, unless it waits for its commission, was told before, or is part of an answer.
+        Raises ValueError for one that makes no sense."""
         if deal.side not in SIDES:
             raise ValueError(f"side {deal.side!r} of execution {deal.exec_id}")
-        self._forget(deal.time)
-        self._deals[deal.exec_id] = deal
-        base, number = group(deal.exec_id)
-        self._groups[base] = sorted({*self._groups.get(base, []), number})
-        if not deal.shares or deal.exec_id in self._costs:
+        if deal.exec_id not in self._deals:
+            self._forget(deal.time)
+            self._deals[deal.exec_id] = deal
+            base, number = group(deal.exec_id)
+            self._groups[base] = sorted({*self._groups.get(base, []), number})
+        if deal.request >= 0 or deal.exec_id in self._heard:
+            return []
+        self._heard[deal.exec_id] = None
+        if not deal.shares or deal.exec_id in self._costs or deal.exec_id in self._told:
             return [self._fill(deal, now)]
         self._waiting[deal.exec_id] = now + self._patience
         return []
@@ -79,10 +82,11 @@ class Deals:
         deal = self._deals.get(cost.exec_id)
         if deal is None:
             return []
+        found: list[VenueFill | VenueActivity] = []
         if self._waiting.pop(cost.exec_id, None) is not None:
-            return [self._fill(deal, now)]
+            found.append(self._fill(deal, now))
         late = cost.amount - self._told.get(cost.exec_id, cost.amount)
-        return [self._fee(deal, late, now)] if late else []
+        return [*found, self._fee(deal, late, now)] if late else found
 
     def overdue(self, now: int) -> list[VenueFill]:
         """Fills that have waited for long enough."""
@@ -115,7 +119,6 @@ class Deals:
         before = [one for one in self._groups[base] if one < number]
         corrects = "" if number <= 1 else fill_key(f"{base}.{before[-1]}") if before else base
         cost = self._told.setdefault(deal.exec_id, self._cost_of(deal, before))
-        self._waiting.pop(deal.exec_id, None)
         return VenueFill(
             fill_key=fill_key(deal.exec_id), order_id=deal.ref, symbol=deal.symbol, side=SIDES[deal.side],
             quantity=deal.shares, price=deal.price, commission=cost, time=deal.time, at=now, corrects=corrects,
@@ -135,7 +138,6 @@ class Deals:
 
     def _fee(self, deal: Deal, late: Decimal, now: int) -> VenueActivity:
         key = f"{deal.exec_id}:commission"
-        self._told[deal.exec_id] = self._costs[deal.exec_id]
         text = f"commission of {deal.symbol}, told after its fill"
         fee = VenueActivity(Activity(key, ActivityKind.FEE, "", deal.time, cash=-late, text=text), now)
         self._fees[key] = fee
@@ -149,6 +151,6 @@ class Deals:
         for one in old:
             base, number = group(one)
             self._groups[base].remove(number)
-            for kept in (self._deals, self._costs, self._told, self._waiting):
+            for kept in (self._deals, self._costs, self._told, self._waiting, self._heard):
                 kept.pop(one, None)  # type: ignore[attr-defined]
             self._fees.pop(f"{one}:commission", None)

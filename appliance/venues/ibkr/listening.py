@@ -15,7 +15,7 @@ from appliance.venues.ibkr.deals import Deals
 from appliance.venues.ibkr.receiver import Told
 from appliance.venues.ibkr.told import Cost, Deal, Done, Seen, Status, Ticket, Word
 from appliance.venues.ibkr.verdicts import Verdict, Wish, of_status, of_word
-from appliance.venues.ibkr.words import CANCELLED, PORT_RESET, REJECTIONS, USED_ID, meaning, reason, warns
+from appliance.venues.ibkr.words import CANCELLED, PORT_RESET, REJECTIONS, USED_ID, meaning, warns
 
 Clock = Callable[[], int]
 SOON = 0.3
@@ -189,11 +189,6 @@ class Listening:
         if meant is not None:
             self.state = meant.state or self.state
             self._hear(Condition(self.state, str(word.code), word.text, meant.lost))
-
-
-def said(known: Known) -> str:
-    """What the gateway said of an order, with its code."""
-    return f"{reason(known.text) or known.text} (code {known.code})" if known.code else known.text
 
 
 def _same(wanted: Ticket, seen: Ticket) -> bool:

@@ -17,7 +17,7 @@ NOT_CANCELLED = frozenset((10147, 10148, 161, 135, 136, 104))
 """Answers to a cancel that did nothing: the order has ended, or there is none."""
 
 REJECTIONS: dict[int, Rejection] = {
-    103: Rejection.DUPLICATE_ID,
+    103: Rejection.OTHER,  # the gateway's order id was used, not ours: nothing was placed
     104: Rejection.OTHER,
     105: Rejection.UNSUPPORTED,
     109: Rejection.PRICE,
@@ -73,11 +73,6 @@ def rejection(code: int, text: str) -> Rejection:
 def warns(code: int) -> bool:
     """Whether a word about an order leaves it as it is."""
     return code in WARNINGS or 2100 <= code < 2200
-
-
-def reason(text: str) -> str:
-    """What a 201 or a 202 says after its ``reason:``."""
-    return text.partition("reason:")[2].strip()
 
 
 class Meaning(NamedTuple):

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from pathlib import Path
 
+from appliance.domain.trading import Order
+from appliance.domain.venue import Rejection
 from appliance.venues.alpaca import AlpacaBroker, AlpacaBrokerOptions
 from appliance.venues.base import BrokerInterface
 from appliance.venues.ibkr import IbkrBroker, IbkrTerms
@@ -15,7 +17,8 @@ from tests.standins.alpaca.server import KEY, SECRET
 from tests.standins.brokerage import Brokerage, Placed
 from tests.standins.ibkr import IbkrStandIn
 from tests.standins.ibkr.session import ACCOUNT
-from tests.venues.contract.stage import SYMBOL, Stage
+from tests.venues.contract.paper import paper
+from tests.venues.contract.stage import SYMBOL, Stage, order
 
 
 class OverBooks:
@@ -49,6 +52,12 @@ class OverBooks:
     def stranger(self, order_id: str) -> None:
         self._books.place(order_id, SYMBOL, "buy", 7, type="limit", limit_price=50)
 
+    def refused(self) -> list[tuple[Order, tuple[Rejection, ...]]]:
+        return [
+            (order(symbol="NOSUCH"), (Rejection.UNKNOWN_SYMBOL,)),
+            (order(quantity=1_000_000), (Rejection.BUYING_POWER, Rejection.QUANTITY)),
+        ]
+
     def _placed(self, order_id: str) -> list[Placed]:
         """The order, and those that took its place there."""
         names = (order_id, f"{order_id}~")
@@ -75,4 +84,4 @@ def ibkr(folder: Path) -> Iterator[Stage]:
         yield OverBooks("ibkr", gateway.books, lambda: IbkrBroker(terms), gateway.hang_up)
 
 
-MAKERS: dict[str, Callable[[Path], AbstractContextManager[Stage]]] = {"alpaca": alpaca, "ibkr": ibkr}
+MAKERS: dict[str, Callable[[Path], AbstractContextManager[Stage]]] = {"alpaca": alpaca, "ibkr": ibkr, "paper": paper}

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from appliance.domain.messages import VenueActivity, VenueFill, VenueReport
 from appliance.domain.orders import OrderEvent, OrderStatus
 from appliance.domain.trading import Intent, Moment, Order, OrderType, Side, TimeInForce
+from appliance.domain.venue import Rejection
 from appliance.venues.base import BrokerInterface, Condition, Heard, Lost
 
 SYMBOL = "SPY"
@@ -77,7 +78,7 @@ class Ear:
 
 class Stage(Protocol):
     """A broker and what is behind it. ``can`` names what this kind of venue has: ``strangers`` (orders that are not
-    ours), ``link`` (a connection that can be cut), ``unanswered`` (an order whose answer can be kept back)."""
+    ours), ``link`` (a connection that can be cut)."""
 
     name: str
     can: frozenset[str]
@@ -109,6 +110,10 @@ class Stage(Protocol):
 
     def stranger(self, order_id: str) -> None:
         """Somebody else places an order to buy 7 at 50 USD; ``order_id`` is his own."""
+        ...
+
+    def refused(self) -> list[tuple[Order, tuple[Rejection, ...]]]:
+        """Orders that it does not take, and the codes that may say why."""
         ...
 
     def cut(self) -> None:

@@ -7,6 +7,7 @@ import importlib
 import sys
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ NEWS: ContextVar[asyncio.Event] = ContextVar("NEWS")
 """Set when a client has heard something."""
 
 
+@cache
 def library() -> Any:
     """ib_async or ib_insync: the one that comes first on the path."""
     for place in sys.path:

@@ -59,7 +59,7 @@ def test_an_order_rests_fills_in_parts_and_is_cancelled(gateway: IbkrStandIn) ->
         books_id = gateway.books.by_client_id("ref-1").id  # type: ignore[union-attr]
         gateway.books.fill(books_id, 30, "90.01")
         gateway.books.fill(books_id, 20, "90.02")
-        await until(lambda: trade.orderStatus.filled == 50)
+        await until(lambda: len([fill for fill in trade.fills if fill.commissionReport.execId]) == 2)
         before = len(gateway.log.of("sent"))
         ib.cancelOrder(resting)
         await until(lambda: codes(ib))
@@ -106,6 +106,57 @@ def test_an_order_of_an_earlier_connection_is_changed_as_the_client_decoded_it(g
     play(gateway, second)
 
 
+def test_a_limit_becomes_a_market_order(gateway: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        resting = order(orderRef="ref-1")
+        trade = ib.placeOrder(stock(), resting)
+        await until(lambda: trade.orderStatus.status == "Submitted")
+        ib.client.placeOrder(resting.orderId, stock(), order("MKT", orderRef="ref-1"))
+        await until(lambda: trade.orderStatus.status == "Filled")
+        ib.client.placeOrder(resting.orderId, stock(), order("MKT", orderRef="ref-1"))
+        await until(lambda: codes(ib) == [(resting.orderId, 104)])
+
+    play(gateway, scenario)
+    assert len(gateway.books.executions) == 1
+
+
+def test_an_open_order_does_not_change_sides(one: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        trade = ib.placeOrder(stock(), order(orderRef="ref-1"))
+        await until(lambda: trade.orderStatus.status == "Submitted")
+        ib.client.placeOrder(trade.order.orderId, stock(), order(side="SELL", price=200, orderRef="ref-1"))
+        await until(lambda: [code for _, code in codes(ib)] == [105])
+        assert one.books.by_client_id("ref-1").side == "buy"  # type: ignore[union-attr]
+
+    play(one, scenario)
+
+
+def test_a_client_that_comes_back_is_told_of_its_open_orders_before_anything_else(gateway: IbkrStandIn) -> None:
+    async def first(ib: Any) -> None:
+        trade = ib.placeOrder(stock(), order(orderRef="ref-1"))
+        await until(lambda: trade.orderStatus.status == "Submitted")
+
+    async def second(ib: Any) -> None:
+        sent = [one.fields[0] for one in gateway.log.of("sent")]
+        assert sent[before + 1 :][:5] == ["5", "3", "53", "15", "9"]
+        assert [trade.order.orderRef for trade in ib.openTrades()] == ["ref-1"]
+
+    play(gateway, first)
+    before = len(gateway.log.of("sent"))
+    play(gateway, second)
+
+
+def test_what_an_order_waits_for_is_said(one: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        held = [ib.placeOrder(stock(), child) for child in ib.bracketOrder("BUY", 10, 95, 110, 90)]
+        held.append(ib.placeOrder(stock(), order("STP", auxPrice=120)))
+        await until(lambda: all(trade.orderStatus.permId for trade in held))
+        await quiet(one, ib)
+        assert [trade.orderStatus.whyHeld for trade in held] == ["", "child", "child,trigger", "trigger"]
+
+    play(one, scenario)
+
+
 def test_a_change_that_is_refused_leaves_the_order_as_it_was(one: IbkrStandIn) -> None:
     async def scenario(ib: Any) -> None:
         resting = order(orderRef="ref-1")
@@ -143,6 +194,7 @@ def test_a_used_order_id_is_no_new_order(one: IbkrStandIn) -> None:
         ({"quantity": 0}, 434),
         ({"quantity": 0.5}, 10243),
         ({"kind": "REL"}, 387),
+        ({"kind": "FEELINGS"}, 321),
         ({"tif": "XYZ"}, 10052),
         ({"whatIf": True}, 321),
         ({"parentId": 77}, 10006),
@@ -167,7 +219,8 @@ def test_a_rejection_is_an_error_and_then_inactive(gateway: IbkrStandIn) -> None
         assert told(gateway) == ["4 201", "5 Inactive", "3 Inactive"]
         assert ib.errors[-1][2] == "Order rejected - reason:The contract is not available for short sale."
         (ended,) = await ib.reqCompletedOrdersAsync(False)
-        assert (ended.order.orderRef, ended.orderStatus.status) == ("ref-1", "Inactive")
+        assert (ended.order.orderRef, ended.orderStatus.status) == ("ref-1", "Cancelled")
+        assert gateway.log.of("sent", "101")[-1].fields[-6].startswith("Rejected by System:\nThe contract is not")
 
     play(gateway, scenario)
     assert [one.content["code"] for one in gateway.books.log.of("refused")] == ["not_shortable"]
@@ -412,15 +465,18 @@ def test_a_contract_may_be_named_by_its_number(one: IbkrStandIn) -> None:
     assert one.books.positions == {"SPY": Decimal(10)}
 
 
-def test_a_global_cancel_ends_everything(one: IbkrStandIn) -> None:
+def test_a_global_cancel_ends_everything_and_says_what_it_could_not(one: IbkrStandIn) -> None:
     async def scenario(ib: Any) -> None:
+        filled = ib.placeOrder(stock(), order("MKT"))
+        await until(lambda: filled.orderStatus.status == "Filled")
         trades = [ib.placeOrder(stock(), order(orderRef=ref)) for ref in ("a", "b")]
         await until(lambda: all(trade.orderStatus.status == "Submitted" for trade in trades))
         ib.reqGlobalCancel()
         await until(lambda: all(trade.orderStatus.status == "Cancelled" for trade in trades))
+        await until(lambda: (filled.order.orderId, 161) in codes(ib))
 
     play(one, scenario)
-    assert [record.kind for record in one.books.log.records] == ["accepted"] * 2 + ["canceled"] * 2
+    assert [record.kind for record in one.books.log.records][2:] == ["accepted"] * 2 + ["canceled"] * 2
 
 
 def test_a_trailing_stop_follows(one: IbkrStandIn) -> None:
