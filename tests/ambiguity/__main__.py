@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from tests.ambiguity.drill import drill
@@ -47,16 +48,23 @@ def main() -> int:
     kinds = [kind for kind in kinds if not options.fault or kind[1] in options.fault]
     rows = []
     with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
-        jobs = [pool.submit(drill, *kind, options.episodes, plan, options.seed) for kind in kinds]
+        jobs = [
+            pool.submit(drill, *kind, options.episodes, plan, options.seed, _kept(options.state, *kind))
+            for kind in kinds
+        ]
         for done, job in enumerate(jobs, 1):
             rows.append(row := job.result())
             said = f"{row['venue']}, {row['fault']}: {len(row['wrong'])} wrong, {row['seconds']:.0f} s"
-            print(f"{done} of {len(jobs)}: {said}", file=sys.stderr, flush=True)
+            print("\n  ".join([f"{done} of {len(jobs)}: {said}", *row["wrong"]]), file=sys.stderr, flush=True)
     print(table(rows))
     wrong = sum(len(row["wrong"]) for row in rows)
     if options.json:
         print(json.dumps({"wrong": wrong, "rows": rows}))
     return 1 if wrong else 0
+
+
+def _kept(state: Path | None, venue: str, fault: str) -> Path | None:
+    return state / f"{venue}-{fault}".replace(" ", "-") if state is not None else None
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -67,6 +75,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--orders", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--state", type=Path, metavar="DIR", help="keep each box's state directory in here")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)
 

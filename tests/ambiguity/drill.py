@@ -17,12 +17,14 @@ from tests.ambiguity.episode import Episode, Outcome, Plan, summary
 from tests.ambiguity.venues import CASH, VENUES, Venue
 
 
-def drill(venue_name: str, fault: str, episodes: int, plan: Plan, seed: int) -> dict[str, Any]:
-    """So many episodes of one kind, on one box; a row of the table."""
+def drill(
+    venue_name: str, fault: str, episodes: int, plan: Plan, seed: int, keep: Path | None = None
+) -> dict[str, Any]:
+    """So many episodes of one kind, on one box; a row of the table. ``keep`` is where its state stays."""
     began = time.monotonic()
     random = Random(f"{venue_name} {fault} {seed}")
     with VENUES[venue_name]() as venue, tempfile.TemporaryDirectory(prefix="drill-") as folder:
-        outcomes = list(_episodes(venue, fault, episodes, plan, random, Path(folder)))
+        outcomes = list(_episodes(venue, fault, episodes, plan, random, keep or Path(folder)))
     seconds = round(time.monotonic() - began, 1)
     return {"venue": venue_name, "fault": fault, **summary(outcomes), "seconds": seconds}
 
