@@ -101,11 +101,12 @@ class Connection:
         self.questions.found(request, one)
 
     def _unread(self, text: str) -> None:
-        self.questions.unread(text)
-        self._garbled(text)
+        """A message was left out. It may be part of an answer: then there is none. Otherwise it may have been about an
+        order: everything is to be compared."""
+        if not self.questions.give_up(NoGateway(f"answers with {text}")):
+            self._garbled(text)
 
     def _garbled(self, text: str) -> None:
-        """Something was left out: it may have been about an order."""
         self.hear(Condition(self.listening.state, "UNREADABLE", text, lost=True))
 
     # --- orders ---------------------------------------------------------------------------------------------------

@@ -119,10 +119,8 @@ class Listening:
             wished.settle(verdict)
 
     def _hint(self, known: Known) -> None:
-        if doubtful(known.status):
-            if not known.ended and not self._open(known, Wish.SUBMIT):
-                self._doubt(str(known.status), f"{known.ref} is {known.status}: it is looked for")
-            return
+        if not self._open(known, Wish.SUBMIT) and doubtful(known):
+            self._doubt(known.status, f"{known.ref} is {known.status}: it is looked for")
         report = self._book.hint(known, self._clock())
         if report is not None:
             self._report(report)
