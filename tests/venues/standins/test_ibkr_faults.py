@@ -50,6 +50,7 @@ def test_an_order_is_taken_and_never_answered(gateway: IbkrStandIn) -> None:
         await quiet(gateway, ib)
         assert [sent.fields[1] for sent in gateway.log.of("sent", "5")] == ["11"] * 3
         assert {fill.execution.orderRef for fill in await ib.reqExecutionsAsync()} == {"filled", "told"}
+        assert [fill.commissionReport.commission for fill in ib.fills()] == [1.0, 1.0]
 
     play(gateway, scenario)
     assert accepted(gateway) == ["filled", "told"]
@@ -355,6 +356,9 @@ def test_the_commission_comes_late_or_never(gateway: IbkrStandIn, after: float, 
             await until(lambda: trade.fills[0].commissionReport.execId)
         await quiet(gateway, ib)
         assert len(gateway.log.of("sent", "59")) == reports
+        gateway.faults.commission_late = 0.0
+        await ib.reqExecutionsAsync()
+        assert len(gateway.log.of("sent", "59")) == reports + 1
 
     play(gateway, scenario)
 
