@@ -307,6 +307,7 @@ def test_open_orders_include_those_that_were_refused(gateway: IbkrStandIn) -> No
         gateway.faults.rejected = 1
         ib.client.placeOrder(10, stock(), order(orderRef="ref-1"))
         await until(lambda: codes(ib))
+        await quiet(gateway, ib)
         before = len(gateway.log.of("sent"))
         await ib.reqAllOpenOrdersAsync()
         assert told(gateway, before) == []
@@ -321,6 +322,7 @@ def test_completed_orders_begin_with_how_they_ended(gateway: IbkrStandIn) -> Non
     async def scenario(ib: Any) -> None:
         trade = ib.placeOrder(stock(), order("MKT"))
         await until(lambda: trade.fills and trade.fills[0].commissionReport.execId)
+        await quiet(gateway, ib)
         gateway.faults.statuses_first = True
         before = len(gateway.log.of("sent"))
         await ib.reqCompletedOrdersAsync(False)
