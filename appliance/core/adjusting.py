@@ -1,7 +1,9 @@
-"""The gateway books what happens to the account without an order: splits, dividends, fees. Once, and for everyone."""
+"""The gateway books what happens to the account without an order: splits, dividends, fees, transfers, other names and
+delistings. Once, and for everyone."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -10,15 +12,17 @@ from msgspec.structs import replace
 from appliance.core.activities import Prices, adjusted, divided, remaining_after
 from appliance.core.ledger import Protection, protection
 from appliance.core.stops import leaves
-from appliance.domain import topics
 from appliance.domain.market import CorporateAction
 from appliance.domain.messages import Event, Now, VenueActivity
+from appliance.domain.operations import Severity
 from appliance.domain.trading import ZERO, Activity, ActivityKind, Order, Part, Position
 
 if TYPE_CHECKING:
     from appliance.core.gateway import GatewayCore
 
 ORDERS = "gateway/orders"
+NOBODYS = (ActivityKind.TRANSFER, ActivityKind.OTHER)
+"""What is between the account's owner and his broker: of no strategy."""
 REMEMBERED = 1_000
 """Activities known by their key, so that none is booked twice."""
 
@@ -30,6 +34,18 @@ class Activities:
         self._gateway = gateway
         self._ledger = gateway.ledger
         self.known = gateway.table("activity", Activity)
+        self._before: dict[ActivityKind, Callable[[Activity, Now], None]] = {
+            ActivityKind.SPLIT: self._adjust,
+            ActivityKind.DIVIDEND: self._adjust,
+            ActivityKind.SYMBOL_CHANGE: self._rename,
+        }
+        self._after: dict[ActivityKind, Callable[[Activity, Now], None]] = {
+            ActivityKind.SPLIT: self._hold,
+            ActivityKind.SYMBOL_CHANGE: self._renamed,
+            ActivityKind.DELISTING: self._delist,
+            ActivityKind.TRANSFER: self._transfer,
+            ActivityKind.OTHER: self._say,
+        }
 
     def told(self, event: Event, now: Now) -> None:
         """The venue tells of an activity."""
@@ -44,11 +60,11 @@ class Activities:
         activity = replace(activity, parts=parts)
         self.pass_over(activity)
         self._gateway.reconciler.booked(activity.key)
-        if activity.action is not None:
-            self._adjust(activity.action, now)
+        if activity.kind in self._before:
+            self._before[activity.kind](activity, now)
         self._gateway.emit(ORDERS, activity, now)  # whoever hears of it finds his orders adjusted
-        if activity.kind is ActivityKind.SPLIT:
-            self._hold(activity, now)
+        if activity.kind in self._after:
+            self._after[activity.kind](activity, now)
         self._ledger.pay(activity.cash, activity.time)
         self._gateway.tell_account(now)
 
@@ -64,9 +80,14 @@ class Activities:
         held = self._held(activity.symbol) if activity.symbol else self._costs()
         if activity.kind is ActivityKind.MARGIN_CALL:
             return ()
+        if activity.kind in NOBODYS:
+            return (Part("", activity.position, activity.cash),)
         if activity.kind is ActivityKind.BORROW:
             held = {name: shares for name, shares in held.items() if shares < 0}
-        return divided(activity, held)
+        parts = divided(activity, held)
+        if activity.kind is ActivityKind.DELISTING:
+            return tuple(replace(part, quantity=ZERO) for part in parts)
+        return parts
 
     def _held(self, symbol: str) -> dict[str, Decimal]:
         found = {key.partition("/")[0]: shares for key, shares in self._of(symbol)}
@@ -100,10 +121,13 @@ class Activities:
             return
         average = before.average_price * activity.old / activity.new if held else ZERO
         ledger.positions[symbol] = Position(symbol, held, average)
-        self._gateway.show(f"view/position/{topics.level(symbol)}", ledger.positions[symbol], now)
+        self._gateway.show_position(symbol, now)
 
-    def _adjust(self, action: CorporateAction, now: Now) -> None:
+    def _adjust(self, activity: Activity, now: Now) -> None:
         """Live orders and wished protections, as the venue adjusted what rests there."""
+        action = activity.action
+        if action is None:
+            return
         for order in [order for order in self._ledger.live() if order.symbol == action.symbol]:
             changed = _adjusted(order, action)
             if changed != order:
@@ -112,6 +136,65 @@ class Activities:
         for key, wanted in list(self._ledger.protections.items()):
             if key.partition("/")[2] == action.symbol:
                 self._ledger.protections[key] = protection_after(wanted, self._ledger.holdings.get(key, ZERO), action)
+
+    # --- other names, and no name any more ------------------------------------------------------------------------
+
+    def _rename(self, activity: Activity, now: Now) -> None:
+        """The same shares by another name: orders, what protects them, and the baseline follow."""
+        gateway, symbol, becomes = self._gateway, activity.symbol, activity.becomes
+        if not becomes or becomes == symbol:
+            return
+        blocked = self._ledger.blocked.get(symbol)
+        for order in self._ledger.rename(symbol, becomes):
+            gateway.tell(order, now)
+        gateway.plans.rename(symbol, becomes)
+        gateway.reconciler.rebase(becomes, gateway.reconciler.baseline(becomes) + gateway.reconciler.baseline(symbol))
+        gateway.reconciler.rebase(symbol, ZERO)
+        if blocked is not None:
+            gateway.block(becomes, blocked.why, now)
+
+    def _renamed(self, activity: Activity, now: Now) -> None:
+        """Nobody shall buy by the old name, which may be another's tomorrow."""
+        for symbol in (activity.symbol, activity.becomes):
+            if symbol in self._ledger.positions:
+                self._gateway.show_position(symbol, now)
+        self._end(activity, f"its shares are {activity.becomes or 'called otherwise'} now", now)
+
+    def _delist(self, activity: Activity, now: Now) -> None:
+        """The position ends, whatever was paid for it; so do the orders and stops behind it."""
+        ledger, symbol = self._ledger, activity.symbol
+        for key, _ in self._of(symbol):
+            ledger.holdings[key] = ZERO
+            ledger.protections.drop(key)
+        self._gateway.reconciler.rebase(symbol, ZERO)
+        if symbol in ledger.positions:
+            ledger.positions[symbol] = Position(symbol)
+            self._gateway.show_position(symbol, now)
+        for order in [order for order in ledger.live() if order.symbol == symbol]:
+            self._gateway.reconciler.unwant(order, now)
+        self._gateway.protector.check(now)
+        self._end(activity, f"it was delisted; {activity.cash} USD were paid", now)
+
+    def _end(self, activity: Activity, why: str, now: Now) -> None:
+        holders = ", ".join(part.strategy for part in activity.parts if part.strategy)
+        said = f" ({activity.text})" if activity.text else ""
+        text = f"{activity.symbol}: {why}{said}{f'; held by {holders}: change their settings' if holders else ''}"
+        code = f"{activity.kind.value.upper()}/{activity.symbol}"
+        self._gateway.notices.happened(code, Severity.WARNING, text, now)
+        self._gateway.block(activity.symbol, why, now)
+
+    def _transfer(self, activity: Activity, now: Now) -> None:
+        """Shares that came or went are of no strategy."""
+        if activity.symbol:
+            held = self._ledger.position(activity.symbol)
+            self._gateway.reconciler.rebase(activity.symbol, activity.position - held)
+        self._say(activity, now)
+
+    def _say(self, activity: Activity, now: Now) -> None:
+        what = f"{activity.position} {activity.symbol} are held after it, " if activity.symbol else ""
+        said = f" ({activity.text})" if activity.text else ""
+        text = f"{activity.kind.value}{said}: {what}{activity.cash:+} USD of cash"
+        self._gateway.notices.happened(activity.kind.value.upper(), Severity.INFO, text, now)
 
 
 def _adjusted(order: Order, action: CorporateAction) -> Order:

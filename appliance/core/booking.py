@@ -15,10 +15,13 @@ from appliance.domain.messages import DATA_BOOT, Now
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import (
     ZERO,
+    Activity,
+    ActivityKind,
     Cancel,
     Fill,
     Intent,
     Order,
+    Part,
     Side,
     Signal,
     Terms,
@@ -233,6 +236,16 @@ class Bookings:
         if booked is not None and not booked.ended:
             self._book(fill.order_id, replace(booked, left=booked.left - fill.quantity))
         return position
+
+    def happened(self, activity: Activity, part: Part) -> None:
+        """What an activity has left a strategy of a symbol, or what the symbol is called now."""
+        key = f"{part.strategy}/{activity.symbol}"
+        if activity.kind in (ActivityKind.SPLIT, ActivityKind.DELISTING):
+            self.positions[key] = part.quantity
+        elif activity.kind is ActivityKind.SYMBOL_CHANGE and activity.becomes not in ("", activity.symbol):
+            new = f"{part.strategy}/{activity.becomes}"
+            self.positions[new] = self.positions.get(new, ZERO) + part.quantity
+            self.positions[key] = ZERO
 
     def ended(self, order_id: str, how: OrderStatus) -> None:
         """Nothing more is expected of an intent."""

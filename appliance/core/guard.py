@@ -310,6 +310,10 @@ class GuardCore(Core):
         if activity.kind is ActivityKind.MARGIN_CALL:
             self._take_back("margin call", now, event.position)
             self._leave_all("", "margin call", now, event.position)
+        if activity.kind is ActivityKind.SYMBOL_CHANGE and activity.becomes not in ("", activity.symbol):
+            self._rename(activity.symbol, activity.becomes)
+        if activity.kind is ActivityKind.DELISTING:
+            self._held_after(activity)
         action = activity.action
         if action is None:
             return
@@ -318,10 +322,28 @@ class GuardCore(Core):
             self._prices[activity.symbol] = Price(price_after(last.value, action), last.time)
         self._net.adjust(action, self._holdings)
         if activity.kind is ActivityKind.SPLIT:
-            own = [part for part in activity.parts if part.strategy]
-            self._positions[activity.symbol] = sum((part.quantity for part in own), ZERO)
-            for part in own:
-                self._hold(f"{part.strategy}/{activity.symbol}", part.quantity)
+            self._held_after(activity)
+
+    def _held_after(self, activity: Activity) -> None:
+        own = [part for part in activity.parts if part.strategy]
+        self._positions[activity.symbol] = sum((part.quantity for part in own), ZERO)
+        for part in own:
+            self._hold(f"{part.strategy}/{activity.symbol}", part.quantity)
+
+    def _rename(self, symbol: str, becomes: str) -> None:
+        """The same shares by another name: what is held, the stops that are watched, and the last price."""
+        self._positions[becomes] = self._positions.get(becomes, ZERO) + self._positions.get(symbol, ZERO)
+        self._positions[symbol] = ZERO
+        if symbol in self._prices and becomes not in self._prices:
+            self._prices[becomes] = self._prices[symbol]
+        self._net.rename(symbol, becomes)
+        for key in [key for key in self._holdings if key.partition("/")[2] == symbol]:
+            new = f"{key.partition('/')[0]}/{becomes}"
+            self._holdings[new] = self._holdings.get(new, ZERO) + self._holdings[key]
+            del self._holdings[key]
+            if key in self._exits:
+                self._exits[new] = self._exits[key]
+                del self._exits[key]
 
     def _hold(self, key: str, shares: Decimal) -> None:
         self._holdings[key] = shares

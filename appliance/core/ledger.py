@@ -191,11 +191,16 @@ class Ledger:
 
         A fill is always booked: money has moved, whatever the life cycle thinks of it.
         """
-        fill = fill_of(told, told.order_id, order.intent.strategy)
-        self.fills[fill.fill_key] = fill
+        fill = self.know(told, order)
         self._add(fill)
         moved, wrong = self._filled(order, fill)
         return fill, moved, wrong
+
+    def know(self, told: VenueFill, order: Order) -> Fill:
+        """Know a fill by its key, so that it is never booked again."""
+        fill = fill_of(told, told.order_id, order.intent.strategy)
+        self.fills[fill.fill_key] = fill
+        return fill
 
     def _add(self, fill: Fill) -> None:
         position = self.positions.get(fill.symbol) or Position(fill.symbol)
@@ -248,6 +253,31 @@ class Ledger:
     def adjust(self, order: Order) -> None:
         """An order asks for something else now; its state stays."""
         self._keep(order)
+
+    def rename(self, symbol: str, becomes: str) -> list[Order]:
+        """Positions, holdings, wished protections and live orders go by another symbol: those orders, as they are."""
+        before, held = self.positions.get(symbol, Position(symbol)), self.positions.get(becomes, Position(becomes))
+        shares = before.quantity + held.quantity
+        cost = before.quantity * before.average_price + held.quantity * held.average_price
+        self.positions[symbol] = Position(symbol)
+        self.positions[becomes] = Position(becomes, shares, cost / shares if shares else ZERO)
+        for key in [key for key in self.holdings if key.partition("/")[2] == symbol]:
+            new = f"{key.partition('/')[0]}/{becomes}"
+            self.holdings[new] = self.holdings.get(new, ZERO) + self.holdings[key]
+            self.holdings[key] = ZERO
+        for key in [key for key in self.protections if key.partition("/")[2] == symbol]:
+            self.protections[f"{key.partition('/')[0]}/{becomes}"] = self.protections[key]
+            del self.protections[key]
+        renamed = [
+            replace(order, symbol=becomes, intent=replace(order.intent, symbol=becomes))
+            for order in self.live()
+            if order.symbol == symbol
+        ]
+        self._live = None
+        self._by_position.clear()
+        for order in renamed:
+            self._keep(order)
+        return renamed
 
     def block(self, symbol: str, why: str, time: int) -> bool:
         """Take no new risk on a symbol; False when it is blocked already."""

@@ -212,6 +212,12 @@ class Plans:
         self._protect_rest(order, now)
         self._gateway.protector.check(now)
 
+    def rename(self, symbol: str, becomes: str) -> None:
+        """A symbol is called otherwise."""
+        for key in [key for key in self._trims if key.partition("/")[2] == symbol]:
+            del self._trims[key]
+            self._trims[f"{key.partition('/')[0]}/{becomes}"] = True
+
     def mend(self, strategy: str, symbol: str, now: Now) -> None:
         """Protect what is bare again, for the newest order that wished it."""
         for order in reversed(self._ledger.orders.values()):

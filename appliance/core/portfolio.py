@@ -134,7 +134,9 @@ class Portfolio(Struct, frozen=True):
         cash = self.cash + part.cash
         if activity.kind is ActivityKind.DIVIDEND:
             return replace(self, cash=cash, dividends=self.dividends + part.cash)
-        if activity.kind is not ActivityKind.SPLIT:
+        if activity.kind is ActivityKind.SYMBOL_CHANGE:
+            return replace(self, cash=cash, holdings=_renamed(self.holdings, activity))
+        if activity.kind not in (ActivityKind.SPLIT, ActivityKind.DELISTING):
             return replace(self, cash=cash, interest=self.interest + part.cash)
         before = self.holdings.get(activity.symbol, Holding())
         exact = Fraction(before.quantity) * activity.new / activity.old
@@ -172,6 +174,16 @@ class Portfolio(Struct, frozen=True):
         """Profit of what is held at ``prices``, USD; None as for `valued`."""
         value = self.valued(prices)
         return None if value is None else value.unrealised
+
+
+def _renamed(holdings: dict[str, Holding], activity: Activity) -> dict[str, Holding]:
+    """The same shares at the same cost by another name."""
+    moved, becomes = holdings.get(activity.symbol), activity.becomes
+    if moved is None or not becomes:
+        return holdings
+    there = holdings.get(becomes, NOTHING)
+    both = Holding(there.quantity + moved.quantity, there.cost + moved.cost)
+    return {**{symbol: held for symbol, held in holdings.items() if symbol != activity.symbol}, becomes: both}
 
 
 def differences(

@@ -70,8 +70,8 @@ class OrderRecord:
         self.account = account
 
     def _happened(self, activity: Activity) -> None:
-        if activity.kind is ActivityKind.SPLIT:
-            self.positions[activity.symbol] = activity.position
+        if activity.kind in (ActivityKind.SPLIT, ActivityKind.DELISTING):
+            self.positions[activity.symbol] = activity.position if activity.kind is ActivityKind.SPLIT else ZERO
 
     @property
     def intents(self) -> int:

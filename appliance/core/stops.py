@@ -56,6 +56,13 @@ class SecondNet:
                 prices = adjusted(action, leaves(holdings.get(key, ZERO)), Prices(None, stop.price, stop.trail))
                 self._rows[key] = replace(stop, price=prices.stop, trail=prices.trail)
 
+    def rename(self, symbol: str, becomes: str) -> None:
+        """A symbol is called otherwise."""
+        for key, stop in list(self._rows.items()):
+            if stop.symbol == symbol:
+                del self._rows[key]
+                self._rows[f"{stop.strategy}/{becomes}"] = replace(stop, symbol=becomes)
+
     def watched(self, holdings: Mapping[str, Decimal]) -> Iterator[tuple[Stop, Decimal]]:
         """The stops with something behind them, and the shares held."""
         for key, stop in self._rows.items():

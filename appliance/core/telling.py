@@ -10,7 +10,7 @@ from msgspec import Struct
 from appliance.domain.market import Dividend, Split
 from appliance.domain.messages import DATA_BOOT, Event, Now
 from appliance.domain.operations import Spot
-from appliance.domain.trading import ActivityKind, Fill, Order, Signal
+from appliance.domain.trading import Fill, Order, Signal
 
 if TYPE_CHECKING:
     from appliance.core.host import HostCore
@@ -65,8 +65,7 @@ class Telling:
         activity, host = event.body, self._host
         for part in activity.parts:
             if part.strategy in host.roster.makers:
-                if activity.kind is ActivityKind.SPLIT:
-                    host.bookings.positions[f"{part.strategy}/{activity.symbol}"] = part.quantity
+                host.bookings.happened(activity, part)
                 host.tracker.activity(activity, part)
                 runner = host.roster.runners.get(part.strategy)
                 if runner is not None:

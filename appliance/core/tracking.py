@@ -134,7 +134,9 @@ class Tracker:
         if portfolio is None:
             return
         performance = self.performance(part.strategy)
-        if activity.kind is ActivityKind.SPLIT:
+        if activity.kind is ActivityKind.SYMBOL_CHANGE:
+            performance.trips.rename(activity.symbol, activity.becomes)
+        if activity.kind in (ActivityKind.SPLIT, ActivityKind.DELISTING):
             trip = performance.trips.split(activity.symbol, part.quantity, part.cash, activity.time)
             if trip is not None:
                 performance.tally.add(trip)

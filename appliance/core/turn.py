@@ -353,7 +353,6 @@ class Turn:
         """Where we stand: cursors of what is committed, heads, and what is still in flight."""
         cursors = self.intake.cursors()
         pending = len(self.inbox)
-        recovered = self.gate_open and self.core.recovered()
         if self.companion is not None:
             cursors |= self.companion.progress().cursors
             pending += len(self.companion.inbox)
@@ -364,7 +363,7 @@ class Turn:
             deadline=self.core.deadline(),
             unresolved=self.core.unresolved() + pending,
             held=self.core.held(),
-            recovered=recovered,
+            recovered=self.gate_open and self.core.recovered(),
             poisoned=self.counters.get("poisoned", 0),
         )
 
@@ -396,5 +395,6 @@ def _urgency(pair: tuple[Event, bytes]) -> int:
 
 
 def _about(event: Event) -> str:
-    """What a condition is about: its type, and the process or code it names."""
-    return f"{event.type.value}/{getattr(event.body, 'process', getattr(event.body, 'code', ''))}"
+    """What a condition is about: its type, and the process or code it names; there is one link, whatever its code."""
+    code = "" if event.type is EventType.VENUE_LINK else getattr(event.body, "code", "")
+    return f"{event.type.value}/{getattr(event.body, 'process', code)}"

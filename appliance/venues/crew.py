@@ -6,6 +6,7 @@ deadline; past it, the job counts as unanswered, its thread is left to itself, a
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections import deque
@@ -17,6 +18,8 @@ from typing import Any
 from msgspec import Struct
 
 from appliance.errors import EnvironmentFault
+
+log = logging.getLogger(__name__)
 
 LEFT_MAX = 16
 """Threads that may hang at once; beyond, the process ends: a new one begins with none."""
@@ -123,10 +126,12 @@ class Crew:
         taken = []
         while self._results:
             done = self._results.popleft()
-            for worker in self._workers:
-                if worker.job is done.job:
-                    worker.job = None
-                    taken.append(done)
+            worker = next((one for one in self._workers if one.job is done.job), None)
+            if worker is not None:
+                worker.job = None
+                taken.append(done)
+            elif done.error is not None:
+                log.info("%s, given up before, has ended: %r", done.job.about, done.error)
         return taken
 
     def overdue(self, now: int) -> list[Job]:

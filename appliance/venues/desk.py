@@ -47,8 +47,9 @@ HEARD_MAX = 20_000
 GRACE = SECOND
 """How long (ns) questions may still take once their connection has ended."""
 CLOSE_PATIENCE = 5 * SECOND
-PATIENCE = {VenueSubmit: 12 * SECOND, VenueCancel: 12 * SECOND, VenueAsk: 20 * SECOND, VenueLook: 45 * SECOND}
-"""How long (ns) a question may take: longer than the deadlines a broker is made with, all of one answer together."""
+PATIENCE = {VenueSubmit: 20 * SECOND, VenueCancel: 20 * SECOND, VenueAsk: 30 * SECOND, VenueLook: 60 * SECOND}
+"""How long (ns) a question may take, all its parts together: longer than the deadlines brokers are made with. It is for
+calls that never return; a connection that answers nobody is found out by its heartbeat."""
 LAST_WORDS = 0.5
 """Seconds that each thread is waited for at the end."""
 
@@ -59,10 +60,13 @@ class _Told(Struct, frozen=True):
 
 
 class _Asked(Struct, frozen=True):
-    """What a worker does: a request to the broker, begun after so many comparisons were called for."""
+    """What a worker does: a request to the broker over a connection, begun after so many comparisons were called for
+    and so many things were told of."""
 
     request: Request
+    session: int
     compared: int
+    moved: int
 
 
 class Desk:
@@ -98,7 +102,8 @@ class Desk:
         if isinstance(event.body, VenueLink):
             self._follow(self.link.connect(now.ticks), now)
         else:
-            self._put(event.body, now)
+            self._tell(self.outbox.put(event.body, now), now)
+            self._withdraw(now)
         self._go_on(now)
 
     def observe(self, remaining: int, wait: int) -> None:
@@ -169,7 +174,7 @@ class Desk:
     def _ended(self, session: int, error: VenueError, now: Now, state: LinkState = LinkState.DOWN) -> None:
         if isinstance(error, VenueRefused) and state is LinkState.DOWN:
             state = LinkState.REFUSED
-        self._follow(self.link.ended(session, now.ticks, state, str(error), error.wait, error.code), now)
+        self._follow(self.link.ended(session, now.ticks, state, _line(error), error.wait), now)
 
     # --- what is answered -----------------------------------------------------------------------------------------
 
@@ -178,12 +183,18 @@ class Desk:
             raise done.error
         if isinstance(done.job.about, _Asked):
             self._answered(done.job.about, done.value, done.error, now)
-        elif done.error is not None:
-            self._ended(done.job.about[1], done.error, now)
-        elif done.job.about[0] is Do.OPEN:
-            self._follow(self.link.opened(done.job.about[1], now.ticks), now)
-        elif done.job.about[0] is Do.BEAT:
-            self.link.answered(done.job.about[1], now.ticks)
+        else:
+            do, session = done.job.about
+            self._ran(do, session, done.error, now)
+
+    def _ran(self, do: Do, session: int, error: VenueError | None, now: Now) -> None:
+        """An errand is done; who wants fewer beats has answered one."""
+        if do is Do.BEAT and (error is None or isinstance(error, VenueBusy)):
+            self.link.answered(session, now.ticks)
+        elif error is not None:
+            self._ended(session, error, now)
+        elif do is Do.OPEN:
+            self._follow(self.link.opened(session, now.ticks), now)
 
     def _answered(self, asked: _Asked, value: Any, error: VenueError | None, now: Now) -> None:
         request = asked.request
@@ -193,23 +204,25 @@ class Desk:
             return
         self.outbox.done(request)
         if error is not None:
-            self._failed(request, error, now)
+            self._failed(asked, error, now)
         elif not isinstance(request, VenueLook):
+            self._moved += 1  # what the core learns now, a look under way may not have
             self._tell(answers.told_by(value), now)
         elif asked.compared == self._compared:  # else the connection was another one, or has lost something since
-            newer = self.outbox.newer(request)
+            newer = self.outbox.newer(request) if asked.moved == self._moved else None
             self._tell((value if newer is None else answers.renumbered(value, newer),), now)
 
-    def _failed(self, request: Request, error: VenueError, now: Now) -> None:
+    def _failed(self, asked: _Asked, error: VenueError, now: Now) -> None:
+        request = asked.request
         self._count("unanswered")
         log.warning("%s: %s of %s: %s", self._broker.name, type(request).__name__, order_id_of(request), error.text)
         if isinstance(request, VenueCancel) and isinstance(error, VenueDown):
             self._tell(self.outbox.put_back(request, now), now)
         self._tell(answers.told_by_failure(request, error, now), now)
         if isinstance(error, VenueRefused):
-            self._ended(self.link.session, error, now)
+            self._ended(asked.session, error, now)
         else:
-            self.link.doubt(self.link.session, now.ticks)
+            self.link.doubt(asked.session, now.ticks)
 
     def _hangs(self, job: Job, now: Now) -> None:
         """A job did not come back in its time: it may have been done, and its connection is worth nothing."""
@@ -217,7 +230,7 @@ class Desk:
             return  # closing: the next connection is opened all the same
         error = VenueSilent("a question did not come back", venue=self._broker.name)
         self._answered(job.about, None, error, now)
-        self._ended(self.link.session, error, now)
+        self._ended(job.about.session, error, now)
 
     # --- what follows ---------------------------------------------------------------------------------------------
 
@@ -230,13 +243,15 @@ class Desk:
         self._errands += step.actions
         if step.link is not None:
             self._compared += 1
-            self._withdraw(step.link, now)
+            self._withdraw(now)
             self._answer(local(step.link, now.time, ANSWERS))
         self._run_errands(now)
 
-    def _withdraw(self, link: VenueLink, now: Now) -> None:
-        """What is not to be sent over such a connection is denied, before the core hears how it stands."""
-        if not link.up:
+    def _withdraw(self, now: Now) -> None:
+        """What is not to be sent over such a connection is denied, before the core hears how it stands; cancels are
+        kept."""
+        link = self.link
+        if not link.state.up:
             self._tell(self.outbox.lost(link.text or "not connected", now), now)
         elif not link.state.trades:
             self._tell(self.outbox.deny(Urgency.RISK, link.text or link.state.value, now), now)
@@ -252,12 +267,6 @@ class Desk:
             }
             patience = CLOSE_PATIENCE if do is Do.CLOSE else 10 * CLOSE_PATIENCE
             self._crew.give("link", (do, session), works[do], now.ticks + patience)
-
-    def _put(self, request: Request, now: Now) -> None:
-        """A request of the core; while there is no connection only cancels are kept."""
-        self._tell(self.outbox.put(request, now), now)
-        if not self.link.state.up:
-            self._tell(self.outbox.lost(self.link.text or "not connected", now), now)
 
     def _go_on(self, now: Now) -> None:
         """Let go what may go."""
@@ -278,7 +287,10 @@ class Desk:
         return (*found, VenueLook) if self._crew.idle("look") else found
 
     def _send(self, request: Request, now: Now) -> None:
-        about, deadline = _Asked(request, self._compared), now.ticks + PATIENCE[type(request)]
+        about, deadline = (
+            _Asked(request, self.link.session, self._compared, self._moved),
+            now.ticks + PATIENCE[type(request)],
+        )
         if isinstance(request, VenueLook):
             work = partial(answers.look, self._broker, request, now.time, lambda: self._moved)
             self._crew.give("look", about, work, deadline)
@@ -291,3 +303,8 @@ class Desk:
 
     def _count(self, name: str) -> None:
         self.counters[name] = self.counters.get(name, 0) + 1
+
+
+def _line(error: VenueError) -> str:
+    """An error in one line, with what to do about it."""
+    return f"{error.text}; {error.hint}" if error.hint else error.text

@@ -6,11 +6,11 @@ from appliance.core.outbox import UNLIMITED, Rates
 from appliance.core.rate_limit import Rate
 
 RATES: dict[str, Rates] = {
-    # 200 requests a minute and account; a cancel and a question by our id may have to find the broker's id first, and
-    # a look is positions twice, orders, fills, activities and the account.
+    # 200 requests a minute and account; where a question takes more of them, the replies' headers tell. A look is
+    # positions twice, orders, fills, activities and the account.
     "alpaca": Rates(
         {"requests": Rate(3, 20, 10)},
-        {"submit": {"requests": 1}, "cancel": {"requests": 2}, "ask": {"requests": 2}, "look": {"requests": 6}},
+        {"submit": {"requests": 1}, "cancel": {"requests": 1}, "ask": {"requests": 1}, "look": {"requests": 6}},
     ),
     # 50 messages a second, the third offence ends the connection; the libraries' own throttle stands at 45.
     "ibkr": Rates(

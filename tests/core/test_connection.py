@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.core.base import Core
 from appliance.core.connection import (
     CONDITIONS,
     LINK_TRANSITIONS,
@@ -19,8 +20,12 @@ from appliance.core.connection import (
     Phase,
     Step,
 )
-from appliance.domain.messages import VenueLink
+from appliance.core.streams import Writers
+from appliance.core.turn import Turn
+from appliance.domain.messages import Event, EventType, Now, VenueLink, local
+from appliance.domain.operations import Wakeup
 from appliance.domain.venue import LinkState
+from tests.core.memory import HandClock, MemoryStore
 from tests.playbook import SECOND
 
 TERMS = LinkTerms()
@@ -224,6 +229,34 @@ def test_one_that_is_wanted_no_more_is_closed_and_not_tried_again() -> None:
     assert line.take(line.machine.stop(line.now)).actions == (CLOSE,)
     assert line.machine.due() is None
     assert line.wait(10_000).actions == ()
+
+
+def test_a_core_that_is_restored_hears_how_the_link_stands_now_whatever_code_it_had_before() -> None:
+    heard: list[VenueLink] = []
+
+    class Listener(Core):
+        def __init__(self, writers: Writers) -> None:
+            super().__init__("gateway", writers)
+            self.on(EventType.VENUE_LINK, lambda event, now: heard.append(event.body))
+            self.on(EventType.WAKEUP, self._stumble)
+
+        def _stumble(self, event: Event, now: Now) -> None:
+            raise ValueError("not this one")
+
+    turn = Turn("gateway", Listener, MemoryStore(), lambda event, payload: None, HandClock(), ())
+    turn.start()
+    line = Line().up()
+    for state, code in ((LinkState.DEGRADED, "1100"), (LinkState.READY, "1102"), (LinkState.DEGRADED, "1100")):
+        line.condition(state, code)
+    for link in line.told:
+        turn.accept(local(link))
+    turn.run()
+    heard.clear()
+    turn.accept(local(Wakeup()))
+    while turn.run():
+        pass
+    assert [link.code for link in heard[:1]] == ["1100"]
+    assert all(link.state is LinkState.DEGRADED for link in heard)
 
 
 # --- the table ----------------------------------------------------------------------------------------------------

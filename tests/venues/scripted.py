@@ -11,8 +11,6 @@ from typing import Any
 
 from appliance.core.outbox import UNLIMITED, Rates
 from appliance.domain.messages import (
-    Event,
-    Now,
     OpenOrder,
     VenueActivity,
     VenueFill,
@@ -28,6 +26,7 @@ from appliance.errors import VenueSilent
 from appliance.venues.base import Answer, Change, Hear, Heard, VenueClock
 from appliance.venues.desk import Desk
 from tests.core import make
+from tests.core.memory import HandClock
 from tests.playbook import BEGIN, SECOND
 
 PATIENCE = 10.0
@@ -53,7 +52,8 @@ class Hang:
 
 
 class ScriptedBroker:
-    """``script[method]`` is what its next calls answer: values, errors to raise, Hang; without any, all is well."""
+    """``script[method]`` is what its next calls answer: values, errors to raise, Hang; without any, all is well.
+    ``script["submit a"]`` is for those about order ``a``."""
 
     name = "scripted"
     traits = VenueTraits()
@@ -78,7 +78,7 @@ class ScriptedBroker:
     def _play(self, name: str, given: Any, usual: Any) -> Any:
         with self._lock:
             self.calls.append((name, given))
-            acts = self.script.get(name, [])
+            acts = self.script.get(f"{name} {given}") or self.script.get(name, [])
             act = acts.pop(0) if acts else usual
             if isinstance(act, Hang):
                 self._hung.append(act)
@@ -145,22 +145,6 @@ class ScriptedBroker:
 
     def clock(self) -> VenueClock:
         return VenueClock(BEGIN)
-
-
-class HandClock:
-    """The machine's clock, turned by hand."""
-
-    def __init__(self) -> None:
-        self.time = BEGIN
-
-    def now(self, event: Event | None = None) -> Now:
-        return Now(self.time, "boot-1", self.time)
-
-    def resume(self, time: int) -> None:
-        """It knows what time it is."""
-
-    def ticks(self) -> int:
-        return self.time
 
 
 class Counter:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
 
+from appliance.core.connection import Phase
 from appliance.core.outbox import Rates
 from appliance.core.rate_limit import Rate
 from appliance.domain.messages import (
@@ -70,8 +72,7 @@ def test_one_that_is_refused_says_so_and_is_tried_again_slowly(counter: Counter)
     counter.broker.script["open"] = [VenueRefused("unauthorized", hint="renew the keys")]
     counter.ask(VenueLink(False, "connect"))
     counter.until(lambda: len(counter.links()) == 2)
-    assert (counter.links()[-1].state, counter.links()[-1].code) == (LinkState.REFUSED, "VENUE_REFUSED")
-    assert "renew the keys" in counter.links()[-1].text
+    assert counter.links()[-1] == VenueLink(False, "unauthorized; renew the keys", LinkState.REFUSED)
     counter.wait(14)
     assert len(counter.broker.called("open")) == 1
     counter.wait(30)
@@ -98,6 +99,16 @@ def test_a_heartbeat_without_answer_ends_the_connection(counter: Counter) -> Non
     counter.until_called("close")
     counter.wait(5)
     counter.until(lambda: counter.links()[-1].up)
+
+
+def test_who_wants_fewer_heartbeats_has_answered_one(counter: Counter) -> None:
+    counter.up()
+    counter.broker.script["beat"] = [VenueBusy("max rate of messages", wait=SECOND)]
+    counter.wait(5)
+    counter.until_called("beat")
+    counter.wait(5)
+    counter.until_called("beat", 2)
+    assert counter.links()[-1].up
 
 
 def test_a_question_without_answer_brings_the_next_beat_at_once(counter: Counter) -> None:
@@ -214,6 +225,15 @@ def test_what_is_heard_is_passed_on_also_before_all_was_compared(counter: Counte
     counter.up()
     counter.broker.say(filled())
     counter.until(lambda: filled() in counter.told)
+
+
+def test_new_risk_asked_for_while_the_venue_is_degraded_is_denied_and_an_exit_is_not(counter: Counter) -> None:
+    counter.up()
+    counter.broker.say(Condition(LinkState.DEGRADED, "1100", "connectivity lost"))
+    counter.until(lambda: counter.links()[-1].state is LinkState.DEGRADED)
+    counter.ask(submit("risk"), submit("exit", exit=True))
+    counter.until(lambda: len(counter.reports()) == 2)
+    assert sorted(counter.reports()) == [("exit", "accept", ""), ("risk", "deny", "NOT_SENT")]
 
 
 # --- cancels ------------------------------------------------------------------------------------------------------
@@ -362,6 +382,21 @@ def test_a_look_that_takes_long_is_the_answer_to_those_that_came_meanwhile(count
     assert [(one.n, one.cash) for one in snapshots(counter)] == [(2, D(7))]
 
 
+def test_a_look_during_which_the_core_learned_of_a_fill_is_no_answer_to_a_newer_one(counter: Counter) -> None:
+    counter.up()
+    gate = threading.Event()
+    counter.broker.script["account"] = [lambda: gate.wait(5) and Account(D(7))] * 3
+    counter.ask(VenueLook(1))
+    counter.until_called("account")
+    counter.broker.script["order"] = [Answer(VenueReport("a", OrderEvent.ACCEPT, BEGIN, filled=D(100)), (filled(),))]
+    counter.ask(VenueAsk("a"))
+    counter.until(lambda: filled() in counter.told)
+    counter.ask(VenueLook(2))
+    gate.set()
+    counter.until(lambda: len(snapshots(counter)) == 2)
+    assert [one.n for one in snapshots(counter)] == [1, 2]
+
+
 def test_a_look_begun_before_something_was_lost_is_none(counter: Counter) -> None:
     counter.up()
     gate = threading.Event()
@@ -429,3 +464,37 @@ def test_the_desk_ends_though_a_question_hangs() -> None:
     counter.until_called("submit")
     counter.desk.close()
     assert counter.broker.called("close") == [None]
+
+
+# --- whatever happens ---------------------------------------------------------------------------------------------
+
+
+MISHAPS = (
+    lambda: VenueSilent("timed out"), lambda: VenueDown("gone"), lambda: VenueBusy("429", wait=SECOND),
+    lambda: VenueNonsense("<html>"), Hang, lambda: Hang(through_close=True),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_order_has_one_answer_and_is_sent_once_whatever_befalls_the_link(seed: int) -> None:
+    dice, counter = Random(seed), Counter().up()
+    names = [f"o-{n}" for n in range(12)]
+    met = {name: dice.choice(MISHAPS)() for name in names if dice.random() < 0.7}
+    counter.broker.script = {f"submit {name}": [what] for name, what in met.items()}
+    for name in names:
+        counter.ask(submit(name))
+        if dice.random() < 0.2:
+            counter.broker.say(Lost(VenueDown("reset by peer")))
+        counter.poll()
+        counter.wait(dice.choice((0, 0, 1, 7)))
+    for _ in range(40):
+        counter.wait(2)
+        counter.until(lambda: counter.desk.link.phase is not Phase.OPENING)
+    sent = counter.broker.called("submit")
+    counter.close()
+    told = {one.order_id: one for one in counter.told if isinstance(one, VenueReport)}
+    assert sorted(name for name, _, _ in counter.reports()) == sorted(names)
+    for name in names:
+        busy, down = (isinstance(met.get(name), kind) for kind in (VenueBusy, VenueDown))
+        assert sent.count(name) <= 1 + busy
+        assert told[name].event is not OrderEvent.DENY or busy or down or name not in sent

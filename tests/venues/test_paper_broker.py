@@ -19,9 +19,9 @@ from appliance.errors import VenueDown
 from appliance.venues.base import Change, Heard, Lost
 from appliance.venues.paper_broker import PaperBroker
 from tests.core import make
-from tests.core.memory import MemoryStore
+from tests.core.memory import HandClock, MemoryStore
 from tests.playbook import BEGIN
-from tests.venues.scripted import Counter, HandClock
+from tests.venues.scripted import Counter
 
 D = Decimal
 

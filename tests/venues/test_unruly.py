@@ -29,9 +29,8 @@ from appliance.domain.trading import Order
 from appliance.venues.paper import PaperVenue
 from appliance.venues.unruly import AWAY, Manners, UnrulyMarket, UnrulyVenue
 from tests.core import make
-from tests.core.memory import MemoryStore
+from tests.core.memory import HandClock, MemoryStore
 from tests.playbook import BEGIN, SECOND
-from tests.venues.scripted import HandClock
 
 D = Decimal
 

@@ -48,7 +48,9 @@ BUGS = (
         "new id on retry",
         "core/reconcile.py",
         "again = gateway.ledger.move(order, OrderEvent.SEND, attempt=order.attempt + 1)",
-        "again = gateway.ledger.open(replace(order, id=order.id + 'r'), OrderEvent.SEND, attempt=order.attempt + 1)",
+        "from msgspec.structs import replace\n"
+        "            other = replace(order, id=order.id + 'r')\n"
+        "            again = gateway.ledger.open(other, OrderEvent.SEND, attempt=order.attempt + 1)",
     ),
     Bug(
         "time-out taken as reject",

@@ -14,8 +14,10 @@ from appliance.core.limits.position import MaxPosition
 from appliance.core.limits.size import MaxOrderSize
 from appliance.core.limits.solvency import SufficientCash
 from appliance.core.limits.staleness import StalePrice
+from appliance.core.limits.venue import VenueTakes
 from appliance.core.limits.wellformed import WellFormed
 from appliance.domain.trading import AccountKind
+from appliance.domain.venue import VenueTraits
 
 __all__ = ["Case", "LimitValues", "Refusal", "Rule", "rules"]
 
@@ -31,9 +33,14 @@ class LimitValues(Struct, frozen=True):
     require_cash: bool = True
 
 
-def rules(values: LimitValues, account: AccountKind = AccountKind.SECURED) -> tuple[Rule, ...]:
-    """The rules in force for a kind of account, in the order they are asked; the first no is the answer."""
+def rules(
+    values: LimitValues, account: AccountKind = AccountKind.SECURED, traits: VenueTraits | None = None
+) -> tuple[Rule, ...]:
+    """The rules in force for a kind of account at a venue of these ``traits`` (None: one that takes every order), as
+    they are asked; the first no is the answer."""
     found: list[Rule] = [WellFormed()]
+    if traits is not None:
+        found.append(VenueTakes(traits))
     if values.max_order_shares is not None:
         found.append(MaxOrderSize(values.max_order_shares))
     if values.stale_price is not None:

@@ -101,6 +101,11 @@ class RoundTrips(Struct):
         self.under_way[symbol] = replace(trip, held=held, entered=trip.entered * held / trip.held)
         return None
 
+    def rename(self, symbol: str, becomes: str) -> None:
+        """What is under way in a symbol goes on by another name; where that has a trip of its own, it stays apart."""
+        if becomes and becomes not in self.under_way and symbol in self.under_way:
+            self.under_way[becomes] = self.under_way.pop(symbol)
+
 
 class Tally(Struct):
     """What closed round trips add up to. ``won`` and ``lost`` (not above 0) are net of fees; one that ends at exactly 0

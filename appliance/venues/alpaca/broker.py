@@ -15,7 +15,8 @@ from appliance.domain.venue import LinkState, Rejection
 from appliance.errors import VenueBusy, VenueDown, VenueError, VenueNonsense, VenueRefused, VenueSilent
 from appliance.venues.alpaca import orders
 from appliance.venues.alpaca.client import Clock, OnLimits, load
-from appliance.venues.alpaca.link import Link
+from appliance.venues.alpaca.executions import Executions
+from appliance.venues.alpaca.link import Known, Link
 from appliance.venues.alpaca.names import Names, changed
 from appliance.venues.alpaca.options import AlpacaBrokerOptions
 from appliance.venues.alpaca.questions import Questions, ended
@@ -41,7 +42,8 @@ class AlpacaBroker:
         self.traits = traits(options.extended_hours)
         self.limits = limits
         self._clock = clock
-        self._names = Names()
+        self._known = Known(Names(), Executions())
+        self._names = self._known.names
         self._link: Link | None = None
         self._one = threading.Lock()
         self._burnt: dict[str, int] = {}
@@ -52,7 +54,7 @@ class AlpacaBroker:
     def open(self, hear: Hear) -> None:
         """See BrokerInterface. Updates come before it returns."""
         self.close()
-        link = Link(self._options, self._clock, hear, lambda left, until: self.limits(left, until), self._names)
+        link = Link(self._options, self._clock, hear, lambda left, until: self.limits(left, until), self._known)
         with self._one:
             self._link = link
         try:
@@ -133,7 +135,7 @@ class AlpacaBroker:
                 said = orders.differs(order, links[0])
                 report = self._standing(order.id, links, f"it was there already{', otherwise: ' if said else ''}{said}")
                 if said:
-                    self._note(f"order {order.id} has other content there: {said}", (order.id, said))
+                    self._note("OTHER_CONTENT", f"order {order.id} has other content there: {said}", order.id)
                 return report
         except VenueRefused:
             raise
@@ -205,13 +207,14 @@ class AlpacaBroker:
     def _standing(self, order_id: str, links: tuple[Body, ...], said: str = "") -> VenueReport:
         found = orders.standing(order_id, links, self._clock(), said)
         if found.odd:
-            self._note(f"order {order_id}: {found.odd}", (found.report.venue_id, found.odd))
+            self._note("UNKNOWN_STATUS", f"order {order_id}: {found.odd}", found.report.venue_id)
         return found.report
 
-    def _note(self, why: str, about: tuple[str, str]) -> None:
+    def _note(self, code: str, why: str, about: str) -> None:
         """Tell of what we do not understand, once."""
-        if self._link is not None:
-            self._link.tell_once(about, Condition(LinkState.READY, "COMPARE", why, lost=True))
+        link = self._link
+        if link is not None:
+            link.tell_once((about, why), Condition(LinkState.READY, code, why, lost=True))
 
     # --- the account ----------------------------------------------------------------------------------------------
 

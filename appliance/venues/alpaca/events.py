@@ -6,17 +6,15 @@ compare anew, never to guess, and never the end of the stream.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from msgspec.structs import replace
 
-from appliance.domain.messages import VenueFill
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import ZERO
 from appliance.domain.venue import LinkState
-from appliance.venues.alpaca.names import Named, Names, keep
+from appliance.venues.alpaca.executions import Executions
+from appliance.venues.alpaca.names import Named, Names
 from appliance.venues.alpaca.orders import REPLACED, fill_heard, standing
-from appliance.venues.alpaca.reading import Body, Odd, beginning, body, maybe_text, moment, number, text
+from appliance.venues.alpaca.reading import Body, Odd, beginning, body, maybe_number, maybe_text, moment, number, text
 from appliance.venues.base import Condition, Heard
 
 UPDATES = "trade_updates"
@@ -34,21 +32,6 @@ REFUSED_CHANGES = {
 }
 
 
-class Executions:
-    """Which fill an execution id is, as far as the stream has told: a correction names only the id."""
-
-    def __init__(self) -> None:
-        self._fills: OrderedDict[str, VenueFill] = OrderedDict()
-
-    def remember(self, data: Body, fill: VenueFill) -> None:
-        """A fill was told, under this execution id."""
-        keep(self._fills, maybe_text(data, "execution_id"), fill)
-
-    def get(self, execution_id: str) -> VenueFill | None:
-        """The fill of an execution id; None: not told."""
-        return self._fills.get(execution_id) if execution_id else None
-
-
 def heard(message: object, names: Names, executions: Executions, at: int) -> tuple[Heard, ...]:
     """What a message of the stream says, in the order it is to be told; ``at`` is when it came (ns UTC)."""
     try:
@@ -57,10 +40,10 @@ def heard(message: object, names: Names, executions: Executions, at: int) -> tup
         if stream in _AGREED:
             return ()
         if stream != UPDATES:
-            return (_look(f"a message of stream {stream!r}, which was not asked for"),)
+            return (_look("UNKNOWN_STREAM", f"a message of stream {stream!r}, which was not asked for"),)
         return _update(body(told.get("data")), names, executions, at)
     except Odd as odd:
-        return (_look(f"a message that cannot be understood ({odd}): {beginning(str(message))}"),)
+        return (_look("UNREADABLE", f"a message that cannot be understood ({odd}): {beginning(str(message))}"),)
 
 
 def _update(data: Body, names: Names, executions: Executions, at: int) -> tuple[Heard, ...]:
@@ -68,16 +51,14 @@ def _update(data: Body, names: Names, executions: Executions, at: int) -> tuple[
     named = names.learn(order)
     told: list[Heard] = []
     if event in FILLS:
-        fill = fill_heard(data, named, at)
-        executions.remember(data, fill)
-        told.append(fill)
+        told.append(executions.heard(maybe_text(data, "execution_id"), fill_heard(data, named, at)))
     elif event in CORRECTIONS:
         told.extend(_correction(event, data, executions, at))
     elif event in REFUSED_CHANGES:
         said = maybe_text(data, "reason") or maybe_text(order, "reject_reason") or REFUSED_CHANGES[event]
-        told.append(_look(f"{event} of {named.order_id}: {said}"))
+        told.append(_look("REFUSED_THERE", f"{event} of {named.order_id}: {said}"))
     elif event not in STANDING:
-        told.append(_look(f"event {event!r} of order {named.order_id} is not one we know"))
+        told.append(_look("UNKNOWN_EVENT", f"event {event!r} of order {named.order_id} is not one we know"))
     return (*told, *_stands(data, order, names, named, at))
 
 
@@ -86,31 +67,31 @@ def _stands(data: Body, order: Body, names: Names, named: Named, at: int) -> tup
     that it was refused leaves ours at work: where we do not know, only a comparison can tell."""
     status = maybe_text(order, "status")
     if status == REPLACED:
-        return () if order.get("replaced_by") else (_look(f"{named.order_id} was replaced, not said by what"),)
+        return (
+            () if order.get("replaced_by") else (_look("REPLACED", f"{named.order_id} was replaced, not said by what"),)
+        )
     found = standing(named.order_id, (order,), at, maybe_text(data, "reason"))
     report, before = found.report, names.filled_before(order)
     if before is None or (order.get("replaces") and report.event is OrderEvent.REJECT):
-        return () if report.event is OrderEvent.ACCEPT else (_look(f"{named.order_id}, changed before, is {status}"),)
+        return (
+            ()
+            if report.event is OrderEvent.ACCEPT
+            else (_look("REPLACED", f"{named.order_id}, changed before, is {status}"),)
+        )
     report = replace(report, filled=report.filled + before)
-    return (report, _look(f"{named.order_id}: {found.odd}")) if found.odd else (report,)
+    return (report, _look("UNKNOWN_STATUS", f"{named.order_id}: {found.odd}")) if found.odd else (report,)
 
 
 def _correction(event: str, data: Body, executions: Executions, at: int) -> tuple[Heard, ...]:
     """The execution that is undone or corrected; where the message does not say which one, all is to be compared."""
-    before = executions.get(maybe_text(data, "previous_execution_id"))
-    number_of = maybe_text(data, "execution_id")
     said = f"{event}: {CORRECTIONS[event]}"
-    if before is None or not number_of:
-        return (_look(said),)
-    bust = event == "trade_bust"
-    fill = VenueFill(
-        f"{before.fill_key}:{number_of}", before.order_id, before.symbol, before.side,
-        ZERO if bust else number(data, "qty"), before.price if bust else number(data, "price"), ZERO,
-        moment(data, "timestamp"), at, corrects=before.fill_key,
+    content = (ZERO, ZERO) if event == "trade_bust" else (number(data, "qty"), number(data, "price"))
+    fill = executions.corrected(
+        maybe_text(data, "previous_execution_id"), maybe_text(data, "execution_id"), content,
+        maybe_number(body(data.get("order")), "filled_qty") or ZERO, moment(data, "timestamp"), at,
     )  # fmt: skip
-    executions.remember(data, fill)
-    return (fill, _look(said))
+    return (_look("CORRECTED", said),) if fill is None else (fill, _look("CORRECTED", said))
 
 
-def _look(why: str) -> Condition:
-    return Condition(LinkState.READY, "COMPARE", why, lost=True)
+def _look(code: str, why: str) -> Condition:
+    return Condition(LinkState.READY, code, why, lost=True)

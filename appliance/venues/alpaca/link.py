@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from typing import NamedTuple
 
 from appliance.domain.venue import LinkState
 from appliance.errors import VenueError, VenueNonsense, VenueRefused
 from appliance.venues.alpaca.client import Clock, OnLimits, Requests
-from appliance.venues.alpaca.events import Executions, heard
+from appliance.venues.alpaca.events import heard
+from appliance.venues.alpaca.executions import Executions
 from appliance.venues.alpaca.names import Names
 from appliance.venues.alpaca.options import AlpacaBrokerOptions
 from appliance.venues.alpaca.questions import Questions
@@ -18,19 +20,27 @@ NOTED_MAX = 1_000
 """What was told once and is not told again; beyond this nothing is held back."""
 
 
+class Known(NamedTuple):
+    """What outlives a session: whose orders are whose, and which executions were told."""
+
+    names: Names
+    executions: Executions
+
+
 class Link:
     """Opened once, closed once; from then on nobody is told anything. From any thread."""
 
-    def __init__(self, options: AlpacaBrokerOptions, clock: Clock, hear: Hear, limits: OnLimits, names: Names) -> None:
-        self._name, self._clock, self._hear, self._names = options.name, clock, hear, names
+    def __init__(
+        self, options: AlpacaBrokerOptions, clock: Clock, hear: Hear, limits: OnLimits, known: Known
+    ) -> None:  # fmt: skip
+        self._name, self._clock, self._hear, self._known = options.name, clock, hear, known
         self._requests = Requests(options, clock, limits)
-        self._executions = Executions()
         self._stream = Stream(options, clock, self._take, self._ended)
         self._noted: dict[tuple[str, str], None] = {}
         self._told = threading.Lock()
         self._opened = self._over = False
         self._bug: Exception | None = None
-        self._questions = Questions(self._requests, names, clock)
+        self._questions = Questions(self._requests, *known, clock)
 
     @property
     def questions(self) -> Questions:
@@ -81,7 +91,7 @@ class Link:
             self._hear(one)
 
     def _take(self, message: object) -> None:
-        for one in heard(message, self._names, self._executions, self._clock()):
+        for one in heard(message, *self._known, self._clock()):
             self._tell(one)
 
     def _ended(self, error: Exception) -> None:

@@ -42,6 +42,7 @@ class Connection:
         self._library, self._terms, self._clock, self.hear = library, terms, clock, hear
         self.book, self.deals = book, deals
         self.account = terms.account
+        self._why = ""
         self.listening = Listening(book, deals, hear, clock, terms.commission)
         receiver = Receiver(self._told, self._end, self._found, book.valid, terms.timezone)
         self._client = library.Client(receiver)
@@ -73,9 +74,15 @@ class Connection:
         self.questions.give_up(Ended("the connection was closed"))
         await self.line.close()
 
+    async def give_up(self) -> None:
+        """A question was not answered in time, and its late answer could be taken for that of another one."""
+        self._why = "it does not answer what it is asked, and was given up"
+        await self.line.close()
+
     async def until_lost(self) -> str:
         """Why the socket is closed, once it is."""
         text = await asyncio.shield(self.line.lost)
+        text = self._why or text
         self.questions.give_up(Ended(f"the connection ended: {text}"))
         return text
 
@@ -94,11 +101,12 @@ class Connection:
         self.questions.found(request, one)
 
     def _unread(self, text: str) -> None:
-        self.questions.unread(text)
-        self._garbled(text)
+        """A message was left out. It may be part of an answer: then there is none. Otherwise it may have been about an
+        order: everything is to be compared."""
+        if not self.questions.give_up(NoGateway(f"answers with {text}")):
+            self._garbled(text)
 
     def _garbled(self, text: str) -> None:
-        """Something was left out: it may have been about an order."""
         self.hear(Condition(self.listening.state, "UNREADABLE", text, lost=True))
 
     # --- orders ---------------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ MISHAPS: dict[str, Mishap] = {
     "slow": Mishap(ORDERS, after=1.0),
     "429": Mishap(done=False, status=429, body={"code": 42910000, "message": "rate limit exceeded"}),
     "401": Mishap(done=False, status=401, body={"message": "unauthorized"}),
-    "403": Mishap(done=False, status=403, body={"code": 40310000, "message": "forbidden."}),
+    "403": Mishap(done=False, status=403, body={"message": "forbidden."}),
     "buying power": _no(403, 40310000, "insufficient buying power", buying_power="0", cost_basis="1000"),
     "held": _no(
         403, 40310000, "insufficient qty available for order (requested: 1, available: 0)", available="0",
@@ -123,7 +123,7 @@ class TradingFaults(Faults):
     late_fill: int = 0
     """Cancelled orders that fill after that."""
     replace_loses: int = 0
-    """Replacements answered 200 of orders that fill instead."""
+    """Replacements answered 200 of orders that fill before; the new one is rejected."""
     lost_events: int = 0
     """Events that are not told."""
     swapped_events: int = 0

@@ -35,7 +35,7 @@ from tests.standins.alpaca.trading_refusals import MALFORMED, MISSING, Invalid, 
 from tests.standins.brokerage import Brokerage, Placed, Refusal
 
 PAGE, PAGE_MAX, ORDERS, ORDERS_MAX = 100, 100, 50, 500
-UNREPLACEABLE = ("accepted", "held")
+UNREPLACEABLE = ("accepted", "pending_cancel")
 FAR = 1 << 62
 
 
@@ -162,7 +162,7 @@ class TradingRest:
         order, body = self._order(order_id), request.body if isinstance(request.body, dict) else {}
         if not order.open:
             raise Refusal("not_open", "", status=order.status)
-        if order.status in UNREPLACEABLE:
+        if order.facts.get("status", order.status) in UNREPLACEABLE:
             raise Invalid("unable to replace order, order isn't sent to exchange yet")
         names = {"quantity": "qty", "limit_price": "limit_price", "stop_price": "stop_price"}
         fields: Body = {ours: decimal(body, theirs) for ours, theirs in names.items()}
@@ -171,12 +171,10 @@ class TradingRest:
         with self._lock:
             self._serial += 1
             client_id = str(body.get("client_order_id") or identity("client", self._serial))
-        if self.faults.use("replace_loses"):
-            first = self._told(order)
-            self.books.fill(order.id)
-            return Reply(200, {**first, "id": identity("never", order.id), "status": "pending_replace"})
-        new = self.books.replace(order.id, client_id, **fields)
-        return Reply(200, self._told(changed(new, facts={**new.facts, "status": self.faults.taken_as})))
+        if fields["quantity"] is None:
+            fields["quantity"] = order.quantity  # not what is left of it: alpacahq/Alpaca-API, issue 165
+        new = self.books.replace(order.id, client_id, late=self.faults.use("replace_loses"), **fields)
+        return Reply(200, self._as_taken(new, []))
 
     # --- positions and the account ----------------------------------------------------------------------------------
 

@@ -41,8 +41,8 @@ class Book:
         self.fills: list[Fill] = []
         self._fills: dict[int, list[Fill]] = defaultdict(list)
         """Those of each order, by permId."""
-        self.reported: set[str] = set()
-        """Executions whose commission was told."""
+        self.withheld: set[str] = set()
+        """Executions whose commission is not known yet."""
         self.holdings: dict[str, Holding] = {}
         self._refused: list[Seen] = []
 

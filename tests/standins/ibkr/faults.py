@@ -98,7 +98,7 @@ class Faults(Switches):
     shuffled: bool = False
     """What is told of orders within a twentieth of a second is told in the wrong order."""
     commission_late: float = 0.0
-    """Seconds until the commission of an execution is told; -1: never."""
+    """Seconds until the commission of an execution is told; -1: never, and not on request before this is off."""
     closing_unanswered: bool = False
     """Nothing is told of orders for the close before they end, as it was seen with real gateways."""
     utc_times: bool = False

@@ -10,7 +10,8 @@ from appliance.core.gateway import GatewayCore
 from appliance.domain.messages import VenueAsk, VenueLink, VenueSubmit
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import Account, Fill, Position, Side
-from appliance.venues.alpaca.events import Executions, heard
+from appliance.venues.alpaca.events import heard
+from appliance.venues.alpaca.executions import Executions
 from appliance.venues.alpaca.names import Names
 from appliance.venues.alpaca.orders import fill_listed, standing
 from appliance.venues.alpaca.reading import decoded, moment, stamp

@@ -348,6 +348,38 @@ def test_a_message_that_cannot_be_read_calls_for_a_comparison(one: IbkrStandIn, 
     assert broker.submit(order("a-1-1")).event is OrderEvent.ACCEPT
 
 
+def test_an_answer_with_a_message_that_cannot_be_read_is_none(one: IbkrStandIn, make: Make) -> None:
+    ears = Ears()
+    broker = make(one, ears)
+    one.faults.endless = frozenset({"16"})
+    errors = []
+
+    def ask() -> None:
+        try:
+            broker.open_orders()
+        except VenueError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    until(lambda: len(one.log.of("received", "16")) == 2)  # one at the start, and this one
+    body = b"5\x001\x00an order of a kind that nobody knows\x00"
+    one.push_raw(len(body).to_bytes(4, "big") + body)
+    thread.join(5)
+    assert [type(error) for error in errors] == [VenueNonsense]
+    assert ears.of(Condition) == [], "who asked knows; to compare anew would ask the same again, for ever"
+
+
+def test_a_status_that_says_nothing_is_looked_for_once(one: IbkrStandIn, make: Make) -> None:
+    ears = Ears()
+    broker = make(one, ears)
+    broker.submit(limit("a-1-1"))
+    one.faults.strange = "Quarantined"
+    for _ in range(3):
+        assert [seen.order_id for seen in broker.open_orders()] == ["a-1-1"]
+    assert len(ears.of(Condition)) == 1
+
+
 def test_an_account_that_the_login_does_not_have_is_refused_by_name(one: IbkrStandIn, make: Make) -> None:
     broker = make(one, opened=False, account="U7654321")
     with pytest.raises(VenueRefused, match="no account U7654321") as caught:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import requests
+from websockets.sync.client import connect
 
 from tests.standins.alpaca import KEY, MISHAPS, AlpacaTrading
-from tests.venues.standins.alpaca.conftest import Ask
+from tests.venues.standins.alpaca.conftest import HEADERS, Ask
 
 AFTER = [name for name, one in MISHAPS.items() if one.on.startswith("POST") and one.done and name != "slow"]
 BEFORE = [name for name, one in MISHAPS.items() if one.on.startswith("POST") and not one.done and not one.later]
@@ -23,7 +24,7 @@ def answer_to(ask: Ask, client_id: str) -> Any:
     """The answer to an order, or None where there is none within a moment."""
     try:
         return ask.rest(client_id, timeout=0.3)
-    except (requests.ConnectionError, requests.Timeout):
+    except requests.RequestException:
         return None
 
 
@@ -113,6 +114,41 @@ def test_a_half_open_connection_holds_orders_back(alpaca: AlpacaTrading, ask: As
     assert taken(alpaca) == ["a"]
 
 
+def test_a_broker_that_is_gone_refuses_connections_and_comes_back(alpaca: AlpacaTrading, ask: Ask) -> None:
+    kept = requests.Session()
+    assert kept.get(f"{alpaca.rest_url}/v2/account", headers=HEADERS, timeout=5).status_code == 200
+    alpaca.go_away()
+    for get in (requests.get, kept.get):
+        with pytest.raises(requests.ConnectionError):
+            get(f"{alpaca.rest_url}/v2/account", headers=HEADERS, timeout=1)
+    with pytest.raises(OSError, match="refused"):
+        connect(alpaca.stream_url, proxy=None)
+    alpaca.come_back()
+    assert ask.rest("a").status_code == 200
+    with connect(alpaca.stream_url, proxy=None):
+        assert alpaca.log.of("connected")
+
+
+def test_all_is_well_again_when_it_is_calm(alpaca: AlpacaTrading, ask: Ask) -> None:
+    alpaca.freeze()
+    alpaca.expire_keys()
+    alpaca.faults.next("504 before", -1)
+    alpaca.faults.lost_events = 5
+    alpaca.go_away()
+    alpaca.calm()
+    assert ask.rest("a").status_code == 200
+    assert alpaca.faults.lost_events == 0
+
+
+def test_connections_that_were_kept_are_reset(alpaca: AlpacaTrading) -> None:
+    with requests.Session() as kept:
+        kept.get(f"{alpaca.rest_url}/v2/account", headers=HEADERS, timeout=5)
+        alpaca.hang_up_rest()
+        assert kept.get(f"{alpaca.rest_url}/v2/account", headers=HEADERS, timeout=5).status_code == 200
+    assert len(alpaca.log.of("request")) == 2
+    assert len(alpaca.log.of("accepted connection")) == 2
+
+
 def test_an_order_is_cancelled_by_the_broker_after_a_part(alpaca: AlpacaTrading, ask: Ask) -> None:
     alpaca.faults.partial_then_cancel = 1
     order_id = ask.rest("a", 10).json()["id"]
@@ -153,9 +189,10 @@ def test_a_replacement_is_taken_and_the_old_order_fills(alpaca: AlpacaTrading, a
     order_id = ask.rest("a", 3).json()["id"]
     alpaca.faults.replace_loses = 1
     reply = ask("PATCH", f"orders/{order_id}", json={"qty": "2", "client_order_id": "b"})
-    assert reply.status_code == 200
+    assert (reply.status_code, reply.json()["status"]) == (200, "pending_new")
     assert ask("GET", f"orders/{order_id}").json()["status"] == "filled"
-    assert ask("GET", "orders:by_client_order_id", params={"client_order_id": "b"}).status_code == 404
+    new = ask("GET", "orders:by_client_order_id", params={"client_order_id": "b"}).json()
+    assert (new["status"], new["replaces"]) == ("rejected", order_id)
 
 
 def test_activities_lag_behind_positions(ask: Ask) -> None:

@@ -140,6 +140,22 @@ def test_a_replacement_has_an_id_of_its_own(client: TradingClient, ask: Ask) -> 
     assert (again.status_code, again.json()["code"]) == (422, 42210000)
 
 
+def test_a_replacement_without_a_quantity_asks_for_all_of_it_again(alpaca: AlpacaTrading, ask: Ask) -> None:
+    """As reported of the real one: what was filled of the old order is not taken off."""
+    order_id = ask.rest("a", 5).json()["id"]
+    alpaca.books.fill(order_id, 2)
+    assert ask("PATCH", f"orders/{order_id}", json={"limit_price": "51"}).json()["qty"] == "5"
+
+
+def test_the_legs_of_a_bracket_follow_its_replacement(alpaca: AlpacaTrading, ask: Ask) -> None:
+    bracket = {"order_class": "bracket", "take_profit": {"limit_price": "110"}, "stop_loss": {"stop_price": "40"}}
+    old = ask.rest("a", 5, **bracket).json()
+    new = ask("PATCH", f"orders/{old['id']}", json={"limit_price": "51"}).json()
+    alpaca.books.fill(new["id"])
+    legs = [ask("GET", f"orders/{leg['id']}").json()["status"] for leg in old["legs"]]
+    assert legs == ["new", "new"]
+
+
 def test_positions_are_told_and_closed(client: TradingClient, alpaca: AlpacaTrading, ask: Ask) -> None:
     alpaca.books.price("BTC/USD", "60000", "60010")
     ask.buy("a", 10)
