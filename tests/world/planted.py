@@ -194,6 +194,24 @@ BUGS = (
         "        elif order.intent.exit:\n            self._protect_rest(order, now)\n            self._release",
         "        elif order.intent.exit:\n            self._release",
     ),
+    Bug(
+        "one look of two instants believed",
+        "core/differences.py",
+        "        return still >= self._looks or n >= MOVING * self._looks\n",
+        "        return True\n",
+    ),
+    Bug(
+        "look older than what we know compared",
+        "core/reconcile.py",
+        "        stale = any(key not in seen for key in self._unseen)",
+        "        stale = False",
+    ),
+    Bug(
+        "stranger's fill booked as often as it is told",
+        "core/strangers.py",
+        "        if told.fill_key in self.fills:\n",
+        "        if told.fill_key in ():\n",
+    ),
 )
 
 _HUNT = """

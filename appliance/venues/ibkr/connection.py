@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,7 +22,7 @@ from appliance.venues.ibkr.options import IbkrTerms
 from appliance.venues.ibkr.questions import Questions
 from appliance.venues.ibkr.receiver import Receiver, Told
 from appliance.venues.ibkr.tickets import changed, fields, open_order, ticket
-from appliance.venues.ibkr.told import Done, Seen, Word
+from appliance.venues.ibkr.told import Done, Seen, Ticket, Word
 from appliance.venues.ibkr.verdicts import Verdict, Wish
 from appliance.venues.ibkr.words import rejection, warns
 
@@ -127,12 +129,24 @@ class Connection:
         known = self.book.sent(asked, self.book.take_id())
         with self.listening.wishing(Wish.SUBMIT, known) as wished:
             try:
-                with self.line.sending():
-                    self._client.placeOrder(known.order_id, contract, self._library.Order(**fields(asked)))
-            except Ended as error:
+                self._place(known.order_id, contract, asked)
+            except Unsent:
                 self.book.unsent(known)
-                raise Unsent(error.text) from None
+                raise
             return await self._submitted(known, wished.answer)
+
+    def _place(self, order_id: int, contract: Any, asked: Ticket) -> None:
+        with self._sending():
+            self._client.placeOrder(order_id, contract, self._library.Order(**fields(asked)))
+
+    @contextmanager
+    def _sending(self) -> Iterator[None]:
+        """What finds no connection in here has certainly not been sent."""
+        try:
+            with self.line.sending():
+                yield
+        except Ended as error:
+            raise Unsent(error.text) from None
 
     async def _submitted(self, known: Known, answer: asyncio.Future[VenueReport | Verdict]) -> VenueReport:
         try:
@@ -163,7 +177,7 @@ class Connection:
         if not self.book.ours(known):
             return VenueReport(ref, ACCEPT, self._clock(), str(known.perm_id), self._whose(known), known.filled)
         with self.listening.wishing(Wish.CANCEL, known) as wished:
-            with self.line.sending():
+            with self._sending():
                 self._client.cancelOrder(known.order_id)
             told = await self._answer(wished.answer, f"the cancel of {ref}")
         if told is Verdict.COMING:
@@ -183,8 +197,7 @@ class Connection:
         wanted = changed(known.ticket, change)
         contract = self._library.Contract(conId=known.con_id, exchange="SMART")
         with self.listening.wishing(Wish.REPLACE, known, wanted) as wished:
-            with self.line.sending():
-                self._client.placeOrder(known.order_id, contract, self._library.Order(**fields(wanted)))
+            self._place(known.order_id, contract, wanted)
             told = await self._answer(wished.answer, f"the change of {ref}")
         if isinstance(told, VenueReport):
             return told

@@ -28,6 +28,7 @@ class _Asked:
     def __init__(self) -> None:
         self.rows: list[Any] = []
         self.end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.end.add_done_callback(lambda end: end.cancelled() or end.exception())  # also where nobody waits any more
 
     def fail(self, error: Trouble) -> None:
         if not self.end.done():

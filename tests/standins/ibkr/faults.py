@@ -106,6 +106,9 @@ class Faults(Switches):
     that were asked for have it in US/Eastern as ever."""
     inactive_listed: bool = False
     """Open orders include those that were refused, as from API 10.48 on."""
+    refused_as_cancelled: bool = False
+    """Completed orders show those that were refused as Cancelled, with ``Rejected by System:`` and why, as gateways of
+    2026 do; otherwise they are Inactive."""
     statuses_first: bool = False
     """The answer to completed orders begins with the orderStatus of the client's own, as gateways of 2026 do."""
     clock_gap: float = 0.0

@@ -318,6 +318,21 @@ def test_open_orders_include_those_that_were_refused(gateway: IbkrStandIn) -> No
     play(gateway, scenario)
 
 
+def test_completed_orders_show_what_was_refused_as_cancelled_by_the_system(gateway: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        gateway.faults.rejection, gateway.faults.rejected = "not_shortable", 1
+        ib.client.placeOrder(10, stock(), order(orderRef="ref-1"))
+        await until(lambda: codes(ib))
+        gateway.faults.refused_as_cancelled = True
+        (ended,) = await ib.reqCompletedOrdersAsync(False)
+        assert (ended.order.orderRef, ended.orderStatus.status) == ("ref-1", "Cancelled")
+        assert gateway.log.of("sent", "101")[-1].fields[-6] == (
+            "Rejected by System:\nThe contract is not available for short sale."
+        )
+
+    play(gateway, scenario)
+
+
 def test_completed_orders_begin_with_how_they_ended(gateway: IbkrStandIn) -> None:
     async def scenario(ib: Any) -> None:
         trade = ib.placeOrder(stock(), order("MKT"))
