@@ -75,11 +75,12 @@ def core_of(
             mark=mark,
             sizer=spec.model.sizer,
         )
-    traits = PAPER_TRAITS if spec.broker is None else traits_of(spec.broker)
+    known = None if spec.broker is None else traits_of(spec.broker)
+    traits = PAPER_TRAITS if known is None else known
     built: dict[str, Callable[[Writers], Core]] = {
         "feed": lambda writers: FeedCore(process, writers, _barrier(spec)),
         "guard": lambda writers: GuardCore(
-            process, writers, rules(spec.limits, spec.model.account), spec.approval_valid
+            process, writers, rules(spec.limits, spec.model.account, known), spec.approval_valid
         ),
         "gateway": lambda writers: GatewayCore(process, writers, traits),
         "monitor": lambda writers: MonitorCore(process, writers),

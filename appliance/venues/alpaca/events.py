@@ -48,6 +48,8 @@ def heard(message: object, names: Names, executions: Executions, at: int) -> tup
 
 def _update(data: Body, names: Names, executions: Executions, at: int) -> tuple[Heard, ...]:
     event, order = text(data, "event"), body(data.get("order"))
+    if names.nameless(order):
+        return (_look("REPLACED", f"order {order['id']} took the place of one that was not heard of"),)
     named = names.learn(order)
     told: list[Heard] = []
     if event in FILLS:

@@ -43,13 +43,19 @@ class Listening:
         self._loop = asyncio.get_running_loop()
         self._wishes: dict[int, list[Wished]] = {}
         self._behind: dict[str, list[VenueReport]] = {}
-        self.state = LinkState.READY
+        self._cut_off = False
+        self.quiet = False
         self.reset = False
         self.costs = asyncio.Event()
         self._takes: dict[type, Callable[[Any], None]] = {
             Seen: self._seen, Status: self._status, Deal: self._deal, Cost: self._cost, Word: self._word,
             Done: self._book.done,
         }  # fmt: skip
+
+    @property
+    def state(self) -> LinkState:
+        """How our way to the market stands; ``quiet``: the gateway is about to restart."""
+        return LinkState.DEGRADED if self._cut_off or self.quiet else LinkState.READY
 
     def told(self, one: Told) -> None:
         """Something came."""
@@ -113,10 +119,8 @@ class Listening:
             wished.settle(verdict)
 
     def _hint(self, known: Known) -> None:
-        if doubtful(known.status):
-            if not known.ended and not self._open(known, Wish.SUBMIT):
-                self._doubt(str(known.status), f"{known.ref} is {known.status}: it is looked for")
-            return
+        if not self._open(known, Wish.SUBMIT) and doubtful(known):
+            self._doubt(known.status, f"{known.ref} is {known.status}: it is looked for")
         report = self._book.hint(known, self._clock())
         if report is not None:
             self._report(report)
@@ -187,7 +191,7 @@ class Listening:
         if word.code == PORT_RESET:
             self.reset = True
         if meant is not None:
-            self.state = meant.state or self.state
+            self._cut_off = meant.cut_off if meant.cut_off is not None else self._cut_off
             self._hear(Condition(self.state, str(word.code), word.text, meant.lost))
 
 

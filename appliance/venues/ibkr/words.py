@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from appliance.domain.venue import LinkState, Rejection
+from appliance.domain.venue import Rejection
 
 CANCELLED = 202
 READ_ONLY = 321
@@ -76,18 +76,17 @@ def warns(code: int) -> bool:
 
 
 class Meaning(NamedTuple):
-    """What a notice says of our way to the market: how it stands then (None: as before), and whether what was told in
-    between may be gone."""
+    """What a notice says of our way to the market: whether it is cut off (None: as before), and whether what was told
+    in between may be gone."""
 
-    state: LinkState | None = None
+    cut_off: bool | None = None
     lost: bool = False
 
 
 FINE = frozenset((2104, 2106, 2107, 2108, 2119, 2158))
 """Farms that are there: nothing to tell."""
-_CUT_OFF = Meaning(LinkState.DEGRADED)
-_BACK = Meaning(LinkState.READY, lost=True)
-MEANINGS: dict[int, Meaning] = {1100: _CUT_OFF, 2110: _CUT_OFF, 1101: _BACK, 1102: _BACK}
+_GONE, _BACK = Meaning(cut_off=True), Meaning(cut_off=False, lost=True)
+MEANINGS: dict[int, Meaning] = {1100: _GONE, 2110: _GONE, 1101: _BACK, 1102: _BACK}
 """The others are worth telling and change nothing: farms of data are not on an order's way."""
 
 

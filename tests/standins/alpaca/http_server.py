@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import select
 import socket
@@ -69,6 +70,7 @@ class RestServer(ThreadingHTTPServer):
         self.clock = clock
         self.closing = threading.Event()
         self.thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="alpaca-rest", daemon=True)
+        self.numbers = itertools.count(1)
         self._timers: list[threading.Timer] = []
         self._connections: dict[socket.socket, None] = {}
 
@@ -154,6 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         if faults.broken or faults.html:
             return self._send(faults.broken or 200, HTML, {**headers, "Content-Type": "text/html"})
         headers["Content-Type"] = "application/json; charset=UTF-8"
+        headers["X-Request-ID"] = f"{next(self.server.numbers):032x}"
         if (mishap := faults.mishap(request)) is not None:
             return self._befall(request, mishap, headers)
         return self._tell(self._refused(allowed) or self._answer(request), headers)

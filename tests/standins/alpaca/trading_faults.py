@@ -89,6 +89,9 @@ MISHAPS: dict[str, Mishap] = {
     "not fractionable": _no(403, 40310000, 'asset "SPY" is not fractionable'),
     "not shortable": _no(422, 42210000, "asset SPY cannot be sold short"),
     "duplicate": _no(422, 40010001, "client_order_id must be unique"),
+    "chain": Mishap(
+        "PATCH", done=False, status=422, body={"code": 42210000, "message": "order chain not fully replaced"}
+    ),
     "new code": _no(422, 42299999, "a reason that did not exist yesterday"),
 }  # fmt: skip
 """By name: ``after`` an order is taken, ``before`` it is."""
@@ -100,6 +103,10 @@ class TradingFaults(Faults):
 
     taken_as: str = "pending_new"
     """The status that the answer to a POST tells."""
+    carried: bool = True
+    """A replacement begins with what the order before it has filled, and its ``qty`` is that of both: so say Alpaca's
+    error list ("qty must be > filled_qty") and those who measured it in 2026. False: it begins with nothing, and is for
+    all of it again where it has no ``qty``: so says alpacahq/Alpaca-API, issue 165, of 2021."""
     orders_lag: float = 0.0
     """Seconds until an order can be found."""
     activities_lag: float = 0.0

@@ -277,19 +277,23 @@ class Brokerage:
         return self._orders[order_id]
 
     @_locked
-    def replace(self, order_id: str, client_id: str, *, late: bool = False, **fields: Any) -> Placed:
-        """Another order in the place of an open one, for what is left of it where no quantity is said; ``late``: the
-        old one fills before, and the new one is rejected. Raises Refusal."""
+    def replace(
+        self, order_id: str, client_id: str, *, late: bool = False, carried: bool = False, **fields: Any
+    ) -> Placed:
+        """Another order in the place of an open one, for what is left of it where no quantity is said; ``carried``: it
+        begins with what the old one has filled, and its quantity is that of both; ``late``: the old one fills before,
+        and the new one is rejected. Raises Refusal."""
         old = self._found(order_id)
+        filled, average = (old.filled, old.average_price) if carried else (ZERO, ZERO)
         new = changed(
             old, id="", number=len(self._orders) + 1, client_id=client_id, replaces=old.id, triggered=False,
-            extreme=None, filled=ZERO, average_price=ZERO, filled_at=0, created=self.clock(), updated=self.clock(),
-            **{"quantity": old.remaining, **_said(fields)},
+            extreme=None, filled=filled, average_price=average, filled_at=0, created=self.clock(), updated=self.clock(),
+            **{"quantity": old.quantity if carried else old.remaining, **_said(fields)},
         )  # fmt: skip
         self._check_in_place(old, new)
         taken_id = self._order_id(new.number)
         if late:
-            return self._too_late(old, changed(new, id=taken_id))
+            return self._too_late(old, changed(new, id=taken_id, filled=ZERO, average_price=ZERO))
         for one in self._still_open():
             if one.parent == old.id:
                 self._orders[one.id] = changed(one, parent=taken_id)

@@ -41,8 +41,8 @@ class Book:
         self.fills: list[Fill] = []
         self._fills: dict[int, list[Fill]] = defaultdict(list)
         """Those of each order, by permId."""
-        self.reported: set[str] = set()
-        """Executions whose commission was told."""
+        self.withheld: set[str] = set()
+        """Executions whose commission is not known yet."""
         self.holdings: dict[str, Holding] = {}
         self._refused: list[Seen] = []
 
@@ -121,7 +121,8 @@ class Book:
         """The orders that have ended today, the refused ones too."""
         ended = [one.id for one in self.placed.values() if one.status not in OPEN]
         shown = [self.seen(one) for one in ended if one in self._kept or not api_only]
-        return [_completed(one) for one in (*shown, *self._refused) if one.ended >= self.midnight()]
+        today = [one for one in (*shown, *self._refused) if one.ended >= self.midnight()]
+        return [_cancelled(one) for one in today] if self._faults.refused_as_cancelled else today
 
     def now(self) -> datetime:
         """The time in New York, where the gateway is."""
@@ -162,8 +163,8 @@ class Book:
         return sum(latest.values(), Decimal(0))
 
 
-def _completed(seen: Seen) -> Seen:
-    """What was refused is found among the completed as cancelled by the system."""
+def _cancelled(seen: Seen) -> Seen:
+    """What was refused, as cancelled by the system."""
     if seen.status != "Inactive":
         return seen
     return seen._replace(status="Cancelled", reason=f"Rejected by System:\n{seen.reason}")

@@ -98,7 +98,7 @@ class Faults(Switches):
     shuffled: bool = False
     """What is told of orders within a twentieth of a second is told in the wrong order."""
     commission_late: float = 0.0
-    """Seconds until the commission of an execution is told; -1: never."""
+    """Seconds until the commission of an execution is told; -1: never, and not on request before this is off."""
     closing_unanswered: bool = False
     """Nothing is told of orders for the close before they end, as it was seen with real gateways."""
     utc_times: bool = False
@@ -106,6 +106,9 @@ class Faults(Switches):
     that were asked for have it in US/Eastern as ever."""
     inactive_listed: bool = False
     """Open orders include those that were refused, as from API 10.48 on."""
+    refused_as_cancelled: bool = False
+    """Completed orders show those that were refused as Cancelled, with ``Rejected by System:`` and why, as gateways of
+    2026 do; otherwise they are Inactive."""
     statuses_first: bool = False
     """The answer to completed orders begins with the orderStatus of the client's own, as gateways of 2026 do."""
     clock_gap: float = 0.0

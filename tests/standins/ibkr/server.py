@@ -59,7 +59,7 @@ class IbkrStandIn:
         self.history = History(self.market, self.faults, pacing)
         self.trading = Trading(self.books, self.book, self.market, self.faults)
         self.session = Session(self.book.next_id, self.trading.greet, self.faults)
-        self.accounts = Accounts(self.books, self.book, self.market)
+        self.accounts = Accounts(self.books, self.book, self.market, self.faults)
         self.telling = Telling(self.book, self.session, self.faults)
         self._missed: list[Told] = []
         """What has happened since the way to IB's servers was lost."""

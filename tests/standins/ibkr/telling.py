@@ -56,15 +56,15 @@ class Telling:
         """The commission: late, or never."""
         assert told.order is not None
         after, placed_id = self._faults.commission_late, told.order.id
-        if after < 0:
-            return
         if after:
+            self._book.withheld.add(fill.exec_id)
+        if after > 0:
             asyncio.get_running_loop().call_later(after, self._costs, placed_id, client, fill)
-        else:
+        elif not after:
             self._costs(placed_id, client, fill)
 
     def _costs(self, placed_id: str, client: int, fill: Fill) -> None:
-        self._book.reported.add(fill.exec_id)
+        self._book.withheld.discard(fill.exec_id)
         seen = self._book.seen(placed_id, commission=True)
         if seen.status == "Filled":
             self._send(client, lambda version: [open_order(seen, version)])

@@ -47,9 +47,14 @@ def test_an_order_that_was_taken_and_not_answered_is_in_doubt_and_found_by_its_i
     alpaca.faults.next(fault)
     with pytest.raises(VenueSilent):
         broker.submit(wanted(**LIMIT))
+    assert posts(alpaca) == 1  # alpaca-py would have sent it four times
     assert broker.order("trend-1-1").report.event is E.ACCEPT
     assert broker.submit(wanted(**LIMIT)).event is E.ACCEPT
     assert len(alpaca.books.log.accepted()) == 1
+
+
+def posts(alpaca: AlpacaTrading) -> int:
+    return sum(entry.facts["method"] == "POST" for entry in alpaca.log.of("request", "/v2/orders"))
 
 
 @pytest.mark.parametrize("fault", BEFORE)
@@ -59,6 +64,7 @@ def test_an_order_that_never_arrived_is_in_doubt_absent_and_may_be_sent_again(
     alpaca.faults.next(fault)
     with pytest.raises(VenueSilent):
         broker.submit(wanted(**LIMIT))
+    assert posts(alpaca) == 1
     assert broker.order("trend-1-1").report.event is E.ABSENT
     assert not alpaca.books.log.accepted()
     assert broker.submit(wanted(**LIMIT)).event is E.ACCEPT

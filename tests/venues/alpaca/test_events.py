@@ -170,6 +170,15 @@ def test_an_end_of_a_changed_order_whose_beginning_we_have_not_heard_is_only_a_r
     assert len(lost(told)) == len(told) == 1
 
 
+def test_a_fill_of_an_order_that_may_be_ours_under_anothers_name_is_not_told_as_a_strangers() -> None:
+    _, new = replaced()
+    fill = recorded.filled({**new, "client_order_id": "web-7", "filled_qty": "70"}, "70", "100")
+    stream = Stream()
+    told = stream.says(fill)
+    assert len(lost(told)) == len(told) == 1
+    assert stream.names.get("v2") is None
+
+
 def test_an_order_replaced_by_nothing_is_a_reason_to_compare() -> None:
     assert lost(Stream().says(recorded.update("replaced", {**ORDER, "status": "replaced"})))
 

@@ -15,7 +15,7 @@ from appliance.errors import VenueDown, VenueError, VenueNonsense, VenueRefused,
 from appliance.venues.base import Change, Condition, Lost
 from appliance.venues.ibkr import IbkrBroker
 from tests.standins.ibkr import REJECTIONS, WARNINGS, IbkrStandIn
-from tests.venues.ibkr.conftest import Ears, Make, limit, order, terms, until
+from tests.venues.ibkr.conftest import SHORT, Ears, Make, limit, order, terms, until
 
 D = Decimal
 
@@ -32,9 +32,9 @@ def lost(one: object) -> bool:
 
 
 def test_an_order_that_is_taken_and_never_answered_is_found_by_its_id(one: IbkrStandIn, make: Make) -> None:
-    broker = make(one)
+    broker = make(one, **SHORT)
     one.faults.unanswered = 1
-    with pytest.raises(VenueSilent, match=r"order a-1-1: no answer within 0.5 s"):
+    with pytest.raises(VenueSilent, match=r"order a-1-1: no answer within 0.4 s"):
         broker.submit(order("a-1-1"))
     answer = broker.order("a-1-1")
     assert (answer.report.event, answer.report.filled) == (OrderEvent.FILL, D(10))
@@ -43,7 +43,7 @@ def test_an_order_that_is_taken_and_never_answered_is_found_by_its_id(one: IbkrS
 
 
 def test_an_order_that_is_swallowed_is_absent(one: IbkrStandIn, make: Make) -> None:
-    broker = make(one)
+    broker = make(one, **SHORT)
     one.faults.swallowed = 1
     with pytest.raises(VenueSilent):
         broker.submit(order("a-1-1"))
@@ -82,7 +82,7 @@ def test_an_answer_that_is_cut_at_any_byte_leaves_the_order_in_doubt(one: IbkrSt
 
 def test_a_cancel_that_is_swallowed_is_silent_and_may_be_asked_again(one: IbkrStandIn, make: Make) -> None:
     ears = Ears()
-    broker = make(one, ears)
+    broker = make(one, ears, **SHORT)
     broker.submit(limit("a-1-1"))
     one.faults.swallowed_cancels = 1
     with pytest.raises(VenueSilent, match="the cancel of a-1-1"):
@@ -148,8 +148,7 @@ KINDS = {
 
 def test_each_refusal_is_a_rejection_of_its_kind_with_the_gateways_words(one: IbkrStandIn, make: Make) -> None:
     assert set(KINDS) == set(REJECTIONS)
-    broker, ears = make(one), Ears()
-    broker.open(ears)
+    broker = make(one, **SHORT)
     for number, (name, kind) in enumerate(KINDS.items()):
         one.faults.rejection, one.faults.rejected = name, 1
         report = broker.submit(order(f"a-1-{number}"))
@@ -225,7 +224,7 @@ def test_what_comes_twice_or_in_the_wrong_order_is_booked_once(
 
 @pytest.mark.parametrize("kinds", ["3", "5", "11", "59", "3 5", "3 5 11 59"])
 def test_what_is_lost_on_the_way_is_found_by_asking(one: IbkrStandIn, make: Make, kinds: str) -> None:
-    broker = make(one)
+    broker = make(one, **SHORT)
     one.faults.losing = frozenset(kinds.split())
     if kinds.startswith("3 5"):
         with pytest.raises(VenueSilent):
@@ -238,7 +237,7 @@ def test_what_is_lost_on_the_way_is_found_by_asking(one: IbkrStandIn, make: Make
 
 def test_a_commission_that_comes_late_is_a_fee_of_its_own_and_cash_is_exact(one: IbkrStandIn, make: Make) -> None:
     ears = Ears()
-    broker = make(one, ears)
+    broker = make(one, ears, **SHORT)
     one.faults.commission_late = 0.5
     broker.submit(order("a-1-1"))
     fill = ears.fill("a-1-1")
@@ -269,12 +268,12 @@ def test_a_list_whose_end_does_not_come_is_no_answer_and_never_empty(
     one: IbkrStandIn, make: Make, question: str, how: str
 ) -> None:
     ears = Ears()
-    broker = make(one, ears)
+    broker = make(one, ears, **SHORT)
     setattr(one.faults, how, frozenset({question}))
     if (question, how) == ("49", "endless"):
         broker.beat()  # the time is all of its answer
         return
-    with pytest.raises(VenueSilent, match=r"no answer within 0.5 s"):
+    with pytest.raises(VenueSilent, match=r"no answer within 0.4 s"):
         QUESTIONS[question](broker)
     if question in ("7", "62"):
         broker.beat()  # its late answer would say which question it is for
@@ -284,7 +283,7 @@ def test_a_list_whose_end_does_not_come_is_no_answer_and_never_empty(
 
 @pytest.mark.parametrize("question", ["16", "99", "7"])
 def test_who_does_not_tell_its_orders_at_the_start_is_not_open(one: IbkrStandIn, make: Make, question: str) -> None:
-    broker = make(one, opened=False)
+    broker = make(one, opened=False, **SHORT)
     one.faults.silent = frozenset({question})
     with pytest.raises(VenueSilent):
         broker.open(Ears())
@@ -295,7 +294,7 @@ def test_who_does_not_tell_its_orders_at_the_start_is_not_open(one: IbkrStandIn,
 
 def test_a_half_open_connection_is_found_by_the_heartbeat_and_left(one: IbkrStandIn, make: Make) -> None:
     ears = Ears()
-    broker = make(one, ears)
+    broker = make(one, ears, **SHORT)
     broker.beat()
     one.faults.half_open = True
     with pytest.raises(VenueSilent):
@@ -346,6 +345,38 @@ def test_a_message_that_cannot_be_read_calls_for_a_comparison(one: IbkrStandIn, 
     told = ears.wait(lambda heard: isinstance(heard, Condition))
     assert (told.code, told.lost, told.state) == ("UNREADABLE", True, LinkState.READY)
     assert broker.submit(order("a-1-1")).event is OrderEvent.ACCEPT
+
+
+def test_an_answer_with_a_message_that_cannot_be_read_is_none(one: IbkrStandIn, make: Make) -> None:
+    ears = Ears()
+    broker = make(one, ears)
+    one.faults.endless = frozenset({"16"})
+    errors = []
+
+    def ask() -> None:
+        try:
+            broker.open_orders()
+        except VenueError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    until(lambda: len(one.log.of("received", "16")) == 2)  # one at the start, and this one
+    body = b"5\x001\x00an order of a kind that nobody knows\x00"
+    one.push_raw(len(body).to_bytes(4, "big") + body)
+    thread.join(5)
+    assert [type(error) for error in errors] == [VenueNonsense]
+    assert ears.of(Condition) == [], "who asked knows; to compare anew would ask the same again, for ever"
+
+
+def test_a_status_that_says_nothing_is_looked_for_once(one: IbkrStandIn, make: Make) -> None:
+    ears = Ears()
+    broker = make(one, ears)
+    broker.submit(limit("a-1-1"))
+    one.faults.strange = "Quarantined"
+    for _ in range(3):
+        assert [seen.order_id for seen in broker.open_orders()] == ["a-1-1"]
+    assert len(ears.of(Condition)) == 1
 
 
 def test_an_account_that_the_login_does_not_have_is_refused_by_name(one: IbkrStandIn, make: Make) -> None:

@@ -286,12 +286,12 @@ def test_each_refusal_has_a_kind(code: int, text: str, kind: Rejection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "state", "lost"),
-    [(1100, LinkState.DEGRADED, False), (2110, LinkState.DEGRADED, False), (1101, LinkState.READY, True),
-     (1102, LinkState.READY, True), (2103, None, False), (10197, None, False), (4711, None, False)],
+    ("code", "cut_off", "lost"),
+    [(1100, True, False), (2110, True, False), (1101, False, True), (1102, False, True), (2103, None, False),
+     (10197, None, False), (4711, None, False)],
 )  # fmt: skip
-def test_each_notice_has_a_meaning(code: int, state: LinkState | None, lost: bool) -> None:
-    assert meaning(code) == (state, lost)
+def test_each_notice_has_a_meaning(code: int, cut_off: bool | None, lost: bool) -> None:
+    assert meaning(code) == (cut_off, lost)
     assert meaning(2104) is None
 
 

@@ -50,6 +50,7 @@ def test_an_order_is_taken_and_never_answered(gateway: IbkrStandIn) -> None:
         await quiet(gateway, ib)
         assert [sent.fields[1] for sent in gateway.log.of("sent", "5")] == ["11"] * 3
         assert {fill.execution.orderRef for fill in await ib.reqExecutionsAsync()} == {"filled", "told"}
+        assert [fill.commissionReport.commission for fill in ib.fills()] == [1.0, 1.0]
 
     play(gateway, scenario)
     assert accepted(gateway) == ["filled", "told"]
@@ -306,6 +307,7 @@ def test_open_orders_include_those_that_were_refused(gateway: IbkrStandIn) -> No
         gateway.faults.rejected = 1
         ib.client.placeOrder(10, stock(), order(orderRef="ref-1"))
         await until(lambda: codes(ib))
+        await quiet(gateway, ib)
         before = len(gateway.log.of("sent"))
         await ib.reqAllOpenOrdersAsync()
         assert told(gateway, before) == []
@@ -316,10 +318,26 @@ def test_open_orders_include_those_that_were_refused(gateway: IbkrStandIn) -> No
     play(gateway, scenario)
 
 
+def test_completed_orders_show_what_was_refused_as_cancelled_by_the_system(gateway: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        gateway.faults.rejection, gateway.faults.rejected = "not_shortable", 1
+        ib.client.placeOrder(10, stock(), order(orderRef="ref-1"))
+        await until(lambda: codes(ib))
+        gateway.faults.refused_as_cancelled = True
+        (ended,) = await ib.reqCompletedOrdersAsync(False)
+        assert (ended.order.orderRef, ended.orderStatus.status) == ("ref-1", "Cancelled")
+        assert gateway.log.of("sent", "101")[-1].fields[-6] == (
+            "Rejected by System:\nThe contract is not available for short sale."
+        )
+
+    play(gateway, scenario)
+
+
 def test_completed_orders_begin_with_how_they_ended(gateway: IbkrStandIn) -> None:
     async def scenario(ib: Any) -> None:
         trade = ib.placeOrder(stock(), order("MKT"))
         await until(lambda: trade.fills and trade.fills[0].commissionReport.execId)
+        await quiet(gateway, ib)
         gateway.faults.statuses_first = True
         before = len(gateway.log.of("sent"))
         await ib.reqCompletedOrdersAsync(False)
@@ -355,6 +373,9 @@ def test_the_commission_comes_late_or_never(gateway: IbkrStandIn, after: float, 
             await until(lambda: trade.fills[0].commissionReport.execId)
         await quiet(gateway, ib)
         assert len(gateway.log.of("sent", "59")) == reports
+        gateway.faults.commission_late = 0.0
+        await ib.reqExecutionsAsync()
+        assert len(gateway.log.of("sent", "59")) == reports + 1
 
     play(gateway, scenario)
 

@@ -195,6 +195,14 @@ def test_a_replacement_is_taken_and_the_old_order_fills(alpaca: AlpacaTrading, a
     assert (new["status"], new["replaces"]) == ("rejected", order_id)
 
 
+def test_a_chain_of_replacements_is_not_ready_for_another(alpaca: AlpacaTrading, ask: Ask) -> None:
+    order_id = ask.rest("a", 3).json()["id"]
+    alpaca.faults.next("chain")
+    refused = ask("PATCH", f"orders/{order_id}", json={"qty": "2"})
+    assert (refused.status_code, refused.json()["message"]) == (422, "order chain not fully replaced")
+    assert ask("PATCH", f"orders/{order_id}", json={"qty": "2"}).status_code == 200
+
+
 def test_activities_lag_behind_positions(ask: Ask) -> None:
     now = [10**18]
     with AlpacaTrading(clock=lambda: now[0]) as alpaca:

@@ -140,11 +140,40 @@ def test_a_replacement_has_an_id_of_its_own(client: TradingClient, ask: Ask) -> 
     assert (again.status_code, again.json()["code"]) == (422, 42210000)
 
 
-def test_a_replacement_without_a_quantity_asks_for_all_of_it_again(alpaca: AlpacaTrading, ask: Ask) -> None:
-    """As reported of the real one: what was filled of the old order is not taken off."""
+@pytest.mark.parametrize(("carried", "begins", "left"), [(True, ("5", "2", "50"), 3), (False, ("5", "0", None), 5)])
+def test_a_replacement_carries_what_was_filled_or_does_not(
+    alpaca: AlpacaTrading, ask: Ask, carried: bool, begins: tuple[str, str, str | None], left: int
+) -> None:
+    alpaca.faults.carried = carried
     order_id = ask.rest("a", 5).json()["id"]
     alpaca.books.fill(order_id, 2)
-    assert ask("PATCH", f"orders/{order_id}", json={"limit_price": "51"}).json()["qty"] == "5"
+    made = ask("PATCH", f"orders/{order_id}", json={"limit_price": "51"}).json()
+    shown = ask("GET", f"orders/{made['id']}").json()
+    for body in (made, shown):
+        assert (body["qty"], body["filled_qty"], body["filled_avg_price"]) == begins
+    alpaca.books.price("SPY", "50.90", "51")
+    assert alpaca.books.positions == {"SPY": 2 + left}
+    rows = ask("GET", "account/activities/FILL", params={"direction": "asc"}).json()
+    assert [(row["qty"], row["cum_qty"]) for row in rows] == [("2", "2"), (str(left), "5")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "order parameters are not changed"),
+        ({"limit_price": "50.0"}, "order parameters are not changed"),
+        ({"qty": "2"}, "qty must be > filled_qty"),
+        ({"qty": "7.5"}, "qty cannot be changed for fractional orders"),
+    ],
+)
+def test_a_replacement_that_changes_nothing_or_too_much_is_refused(
+    alpaca: AlpacaTrading, ask: Ask, fields: dict[str, str], message: str
+) -> None:
+    order_id = ask.rest("a", 5).json()["id"]
+    alpaca.books.fill(order_id, 2)
+    reply = ask("PATCH", f"orders/{order_id}", json=fields)
+    assert (reply.status_code, reply.json()) == (422, {"code": 42210000, "message": message})
+    assert ask("GET", f"orders/{order_id}").json()["status"] == "partially_filled"
 
 
 def test_the_legs_of_a_bracket_follow_its_replacement(alpaca: AlpacaTrading, ask: Ask) -> None:
@@ -246,7 +275,8 @@ def test_orders_wait_for_the_market_to_open(ask: Ask, alpaca: AlpacaTrading) -> 
     alpaca.books.close_market()
     body = ask.buy("a").json()
     assert body["status"] == "accepted"
-    assert ask("PATCH", f"orders/{body['id']}", json={"qty": "2"}).json()["code"] == 42210000
+    refused = ask("PATCH", f"orders/{body['id']}", json={"qty": "2"}).json()
+    assert refused == {"code": 42210000, "message": "cannot replace order in accepted status"}
     alpaca.books.open_market()
     assert ask("GET", f"orders/{body['id']}").json()["status"] == "filled"
 
