@@ -152,8 +152,11 @@ class DrillBox(Launch):
         self.say(local(command, now.time, "command"))
 
     def kill_gateway(self) -> None:
-        """kill -9; the supervisor starts it again."""
-        self.supervisor.child("gateway").signal(signal.SIGKILL)
+        """kill -9; the supervisor starts it again, and has noticed when this returns."""
+        child = self.supervisor.child("gateway")
+        before = child.pid
+        child.signal(signal.SIGKILL)
+        self.until(lambda: child.pid != before, 5)
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""

@@ -23,6 +23,8 @@ from tests.ambiguity.venues import PRICES, Venue, accepted, executions
 SETTLED_WITHIN = 45.0
 LONG = {"429": 90.0, "keys expire": 90.0}
 """Faults after which we leave the broker alone for longer (s): until its minute is over, until keys may be mended."""
+LASTING = {"half-open": 14.0}
+"""Faults that must last so long (s) for anybody to notice."""
 UNRESOLVED = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.WAITING)
 NEAR, FAR = Decimal("1.02"), Decimal("0.80")
 CENT = Decimal("0.01")
@@ -90,7 +92,7 @@ class Episode:
         for _ in range(plan.orders):
             script.append((random.uniform(0, plan.seconds), self._order))
         begins = random.uniform(0, 0.6 * plan.seconds)
-        ends = random.uniform(begins + 0.2, begins + plan.seconds)
+        ends = begins + LASTING.get(self._fault, random.uniform(0.2, plan.seconds))
         script.append((begins, lambda: self._venue.begin(self._fault, random)))
         script.append((ends, self._venue.clear))
         if random.random() < plan.kill:
@@ -178,10 +180,11 @@ class Episode:
         found.doubts = len(mine)
         ends = [doubt.ended - max(reachable, doubt.began) for doubt in mine if doubt.ended]
         found.resolved = max([0.0, *ends]) if mine else None
-        downs = [at for at, state in box.links[links:] if state != "ready"]
-        ups = [at for at, state in box.links[links:] if state == "ready"]
-        if downs and ups:
-            found.reconnect = max(0.0, ups[-1] - max(reachable, downs[-1]))
+        states = box.links[links:]
+        downs = [at for at, state in states if state != "ready"]
+        ups = [at for at, state in states if downs and state == "ready" and at > downs[-1]]
+        if ups:
+            found.reconnect = max(0.0, ups[0] - max(reachable, downs[0]))
 
     def _compare(self) -> None:
         """The stand-in's log against the gateway's word."""
