@@ -113,6 +113,7 @@ class AlpacaVenue:
 
     def __init__(self, server: AlpacaTrading) -> None:
         self._server, self.books = server, server.books
+        self.keys, self.url = (KEY, SECRET), server.rest_url
 
     def spec(self, paths: StatePaths) -> BrokerSpec:
         credentials.keep(paths, "broker", "key", KEY)

@@ -55,6 +55,10 @@ BENCHES: dict[str, tuple[str, Options]] = {
         "--tick": (0.3, "seconds until a minute is over on the box's market"),
         "--bars": (5, "how many bars a fault lasts in simulated time"),
     }),
+    "gateway": ("an approval in, an order's bytes on the broker's socket; five hundred orders that rest", {
+        "--orders": (200, "measured orders, before and with those that rest"),
+        "--open": (500, "orders that rest"),
+    }),
     "memory": ("an idle box: memory, processor time, bytes written", {
         "--seconds": (60.0, "how long, best in whole minutes"),
         "--symbols": (3, "simulated symbols of one-minute bars"),
