@@ -207,7 +207,8 @@ class Desk:
             self._failed(asked, error, now)
         elif not isinstance(request, VenueLook):
             self._moved += 1  # what the core learns now, a look under way may not have
-            self._tell(answers.told_by(value), now)
+            if not self.outbox.holds(order_id_of(request)):  # else it was asked before it was sent again
+                self._tell(answers.told_by(value), now)
         elif asked.compared == self._compared:  # else the connection was another one, or has lost something since
             newer = self.outbox.newer(request) if asked.moved == self._moved else None
             self._tell((value if newer is None else answers.renumbered(value, newer),), now)

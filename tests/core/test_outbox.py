@@ -132,6 +132,15 @@ def test_looks_conflate_to_the_newest_and_questions_about_one_order_to_one() -> 
     assert drain(box, at()) == [VenueLook(2, 7), VenueAsk("a"), VenueAsk("b")]
 
 
+def test_an_order_that_waits_for_its_turn_is_not_asked_about() -> None:
+    box = Outbox()
+    for request in (VenueAsk("a"), submit("a"), VenueAsk("a")):
+        box.put(request, at())
+    assert box.holds("a")
+    assert drain(box, at()) == [submit("a")]
+    assert not box.holds("a")
+
+
 def test_a_cancel_asked_for_again_keeps_the_id_the_venue_knows_it_by() -> None:
     box = Outbox()
     for request in (VenueCancel("a", "v-1"), VenueCancel("a")):

@@ -221,6 +221,19 @@ def test_fills_are_told_before_the_report_that_counts_them(counter: Counter) -> 
     assert counter.told[-2:] == [filled(), report]
 
 
+def test_an_answer_from_before_an_order_was_sent_again_is_none(counter: Counter) -> None:
+    counter.up()
+    gate = threading.Event()
+    absent = Answer(VenueReport("a", OrderEvent.ABSENT, BEGIN))
+    counter.broker.script["order"] = [lambda: gate.wait(5) and absent]
+    counter.ask(VenueAsk("a"))
+    counter.until_called("order")
+    counter.ask(submit("a"))
+    gate.set()
+    counter.until(lambda: bool(counter.reports()))
+    assert counter.reports() == [("a", "accept", "")]
+
+
 def test_what_is_heard_is_passed_on_also_before_all_was_compared(counter: Counter) -> None:
     counter.up()
     counter.broker.say(filled())
