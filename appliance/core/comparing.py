@@ -33,11 +33,13 @@ class Comparison:
         self._baseline = baseline
         looks = gateway.traits.looks_to_differ
         self._books, self._terms = Differences(looks), Differences(looks)
+        self._ended = Differences(max(2, looks))  # what one look shows may have ended since it was taken
 
     def forget(self) -> None:
         """Looks before this do not count."""
         self._books.forget()
         self._terms.forget()
+        self._ended.forget()
 
     @property
     def doubt(self) -> bool:
@@ -76,6 +78,7 @@ class Comparison:
             self._compare_order(order, open_ids, now)
         gateway.strangers.orders([one for one in told.others if one.order_id not in orders], now)
         self._terms.looked()
+        self._ended.looked()
 
     def _compare_order(self, order: Order, open_ids: Container[str], now: Now) -> None:
         reconciler = self._gateway.reconciler
@@ -90,12 +93,18 @@ class Comparison:
             reconciler.await_answer(order, now)
 
     def _adopt(self, order_id: str, now: Now) -> None:
-        """An order is open that the venue said it never had."""
+        """An order works there that the venue said it never had, or that is over in our books: it must go."""
         order = self._gateway.ledger.orders.get(order_id)
-        if order is not None and order.status is OrderStatus.NOT_PLACED:
+        if order is None or not order.status.terminal:
+            return
+        if order.status is OrderStatus.NOT_PLACED:
             found = self._gateway.ledger.move(order, OrderEvent.ACCEPT)
             self._gateway.tell(found, now)
             self._gateway.turned_up(found, now)
+        elif self._ended.found(order_id, None):
+            self._gateway.cancel(order, now)
+            why = f"{order.id} is {order.status.value} in our books and works at the broker"
+            self._gateway.block(order.symbol, why, now)
 
     def _compare_terms(self, theirs: OpenOrder, now: Now) -> None:
         """An order of ours asks for something else there, by its owner's hand or the venue's: it is what it is there,
@@ -120,7 +129,7 @@ class Comparison:
             ours = ledger.position(symbol) + self._baseline.get(symbol, ZERO)
             if first:
                 self._baseline[symbol] = theirs - ours
-            elif theirs != ours and self._books.found(symbol, theirs - ours):
+            elif theirs != ours and self._books.found(symbol, theirs - ours, ours):
                 why = f"the broker holds {theirs}, our fills add up to {ours}"
                 self._gateway.block(symbol, why, now)
         self._compare_cash(told, first, now)
@@ -132,7 +141,7 @@ class Comparison:
         ours = ledger.account.get("", Account(ZERO))
         apart = told.cash - ours.cash
         account = replace(ours, equity=told.equity, buying_power=told.buying_power)
-        if first or (apart and self._books.found("", apart)):
+        if first or (apart and self._books.found("", apart, ours.cash)):
             if not first and abs(apart) > CENT:
                 text = f"the venue says {told.cash} USD of cash, our books {ours.cash}: {apart:+} USD are unexplained"
                 notices.holds("CASH_DIFFERS", Severity.WARNING, f"{text}; the venue's counts", now)

@@ -320,6 +320,9 @@ class GatewayCore(Core):
         if order is None:
             self.strangers.fill(told, replaces, now)
             return
+        if not told.quantity:
+            self.ledger.know(told, order)  # it never happened, and we had not heard of it
+            return
         fill, moved, wrong = self.ledger.book(told, order)
         self.reconciler.booked(told.fill_key)
         self.emit(ORDERS, fill, now, order.id)

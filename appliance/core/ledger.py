@@ -191,11 +191,16 @@ class Ledger:
 
         A fill is always booked: money has moved, whatever the life cycle thinks of it.
         """
-        fill = fill_of(told, told.order_id, order.intent.strategy)
-        self.fills[fill.fill_key] = fill
+        fill = self.know(told, order)
         self._add(fill)
         moved, wrong = self._filled(order, fill)
         return fill, moved, wrong
+
+    def know(self, told: VenueFill, order: Order) -> Fill:
+        """Know a fill by its key, so that it is never booked again."""
+        fill = fill_of(told, told.order_id, order.intent.strategy)
+        self.fills[fill.fill_key] = fill
+        return fill
 
     def _add(self, fill: Fill) -> None:
         position = self.positions.get(fill.symbol) or Position(fill.symbol)

@@ -20,7 +20,7 @@ from appliance.domain.messages import (
 )
 from appliance.domain.operations import LatchState
 from appliance.domain.orders import OrderEvent, OrderStatus
-from appliance.domain.trading import ZERO, Order
+from appliance.domain.trading import ZERO, Order, TimeInForce
 
 if TYPE_CHECKING:
     from appliance.core.gateway import GatewayCore
@@ -34,6 +34,8 @@ NO_ANSWER = (OrderEvent.ABSENT, OrderEvent.LOSE)
 LOOK_PATIENCE = 5_000_000_000
 PATIENCE_MAX = 4
 """A look is waited for this many times as long at most."""
+DAY_OVER = 16 * 3_600_000_000_000
+"""So long (ns) after its decision no order for the day works any more, extended hours and all."""
 DOUBTED = 2
 """So many looks more than it takes to believe a difference keep us waiting at a start."""
 REQUESTS = "venue/requests"
@@ -266,7 +268,20 @@ class Reconciler:
         if order.status is OrderStatus.UNKNOWN:
             self._resolve(order, now)
         else:
-            self._gateway.block(order.symbol, f"the broker no longer knows {order.id}", now)
+            self._gone(order, now)
+
+    def _gone(self, order: Order, now: Now) -> None:
+        """The venue had an order and knows it no longer: it is over, and how, nobody can say; an order for the day once
+        that day is over is as it should be. Fills that we have not heard of would show in its position."""
+        gateway = self._gateway
+        expired = order.time_in_force is TimeInForce.DAY and not order.protects
+        expired = expired and now.time - order.intent.decided.time >= DAY_OVER
+        event = OrderEvent.EXPIRE if expired else OrderEvent.CANCEL
+        ended = gateway.ledger.move(order, event, text="the venue no longer knows it")
+        gateway.tell(ended, now)
+        if not expired:
+            gateway.block(order.symbol, f"the broker no longer knows {order.id}", now)
+        gateway.plans.ended(ended, now)
 
     def _certain(self, order: Order, now: Now) -> bool:
         traits = self._gateway.traits

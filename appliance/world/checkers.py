@@ -164,6 +164,18 @@ class Checkers:
             }
             if len(set(known.values())) > 1:
                 self._found(f"positions of {symbol} differ: {known}")
+        self._strangers(gateway)
+
+    def _strangers(self, gateway: GatewayCore) -> None:
+        """What others traded is in the baseline, and cash is the broker's to the cent."""
+        venue = self._world.venue
+        for symbol in sorted({*venue.foreign, *gateway.ledger.positions}):
+            theirs, ours = venue.foreign.get(symbol, ZERO), gateway.reconciler.baseline(symbol)
+            if theirs != ours:
+                self._found(f"strangers hold {theirs} {symbol}, our baseline is {ours}")
+        cash, booked = venue.market.cash + venue.foreign_cash, gateway.ledger.account[""].cash
+        if cash != booked:
+            self._found(f"cash is {cash} at the broker, {booked} in our books")
 
     def _hosts_position(self, symbol: str) -> Decimal:
         total = ZERO
@@ -231,4 +243,8 @@ class Checkers:
         for event in self._outputs("gateway", "gateway/orders"):
             if event.type is EventType.LATCH and any(symbol not in strays for symbol in event.body.blocked):
                 self._found(f"halted for no reason: {event.body.blocked}")
+                return
+        for event in self._outputs("gateway", "gateway/notices"):
+            if event.body.code == "CASH_DIFFERS" and not strays:
+                self._found(f"told for no reason: {event.body.text}")
                 return

@@ -33,16 +33,19 @@ class Faults(Struct):
     hint_twice: float
     fill_partly: float
     refuses_duplicates: bool
+    torn_looks: float
+    strangers_every: float
+    never_sent: float
 
     @classmethod
-    def draw(cls, random: Random) -> Faults:
-        """One world's rates."""
+    def draw(cls, random: Random, brokers: Random) -> Faults:
+        """One world's rates; those of real ``brokers`` have a source of their own."""
 
-        def rate(most: float) -> float:
-            return random.choice((0.0, random.uniform(0, most / 4), random.uniform(0, most)))
+        def rate(most: float, source: Random = random) -> float:
+            return source.choice((0.0, source.uniform(0, most / 4), source.uniform(0, most)))
 
-        def every(least: float) -> float:
-            return random.choice((0.0, random.uniform(least, 6 * least), random.uniform(least, 2 * least)))
+        def every(least: float, source: Random = random) -> float:
+            return source.choice((0.0, source.uniform(least, 6 * least), source.uniform(least, 2 * least)))
 
         refuses_duplicates = random.random() < 0.5
         # Only a venue that burns ids meets the order that arrives after it said "never had it".
@@ -54,6 +57,7 @@ class Faults(Struct):
             link_down_every=every(15), submit_lost=rate(0.2), answer_lost=rate(0.25), submit_late=rate(0.15),
             submit_very_late=very_late,
             hint_lost=rate(0.25), hint_twice=rate(0.3), fill_partly=rate(0.6), refuses_duplicates=refuses_duplicates,
+            torn_looks=rate(0.8, brokers), strangers_every=every(4, brokers), never_sent=rate(1.0, brokers),
         )  # fmt: skip
 
     def heal(self) -> None:

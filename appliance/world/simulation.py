@@ -64,7 +64,7 @@ class World:
     def __init__(self, seed: int, trace: Callable[[str], None] | None = None) -> None:
         self.seed = seed
         self.random = Random(seed)
-        self.faults = Faults.draw(self.random)
+        self.faults = Faults.draw(self.random, Random(seed + 2))
         self.scheduler = Scheduler(START)
         self.clock = WorldClock(self.scheduler)
         self.counts: Counter[str] = Counter()
@@ -82,8 +82,9 @@ class World:
 
     def _builders(self) -> dict[str, Callable[[Writers], Core]]:
         traits = VenueTraits(
-            self.faults.refuses_duplicates, absent_is_final=False, flips_at_once=False, look_every=6 * SECOND
-        )
+            self.faults.refuses_duplicates, absent_is_final=False, flips_at_once=False, look_every=6 * SECOND,
+            looks_to_differ=2 if self.faults.torn_looks else 1,
+        )  # fmt: skip
         limits = rules(LimitValues(stale_price=10 * SECOND))
         made: dict[str, Callable[[Writers], Core]] = {
             "feed": lambda writers: FeedCore("feed", writers),
@@ -189,6 +190,7 @@ class World:
             (self.power_cut, "power_cut_every"),
             (self._command, "command_every"),
             (self._link_down, "link_down_every"),
+            (self._stranger, "strangers_every"),
         )
 
     def _again(self, trouble: Callable[[], None], every: str) -> None:
@@ -293,6 +295,11 @@ class World:
     def _link_down(self) -> None:
         self.say("the venue's link is down")
         self.venue.disconnect()
+
+    def _stranger(self) -> None:
+        self.say("somebody else trades at our account")
+        symbol = self.random.choice(SYMBOLS)
+        self.venue.stranger(symbol, self._prices.get(symbol, 100.0))
 
     def _command(self) -> None:
         self.send(self.random.choice(VERBS))

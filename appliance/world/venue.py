@@ -1,7 +1,8 @@
 """A broker that cannot be trusted to answer: it has its own log, and that log is what the checkers read.
 
 The market inside is the shipped simulator; what is simulated here is the way there and back: requests lost, late or
-answered into the void, hints lost, doubled and overtaken. A snapshot is true at the instant it was taken.
+answered into the void, hints lost, doubled and overtaken. A snapshot is true at the instant it was taken, or at two of
+them where looks are torn; strangers trade at the account, too.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from appliance.core.models import MarketModel
 from appliance.core.models.commission import FREE
 from appliance.core.streams import Writers
 from appliance.domain.market import MarketEvent
-from appliance.domain.messages import Event, EventType, Now, VenueLink, VenueReport, local
+from appliance.domain.messages import Event, EventType, Now, VenueFill, VenueLink, VenueReport, VenueSnapshot, local
 from appliance.domain.orders import OrderEvent
-from appliance.domain.trading import Order
+from appliance.domain.trading import Order, Side
+from appliance.domain.venue import Rejection
 from appliance.world.faults import MILLI, SECOND, Faults
 from appliance.world.scheduler import Scheduler
 
@@ -68,6 +70,9 @@ class SimulatedVenue:
         self.log: list[Placed] = []
         self.strays: dict[str, str] = {}
         self._arrivals: dict[str, int] = {}
+        self.strangers: dict[str, VenueFill] = {}
+        self.foreign: dict[str, Decimal] = {}
+        self.foreign_cash = Decimal(0)
         self.up = False
         self.watch: Callable[[], None] = lambda: None
 
@@ -104,19 +109,58 @@ class SimulatedVenue:
         order_id = _order_id(event)
         if order_id:
             lost = VenueReport(order_id, OrderEvent.LOSE, self._scheduler.time)
+            if not self.up and event.type is EventType.VENUE_SUBMIT and self._random.random() < self._faults.never_sent:
+                lost = VenueReport(order_id, OrderEvent.DENY, self._scheduler.time, code=Rejection.NOT_SENT)
             self._scheduler.after(TIMEOUT, lambda: self._deliver(local(lost, topic=ANSWERS)))
 
     def _arrive(self, event: Event, silent: bool) -> None:
         if event.type is EventType.VENUE_SUBMIT:
             event = self._placed(event)
+        if event.type is EventType.VENUE_LOOK:
+            self._look(event)
+            return
         answers = self.market.handle(event, self._now())
         self.watch()
         if silent:
             return
-        if event.type is not EventType.VENUE_LOOK and self._random.random() < self._faults.answer_lost:
+        if self._random.random() < self._faults.answer_lost:
             self._lose(event)
             return
         self._send(answers)
+
+    def _look(self, event: Event) -> None:
+        """Orders and fills first; positions and cash at once, or later where looks are torn."""
+        first = self._seen(event)
+        if self._random.random() < self._faults.torn_looks:
+            self._scheduler.after(self._random.randrange(10 * MILLI, 900 * MILLI), lambda: self._rest(event, first))
+        else:
+            self._send([local(first, topic=ANSWERS)])
+
+    def _rest(self, event: Event, first: VenueSnapshot) -> None:
+        then = self._seen(event)
+        self._send([local(replace(first, positions=then.positions, cash=then.cash), topic=ANSWERS)])
+
+    def _seen(self, event: Event) -> VenueSnapshot:
+        (answer,) = self.market.handle(event, self._now())
+        told: VenueSnapshot = answer.body
+        fills = (*told.fills, *(fill for fill in self.strangers.values() if fill.at >= told.since))
+        held = {
+            symbol: told.positions.get(symbol, Decimal(0)) + self.foreign.get(symbol, Decimal(0))
+            for symbol in sorted({*told.positions, *self.foreign})
+        }
+        held = {symbol: shares for symbol, shares in held.items() if shares}
+        return replace(told, fills=fills, positions=held, cash=told.cash + self.foreign_cash)
+
+    def stranger(self, symbol: str, price: float) -> None:
+        """Somebody else trades at our account."""
+        n, now = len(self.strangers) + 1, self._scheduler.time
+        side = self._random.choice((Side.BUY, Side.SELL))
+        shares, at = Decimal(self._random.randrange(1, 50)), Decimal(repr(price))
+        fill = VenueFill(f"stranger:{n}", "", symbol, side, shares, at, Decimal(0), now, now)
+        self.strangers[fill.fill_key] = fill
+        self.foreign[symbol] = self.foreign.get(symbol, Decimal(0)) + shares * side.sign
+        self.foreign_cash -= shares * side.sign * at
+        self._hint(local(fill, topic=ANSWERS))
 
     def _placed(self, event: Event) -> Event:
         """Log what arrived. A venue that takes an id twice makes a second order of it; the log shows that."""

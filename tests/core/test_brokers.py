@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from appliance.core.gateway import GatewayCore
@@ -22,7 +24,7 @@ from appliance.domain.messages import (
 )
 from appliance.domain.operations import Latch, Notice, Severity, Verb, Wakeup
 from appliance.domain.orders import OrderStatus
-from appliance.domain.trading import Account, Fill, Order, OrderType, Side
+from appliance.domain.trading import Account, Fill, Order, OrderType, Side, Trail
 from appliance.domain.venue import LinkState, Rejection, VenueTraits
 from tests.core.make import again, approved, command, intent, order, report, snapshot, status, told, writers
 from tests.playbook import BEGIN, SECOND, Playbook
@@ -475,3 +477,95 @@ def test_an_entry_that_waited_is_not_sent_while_the_venue_is_gone() -> None:
         play >> VenueLink(False, "socket closed") << ...
         refusal = core_of(play).refusal(order(ENTRY, OrderStatus.WAITING), play.now)
         assert refusal == ("VENUE_DOWN", "the venue is down: socket closed")
+
+
+# --- orders changed by another hand ---------------------------------------------------------------
+
+
+def rests(play: Playbook, **wished: Any) -> None:
+    """An entry that waits for its price."""
+    play >> approved(intent(type=OrderType.LIMIT, limit_price=D(95), **wished)) >> report(ENTRY.id, "accept") << ...
+
+
+def works(**given: Any) -> dict[str, Any]:
+    """What a look shows of the entry that waits."""
+    fields: dict[str, Any] = {"type": OrderType.LIMIT, "limit_price": D(95), **given}
+    return {"open": (ENTRY.id,), "others": (theirs(ENTRY.id, **fields),)}
+
+
+def test_an_order_that_was_changed_there_is_what_it_is_there_once_that_is_certain() -> None:
+    with linked() as play:
+        rests(play)
+        look(play, **works(quantity=D(60), limit_price=D(94)))
+        look(play, **works(quantity=D(60), limit_price=D(94)))
+        play << status("accepted", quantity=D(60), limit_price=D(94))
+        play << notice("ORDER_CHANGED/SPY") << notice("ORDER_CHANGED/SPY", False)
+        look(play, **works(quantity=D(60), limit_price=D(94)))
+        play >> told(ENTRY.id, 60) << Fill << status("filled", filled=D(60)) << ...
+
+
+def test_an_order_that_is_as_we_have_it_is_no_strangers_and_not_worth_a_word() -> None:
+    with linked() as play:
+        rests(play)
+        look(play, **works())
+        look(play, **works())
+        look(play, **works(limit_price=None))  # a venue that does not tell
+
+
+def test_a_stop_made_smaller_there_leaves_the_rest_to_be_protected() -> None:
+    with linked() as play:
+        filled(play, stop="90")
+        seen: dict[str, Any] = {"fills": (told(ENTRY.id, 100),), "positions": {"SPY": D(100)}, "cash": D(89_999)}
+        smaller = theirs(STOP, side=Side.SELL, type=OrderType.STOP, quantity=D(70), stop_price=D(90))
+        look(play, open=(STOP,), others=(smaller,), **seen)
+        look(play, open=(STOP,), others=(smaller,), **seen)
+        assert [said.order.quantity for said in play.heard(VenueSubmit)] == [D(30)]
+
+
+def test_a_trailing_stop_that_has_moved_and_one_of_a_group_are_not_changed() -> None:
+    with linked(IBKR) as play:
+        play >> approved(intent(trailing=Trail(D(5)), take_profit=D(120))) >> told(ENTRY.id, 100) << ...
+        stop, profit = core_of(play).ledger.protective("trend", "SPY")
+        play >> report(stop.id, "accept") >> report(profit.id, "accept") << ...
+        seen: dict[str, Any] = {"fills": (told(ENTRY.id, 100),), "positions": {"SPY": D(100)}, "cash": D(89_999)}
+        at_the_venue = (
+            theirs(stop.id, side=Side.SELL, type=OrderType.TRAILING_STOP, quantity=D(80), stop_price=D(97)),
+            theirs(profit.id, side=Side.SELL, type=OrderType.LIMIT, quantity=D(80), limit_price=D(120)),
+        )
+        for _ in range(3):
+            look(play, others=at_the_venue, **seen)
+        assert play.heard(Order) == []
+
+
+# --- properties -----------------------------------------------------------------------------------
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_whatever_is_corrected_in_whatever_order_books_and_fills_say_the_same(data: st.DataObject) -> None:
+    """Two executions of an entry, each corrected up to twice, told in any order and more than once."""
+    versions = []
+    for number in (1, 2):
+        for version in range(1, data.draw(st.integers(1, 3)) + 1):
+            size, price = data.draw(st.integers(0 if version > 1 else 1, 50)), data.draw(st.integers(90, 110))
+            fill = told(ENTRY.id, size, price=str(price), key=f"e{number}.0{version}")
+            first = f"e{number}.0{data.draw(st.integers(1, version - 1)) if version > 1 else 0}"
+            versions.append(replace(fill, corrects=first if version > 1 else ""))
+    last = {fill.fill_key[:2]: fill for fill in versions}.values()
+    order_of_arrival = data.draw(st.permutations([*versions, *versions]))
+    play = linked()
+    play >> approved() << ...
+    position, cash = D(0), D(0)
+    for fill in order_of_arrival:
+        play >> fill
+        for said in play.heard(Fill):
+            position += said.signed
+            cash -= said.signed * said.price + said.commission
+    held = sum(fill.quantity for fill in last)
+    assert core_of(play).ledger.position("SPY") == core_of(play).ledger.holding("trend", "SPY") == position == held
+    assert core_of(play).ledger.orders[ENTRY.id].filled == held
+    assert core_of(play).ledger.account[""].cash == 100_000 + cash
+    spent = sum(fill.quantity * fill.price for fill in last)
+    assert abs(core_of(play).ledger.orders[ENTRY.id].average_price * held - spent) < D("1e-20")
+    assert cash == -spent - sum(fill.commission for fill in last if fill.quantity)
+    assert core_of(play).ledger.blocked == {}

@@ -330,9 +330,25 @@ def test_a_snapshot_that_shows_a_burnt_order_open_adopts_it_and_blocks() -> None
         play << cancels(ENTRY.id)  # it is open and must go
 
 
-def test_an_accepted_order_the_venue_no_longer_knows_blocks_its_symbol() -> None:
+def test_an_accepted_order_the_venue_no_longer_knows_is_over_and_blocks_its_symbol() -> None:
     with linked() as play:
-        play >> approved() >> report(ENTRY.id, "accept") << ... >> report(ENTRY.id, "absent") << blocked << "view/latch"
+        play >> approved() >> report(ENTRY.id, "accept") << ... >> report(ENTRY.id, "absent")
+        play << status("canceled", text="the venue no longer knows it") << blocked << "view/latch"
+
+
+def test_an_order_for_the_day_that_nobody_knows_the_day_after_has_expired() -> None:
+    with linked() as play:
+        play >> approved() >> report(ENTRY.id, "accept") << ...
+        play.later(16 * 3_600) >> report(ENTRY.id, "absent") << status("expired")
+
+
+def test_an_order_that_is_over_in_our_books_and_works_at_the_venue_must_go() -> None:
+    with linked() as play:
+        play >> approved() >> report(ENTRY.id, "accept") >> report(ENTRY.id, "cancel") << ...
+        play.later(30) >> Wakeup() << VenueLook >> snapshot(2, open=(ENTRY.id,))  # it may have ended since
+        play.later(30) >> Wakeup() << VenueLook >> snapshot(3, open=(ENTRY.id,)) << cancels(ENTRY.id) << blocked
+        play << "view/latch"
+        play.later(30) >> Wakeup() << VenueLook >> snapshot(4)
 
 
 # --- startup --------------------------------------------------------------------------------------

@@ -48,7 +48,9 @@ BUGS = (
         "new id on retry",
         "core/reconcile.py",
         "again = gateway.ledger.move(order, OrderEvent.SEND, attempt=order.attempt + 1)",
-        "again = gateway.ledger.open(replace(order, id=order.id + 'r'), OrderEvent.SEND, attempt=order.attempt + 1)",
+        "from msgspec.structs import replace\n"
+        "            other = replace(order, id=order.id + 'r')\n"
+        "            again = gateway.ledger.open(other, OrderEvent.SEND, attempt=order.attempt + 1)",
     ),
     Bug(
         "time-out taken as reject",
@@ -191,6 +193,24 @@ BUGS = (
         "core/plans.py",
         "        elif order.intent.exit:\n            self._protect_rest(order, now)\n            self._release",
         "        elif order.intent.exit:\n            self._release",
+    ),
+    Bug(
+        "one look of two instants believed",
+        "core/differences.py",
+        "        return still >= self._looks or n >= MOVING * self._looks\n",
+        "        return True\n",
+    ),
+    Bug(
+        "look older than what we know compared",
+        "core/reconcile.py",
+        "        stale = any(key not in seen for key in self._unseen)",
+        "        stale = False",
+    ),
+    Bug(
+        "stranger's fill booked as often as it is told",
+        "core/strangers.py",
+        "        if told.fill_key in self.fills:\n",
+        "        if told.fill_key in ():\n",
     ),
 )
 

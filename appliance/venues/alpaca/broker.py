@@ -135,7 +135,7 @@ class AlpacaBroker:
                 said = orders.differs(order, links[0])
                 report = self._standing(order.id, links, f"it was there already{', otherwise: ' if said else ''}{said}")
                 if said:
-                    self._note(f"order {order.id} has other content there: {said}", (order.id, said))
+                    self._note("OTHER_CONTENT", f"order {order.id} has other content there: {said}", order.id)
                 return report
         except VenueRefused:
             raise
@@ -207,13 +207,14 @@ class AlpacaBroker:
     def _standing(self, order_id: str, links: tuple[Body, ...], said: str = "") -> VenueReport:
         found = orders.standing(order_id, links, self._clock(), said)
         if found.odd:
-            self._note(f"order {order_id}: {found.odd}", (found.report.venue_id, found.odd))
+            self._note("UNKNOWN_STATUS", f"order {order_id}: {found.odd}", found.report.venue_id)
         return found.report
 
-    def _note(self, why: str, about: tuple[str, str]) -> None:
+    def _note(self, code: str, why: str, about: str) -> None:
         """Tell of what we do not understand, once."""
-        if self._link is not None:
-            self._link.tell_once(about, Condition(LinkState.READY, "COMPARE", why, lost=True))
+        link = self._link
+        if link is not None:
+            link.tell_once((about, why), Condition(LinkState.READY, code, why, lost=True))
 
     # --- the account ----------------------------------------------------------------------------------------------
 
@@ -265,6 +266,6 @@ def _unchangeable(links: tuple[Body, ...], change: Change, name: str) -> str:
         return f"it is {last['status']} already"
     if not name:
         return "its id leaves no room for the name of another order in its place: cancel it and send a new one"
-    if change.quantity is not None and any(number(link, "filled_qty") for link in links):
-        return "it has filled in part, and what a new quantity would count is not known: cancel it and send a new one"
+    if any(number(link, "filled_qty") for link in links):  # the one in its place may ask for the whole quantity again
+        return "it has filled in part, and might fill twice: cancel it and send a new one for the rest"
     return ""

@@ -40,14 +40,16 @@ def heard(message: object, names: Names, executions: Executions, at: int) -> tup
         if stream in _AGREED:
             return ()
         if stream != UPDATES:
-            return (_look(f"a message of stream {stream!r}, which was not asked for"),)
+            return (_look("UNKNOWN_STREAM", f"a message of stream {stream!r}, which was not asked for"),)
         return _update(body(told.get("data")), names, executions, at)
     except Odd as odd:
-        return (_look(f"a message that cannot be understood ({odd}): {beginning(str(message))}"),)
+        return (_look("UNREADABLE", f"a message that cannot be understood ({odd}): {beginning(str(message))}"),)
 
 
 def _update(data: Body, names: Names, executions: Executions, at: int) -> tuple[Heard, ...]:
     event, order = text(data, "event"), body(data.get("order"))
+    if names.nameless(order):
+        return (_look("REPLACED", f"order {order['id']} took the place of one that was not heard of"),)
     named = names.learn(order)
     told: list[Heard] = []
     if event in FILLS:
@@ -56,9 +58,9 @@ def _update(data: Body, names: Names, executions: Executions, at: int) -> tuple[
         told.extend(_correction(event, data, executions, at))
     elif event in REFUSED_CHANGES:
         said = maybe_text(data, "reason") or maybe_text(order, "reject_reason") or REFUSED_CHANGES[event]
-        told.append(_look(f"{event} of {named.order_id}: {said}"))
+        told.append(_look("REFUSED_THERE", f"{event} of {named.order_id}: {said}"))
     elif event not in STANDING:
-        told.append(_look(f"event {event!r} of order {named.order_id} is not one we know"))
+        told.append(_look("UNKNOWN_EVENT", f"event {event!r} of order {named.order_id} is not one we know"))
     return (*told, *_stands(data, order, names, named, at))
 
 
@@ -67,13 +69,19 @@ def _stands(data: Body, order: Body, names: Names, named: Named, at: int) -> tup
     that it was refused leaves ours at work: where we do not know, only a comparison can tell."""
     status = maybe_text(order, "status")
     if status == REPLACED:
-        return () if order.get("replaced_by") else (_look(f"{named.order_id} was replaced, not said by what"),)
+        return (
+            () if order.get("replaced_by") else (_look("REPLACED", f"{named.order_id} was replaced, not said by what"),)
+        )
     found = standing(named.order_id, (order,), at, maybe_text(data, "reason"))
     report, before = found.report, names.filled_before(order)
     if before is None or (order.get("replaces") and report.event is OrderEvent.REJECT):
-        return () if report.event is OrderEvent.ACCEPT else (_look(f"{named.order_id}, changed before, is {status}"),)
+        return (
+            ()
+            if report.event is OrderEvent.ACCEPT
+            else (_look("REPLACED", f"{named.order_id}, changed before, is {status}"),)
+        )
     report = replace(report, filled=report.filled + before)
-    return (report, _look(f"{named.order_id}: {found.odd}")) if found.odd else (report,)
+    return (report, _look("UNKNOWN_STATUS", f"{named.order_id}: {found.odd}")) if found.odd else (report,)
 
 
 def _correction(event: str, data: Body, executions: Executions, at: int) -> tuple[Heard, ...]:
@@ -84,8 +92,8 @@ def _correction(event: str, data: Body, executions: Executions, at: int) -> tupl
         maybe_text(data, "previous_execution_id"), maybe_text(data, "execution_id"), content,
         maybe_number(body(data.get("order")), "filled_qty") or ZERO, moment(data, "timestamp"), at,
     )  # fmt: skip
-    return (_look(said),) if fill is None else (fill, _look(said))
+    return (_look("CORRECTED", said),) if fill is None else (fill, _look("CORRECTED", said))
 
 
-def _look(why: str) -> Condition:
-    return Condition(LinkState.READY, "COMPARE", why, lost=True)
+def _look(code: str, why: str) -> Condition:
+    return Condition(LinkState.READY, code, why, lost=True)

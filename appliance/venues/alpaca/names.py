@@ -18,7 +18,7 @@ T = TypeVar("T")
 _MARK = "~"
 REMEMBERED = 20_000
 """Orders whose names are remembered; older ones are asked for when they are needed."""
-LINKS_MAX = 1_000
+LINKS_MAX = 200
 """No order is changed more often: a chain that is longer goes round."""
 _QUOTED_IN = ("USDT", "USDC", "USD", "BTC")
 
@@ -74,18 +74,32 @@ class Names:
             known = self._named.get(venue_id) or self._named.get(before)
             order_id = known.order_id if known else ours(maybe_text(order, "client_order_id"))
             named = Named(order_id, symbol_of(order) if order.get("symbol") else "")
-            keep(self._named, venue_id, named)
+            if not self._nameless(order):
+                keep(self._named, venue_id, named)
             if refused:
                 self._after.pop(before, None)  # the one it should have taken the place of is still at work
             elif before:
                 keep(self._after, before, venue_id)
             if after := maybe_text(order, "replaced_by"):
                 keep(self._after, venue_id, after)
-                keep(self._named, after, named)
+                if venue_id in self._named:
+                    keep(self._named, after, named)
                 self._carry(venue_id, after, order)
-            if order_id and not refused and order_id not in self._first:
+            if venue_id in self._named and order_id and not refused and order_id not in self._first:
                 keep(self._first, order_id, venue_id)
         return named
+
+    def nameless(self, order: Body) -> bool:
+        """Whether an order took the place of one that we do not know, under a name that is not of ours: it may be ours
+        all the same. Raises Odd."""
+        text(order, "id")
+        with self._one:
+            return self._nameless(order)
+
+    def _nameless(self, order: Body) -> bool:
+        before, client_id = maybe_text(order, "replaces"), maybe_text(order, "client_order_id")
+        known = before in self._named or order["id"] in self._named
+        return bool(before) and not known and ours(client_id) == client_id
 
     def _carry(self, venue_id: str, after: str, order: Body) -> None:
         """What an order had filled when another took its place, with what was filled before it."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from appliance.domain.messages import OpenOrder, VenueActivity, VenueFill
 from appliance.domain.trading import ZERO
-from appliance.venues.alpaca.activities import Holdings, listed, names_symbol, told
+from appliance.venues.alpaca.activities import Holdings, Row, halves, listed, names_symbol, told
 from appliance.venues.alpaca.client import Clock, Requests
 from appliance.venues.alpaca.executions import Executions
 from appliance.venues.alpaca.names import LINKS_MAX, Named, Names, symbol_of
@@ -39,6 +39,10 @@ BEGINNING = 7 * DAY
 again as new."""
 ORDERS_PAGE, ACTIVITIES_PAGE = 500, 100
 PAGES_MAX = 1_000
+HALF_DONE = 1_800 * SECOND
+"""How long (ns) a split may be written down by half; after that, what is not there is not there."""
+_TIE = 1_000_000
+"""Pages of orders overlap by this much (ns): several may have been placed at once."""
 _BY_ONE = 5
 """So many orders whose names we lack are asked for one by one; more, in a list."""
 
@@ -48,6 +52,7 @@ class Questions:
 
     def __init__(self, requests: Requests, names: Names, executions: Executions, clock: Clock) -> None:
         self._requests, self._names, self._executions, self._clock = requests, names, executions, clock
+        self._halves: dict[str, Row] = {}
 
     def get(self, path: str, params: dict[str, Any] | None = None) -> Any:
         """The answer to one question."""
@@ -87,6 +92,8 @@ class Questions:
             after = maybe_text(found, "replaced_by")
             if found.get("status") != REPLACED or not after:
                 break
+            if any(after == link["id"] for link in links):
+                raise Odd(f"order {after} is in its own place")
             found = self.by_id(after)
         return tuple(links)
 
@@ -100,7 +107,7 @@ class Questions:
             found.update((text(one, "id"), one) for one in new)
             if len(page) < ORDERS_PAGE or not new:
                 break
-            after = max(moment(one, "submitted_at") for one in page) - 1_000_000
+            after = max(moment(one, "submitted_at") for one in page) - _TIE
         return tuple(self._open_order(one) for one in flat(list(found.values())))
 
     @staticmethod
@@ -116,23 +123,21 @@ class Questions:
         return replace(shown, quantity=shown.quantity + before, filled=shown.filled + before)
 
     def _filled_before(self, order: Body) -> Decimal:
-        known = self._names.filled_before(order)
-        if known is None:
-            older = self.by_id(text(order, "replaces"))
-            if older is not None:
-                self._filled_before(older)
-                self._names.learn(older)  # again: now it is known what was filled before it
-            known = self._names.filled_before(order)
-        return known or ZERO
+        """Shares filled by those that an order took the place of: they are asked for back to the first, and learnt from
+        there on."""
+        older: list[Body] = []
+        at: Body | None = order
+        while at is not None and self._names.filled_before(at) is None and len(older) < LINKS_MAX:
+            at = self.by_id(text(at, "replaces"))
+            older += [at] if at is not None else []
+        for one in reversed(older):
+            self._names.learn(one)
+        return self._names.filled_before(order) or ZERO
 
     def _named_by(self, order: Body) -> Named:
         """Whose order it is, also where it was put in another's place before our time."""
-        venue_id, before = text(order, "id"), maybe_text(order, "replaces")
-        known = self._names.get(venue_id)
-        if known is None and before and self._names.get(before) is None:
-            older = self.by_id(before)
-            if older is not None:
-                self._named_by(older)
+        if self._names.get(text(order, "id")) is None:
+            self._filled_before(order)
         return self._names.learn(order)
 
     # --- fills ----------------------------------------------------------------------------------------------------
@@ -140,38 +145,42 @@ class Questions:
     def fills(self, since: int) -> tuple[VenueFill, ...]:
         """All executions from ``since`` (ns UTC) on and a little before, oldest first."""
         found = list(self._activities("/FILL", since - FILLS_MARGIN if since else self._clock() - BEGINNING))
-        self._learn({text(row, "order_id") for row in found}, found)
-        at = self._clock()
-        read = [self._listed(row, self._whose(text(row, "order_id")), at) for row in found]
+        self._learn(found)
+        read = [self._listed(row, self._whose(text(row, "order_id"))) for row in found]
         return tuple(sorted(read, key=lambda fill: (fill.time, fill.fill_key)))
 
     def fills_of(self, links: Sequence[Body]) -> tuple[VenueFill, ...]:
-        """The executions of an order of ours; as many as are listed already."""
+        """The executions of an order of ours, oldest first; as many as are listed already."""
         wanted = {text(link, "id"): self._names.learn(link) for link in links}
         expected = sum((number(link, "filled_qty") for link in links), ZERO)
         if not expected:
             return ()
-        at, found, filled = self._clock(), [], ZERO
-        for row in self._activities("/FILL", moment(links[0], "created_at") - SECOND):
+        found, filled = [], ZERO
+        for row in self._activities("/FILL", moment(links[0], "created_at") - SECOND, direction="desc"):
             named = wanted.get(text(row, "order_id"))
             if named is not None:
-                found.append(self._listed(row, named, at))
+                found.append(self._listed(row, named))
                 filled += found[-1].quantity
             if filled >= expected:
                 break
-        return tuple(found)
+        return tuple(reversed(found))
 
-    def _listed(self, row: Body, named: Named, at: int) -> VenueFill:
-        return self._executions.listed(fill_listed(row, named, at))
+    def _listed(self, row: Body, named: Named) -> VenueFill:
+        return self._executions.listed(fill_listed(row, named))
 
-    def _learn(self, venue_ids: set[str], found: Sequence[Body]) -> None:
-        """The names of orders that we lack: of many, in one question."""
-        lacking = [venue_id for venue_id in venue_ids if self._names.get(venue_id) is None]
-        if len(lacking) > _BY_ONE:
-            earliest = min(moment(row, "transaction_time") for row in found) - DAY
-            asked = {"status": "all", "limit": ORDERS_PAGE, "direction": "asc", "after": rfc3339(earliest)}
-            for order in rows(self.get("/orders", asked)):
+    def _learn(self, found: Sequence[Body]) -> None:
+        """The names of the orders that these filled, where we lack them: of many, page by page."""
+        lacking = {venue_id for row in found if self._names.get(venue_id := text(row, "order_id")) is None}
+        after = min((moment(row, "transaction_time") for row in found), default=0) - DAY
+        while len(lacking) > _BY_ONE:
+            asked = {"status": "all", "limit": ORDERS_PAGE, "direction": "asc", "after": rfc3339(after)}
+            page = rows(self.get("/orders", asked))
+            for order in page:
                 self._named_by(order)
+                lacking.discard(text(order, "id"))
+            before, after = after, max((moment(one, "submitted_at") for one in page), default=after) - _TIE
+            if len(page) < ORDERS_PAGE or after <= before:
+                return
 
     def _whose(self, venue_id: str) -> Named:
         """Whose order it is; a stranger's where even Alpaca does not know it."""
@@ -190,10 +199,11 @@ class Questions:
         """What happened without an order from ``since`` (ns UTC) on, or is written down since, oldest first."""
         after = since - LATE if since else self._clock() - BEGINNING
         found = listed(list(self._activities("", after, category="non_trade_activity")))
+        self._halves = halves(found)
         if not names_symbol(found):
-            return told(Holdings(rows=found), self._clock())
+            return told(Holdings(rows=found))
         oldest = min(row.time for row in found)
-        return told(Holdings(self.positions(), self.fills(oldest), found), self._clock())
+        return told(Holdings(self.positions(), self.fills(oldest), found))
 
     def _activities(self, path: str, after: int, **more: str) -> Iterator[Body]:
         asked = {"after": rfc3339(after), "direction": "asc", "page_size": ACTIVITIES_PAGE, **more}
@@ -209,8 +219,13 @@ class Questions:
         raise Odd(f"more than {PAGES_MAX} pages of activities")
 
     def positions(self) -> dict[str, Decimal]:
-        """Shares (signed) by symbol, without those that are 0."""
+        """Shares (signed) by symbol, without those that are 0. What a split or a new name has taken away and not given
+        back yet is held as before: nothing has been told of it."""
         found = {symbol_of(one): _shares(one) for one in rows(self.get("/positions"))}
+        since = self._clock() - HALF_DONE
+        for symbol, row in self._halves.items():
+            if row.time >= since:
+                found.setdefault(symbol, -row.shares)
         return {symbol: shares for symbol, shares in found.items() if shares}
 
 

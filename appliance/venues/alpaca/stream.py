@@ -40,7 +40,7 @@ class Stream:
         self._listens = False
         self._closing = False
         self._error: Exception | None = None
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._talking: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._run, name=f"{options.name} stream", daemon=True)
 
@@ -63,8 +63,9 @@ class Stream:
     def close(self) -> None:
         """End it; nothing more is told. From any thread, also its own; does not wait long for anybody."""
         self._closing = True
-        with suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._cancel)
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._cancel)
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(_JOINING)
 
@@ -75,17 +76,18 @@ class Stream:
 
     def _run(self) -> None:
         error: Exception | None = None
+        self._loop = loop = asyncio.new_event_loop()
         try:
-            self._talking = talking = self._loop.create_task(self._talk())
+            self._talking = talking = loop.create_task(self._talk())
             if self._closing:
                 self._cancel()
-            self._loop.run_until_complete(talking)
+            loop.run_until_complete(talking)
         except asyncio.CancelledError:
             pass
         except Exception as why:
             error = why
         finally:
-            self._loop.close()  # unlike asyncio.run it waits for no look-up of a name that hangs
+            loop.close()  # unlike asyncio.run it waits for no look-up of a name that hangs
             self._ended(error or VenueDown("its stream was closed", venue=self._options.name))
 
     def _ended(self, error: Exception) -> None:

@@ -25,14 +25,13 @@ ON_ITS_WAY = ("ApiPending", "PendingSubmit", "PendingCancel")
 """The gateway has it, IB may not: it works until something else is told."""
 CANCELLED = ("Cancelled", "ApiCancelled")
 FILLED, INACTIVE = "Filled", "Inactive"
-ENDED = (*CANCELLED, FILLED, INACTIVE)
-KNOWN = (*WORKING, *ON_ITS_WAY, *ENDED)
 KEPT = 5_000
 """Orders that are remembered; working ones always."""
 
 
 class Known(Struct):
-    """An order by its reference. ``told`` is the last that was worth telling, ``text`` what was said of it."""
+    """An order by its reference. ``told`` is the last that was worth telling, ``text`` what was said of it, ``doubted``
+    the status that calls for a look."""
 
     ref: str
     order_id: int = 0
@@ -46,6 +45,7 @@ class Known(Struct):
     code: int = 0
     text: str = ""
     told: tuple[OrderEvent, Decimal] | None = None
+    doubted: str = ""
 
     @property
     def ended(self) -> bool:
@@ -206,9 +206,11 @@ EVENTS: dict[str, OrderEvent] = {
 """Of the others (Inactive, and statuses that did not exist yesterday) the gateway must ask."""
 
 
-def doubtful(status: str) -> bool:
-    """Whether a status does not say how an order stands."""
-    return status not in EVENTS and status not in ON_ITS_WAY
+def doubtful(known: Known) -> bool:
+    """Whether an order's status does not say how it stands; each time that it comes to such a one."""
+    doubt = "" if known.status in EVENTS or known.status in ON_ITS_WAY or known.ended else known.status
+    new, known.doubted = doubt not in ("", known.doubted), doubt
+    return new
 
 
 def works(seen: Iterable[Seen]) -> list[Seen]:

@@ -53,13 +53,12 @@ class IbkrBroker:
         self.traits = traits(terms.outside_rth)
         self._clock = clock
         self._book = Book(terms.client_id)
-        self._deals = Deals(int(terms.commission * SECOND))
+        self._deals = Deals()
         self._outages = Outages(terms.restart, terms.zone())
         self._one = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection: Connection | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._quiet = False
 
     # --- in and out -----------------------------------------------------------------------------------------------
 
@@ -80,7 +79,6 @@ class IbkrBroker:
                 hear(Lost(error, waiting))
             raise
         self._outages.back()
-        self._quiet = False
 
     def _waiting(self, error: VenueError) -> LinkState:
         """What an attempt that failed is to be followed by; the owner reads it in the error."""
@@ -160,11 +158,17 @@ class IbkrBroker:
 
     def fills(self, since: int) -> tuple[VenueFill, ...]:
         """See BrokerInterface. IB tells those of its own day; of days before there are those that this has heard of."""
-        self._ask(lambda made: made.executions())
+        return self._ask(lambda made: self._fills(made, since))
+
+    async def _fills(self, made: Connection, since: int) -> tuple[VenueFill, ...]:
+        await made.executions()
         return self._deals.fills(since, self._clock())
 
     def activities(self, since: int) -> tuple[VenueActivity, ...]:
         """See BrokerInterface. Commissions that came later than their fill: IB tells of nothing else over this way."""
+        return self._ask(lambda made: self._fees(since))
+
+    async def _fees(self, since: int) -> tuple[VenueActivity, ...]:
         return self._deals.fees(since)
 
     # --- the account ----------------------------------------------------------------------------------------------
@@ -210,12 +214,10 @@ class IbkrBroker:
         made = self._now()
         self._ask(lambda made: made.questions.time(self._terms.answer))
         quiet = self._outages.near_restart(self._clock())
-        if quiet == self._quiet:
-            return
-        self._quiet = quiet
-        text = f"the gateway restarts at {self._terms.restart}: no new orders until it is over"
-        state = LinkState.DEGRADED if quiet else made.listening.state
-        made.hear(Condition(state, "RESTART", text if quiet else "the gateway's daily restart is over"))
+        if quiet != made.listening.quiet:
+            made.listening.quiet = quiet
+            text = f"the gateway restarts at {self._terms.restart}: no new orders until it is over"
+            made.hear(Condition(made.listening.state, "RESTART", text if quiet else "the daily restart is over"))
 
     # --- from any thread ------------------------------------------------------------------------------------------
 
@@ -235,7 +237,7 @@ class IbkrBroker:
             return await job
         finally:
             if made.questions.spoiled:
-                await made.line.close()
+                await made.give_up()
 
     def _run(self, job: Coroutine[Any, Any, T], seconds: float) -> T:
         loop = self._loop
@@ -256,7 +258,7 @@ class IbkrBroker:
     def _raise(self, trouble: Trouble) -> NoReturn:
         if isinstance(trouble, Refused):
             raise self._refused(trouble) from None
-        raise ERRORS[type(trouble)](trouble.text, venue=self.name, hint=trouble.hint) from None
+        raise ERRORS.get(type(trouble), VenueNonsense)(trouble.text, venue=self.name, hint=trouble.hint) from None
 
     def _refused(self, said: Refused) -> VenueError:
         if said.number == _IN_USE:

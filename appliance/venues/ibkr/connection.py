@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,7 +22,7 @@ from appliance.venues.ibkr.options import IbkrTerms
 from appliance.venues.ibkr.questions import Questions
 from appliance.venues.ibkr.receiver import Receiver, Told
 from appliance.venues.ibkr.tickets import changed, fields, open_order, ticket
-from appliance.venues.ibkr.told import Done, Seen, Word
+from appliance.venues.ibkr.told import Done, Seen, Ticket, Word
 from appliance.venues.ibkr.verdicts import Verdict, Wish
 from appliance.venues.ibkr.words import rejection, warns
 
@@ -42,6 +44,7 @@ class Connection:
         self._library, self._terms, self._clock, self.hear = library, terms, clock, hear
         self.book, self.deals = book, deals
         self.account = terms.account
+        self._why = ""
         self.listening = Listening(book, deals, hear, clock, terms.commission)
         receiver = Receiver(self._told, self._end, self._found, book.valid, terms.timezone)
         self._client = library.Client(receiver)
@@ -73,9 +76,15 @@ class Connection:
         self.questions.give_up(Ended("the connection was closed"))
         await self.line.close()
 
+    async def give_up(self) -> None:
+        """A question was not answered in time, and its late answer could be taken for that of another one."""
+        self._why = "it does not answer what it is asked, and was given up"
+        await self.line.close()
+
     async def until_lost(self) -> str:
         """Why the socket is closed, once it is."""
         text = await asyncio.shield(self.line.lost)
+        text = self._why or text
         self.questions.give_up(Ended(f"the connection ended: {text}"))
         return text
 
@@ -94,11 +103,12 @@ class Connection:
         self.questions.found(request, one)
 
     def _unread(self, text: str) -> None:
-        self.questions.unread(text)
-        self._garbled(text)
+        """A message was left out. It may be part of an answer: then there is none. Otherwise it may have been about an
+        order: everything is to be compared."""
+        if not self.questions.give_up(NoGateway(f"answers with {text}")):
+            self._garbled(text)
 
     def _garbled(self, text: str) -> None:
-        """Something was left out: it may have been about an order."""
         self.hear(Condition(self.listening.state, "UNREADABLE", text, lost=True))
 
     # --- orders ---------------------------------------------------------------------------------------------------
@@ -119,12 +129,24 @@ class Connection:
         known = self.book.sent(asked, self.book.take_id())
         with self.listening.wishing(Wish.SUBMIT, known) as wished:
             try:
-                with self.line.sending():
-                    self._client.placeOrder(known.order_id, contract, self._library.Order(**fields(asked)))
-            except Ended as error:
+                self._place(known.order_id, contract, asked)
+            except Unsent:
                 self.book.unsent(known)
-                raise Unsent(error.text) from None
+                raise
             return await self._submitted(known, wished.answer)
+
+    def _place(self, order_id: int, contract: Any, asked: Ticket) -> None:
+        with self._sending():
+            self._client.placeOrder(order_id, contract, self._library.Order(**fields(asked)))
+
+    @contextmanager
+    def _sending(self) -> Iterator[None]:
+        """What finds no connection in here has certainly not been sent."""
+        try:
+            with self.line.sending():
+                yield
+        except Ended as error:
+            raise Unsent(error.text) from None
 
     async def _submitted(self, known: Known, answer: asyncio.Future[VenueReport | Verdict]) -> VenueReport:
         try:
@@ -155,7 +177,7 @@ class Connection:
         if not self.book.ours(known):
             return VenueReport(ref, ACCEPT, self._clock(), str(known.perm_id), self._whose(known), known.filled)
         with self.listening.wishing(Wish.CANCEL, known) as wished:
-            with self.line.sending():
+            with self._sending():
                 self._client.cancelOrder(known.order_id)
             told = await self._answer(wished.answer, f"the cancel of {ref}")
         if told is Verdict.COMING:
@@ -175,8 +197,7 @@ class Connection:
         wanted = changed(known.ticket, change)
         contract = self._library.Contract(conId=known.con_id, exchange="SMART")
         with self.listening.wishing(Wish.REPLACE, known, wanted) as wished:
-            with self.line.sending():
-                self._client.placeOrder(known.order_id, contract, self._library.Order(**fields(wanted)))
+            self._place(known.order_id, contract, wanted)
             told = await self._answer(wished.answer, f"the change of {ref}")
         if isinstance(told, VenueReport):
             return told
@@ -224,17 +245,20 @@ class Connection:
             raise NoGateway(f"order {done.ref} ended as {done.status!r}: {done.text}")
         known = self.book.get(done.ref)
         code, said = (known.code, known.text) if known is not None else (0, "")
-        text = said or done.text
-        kind = rejection(code, text).value if event is REJECT else ""
+        refused = event is REJECT
+        text, kind = (said or done.text, rejection(code, said).value) if refused else (done.text, "")
         return VenueReport(
             done.ref, event, self._clock(), venue_id=str(done.perm_id or ""), text=text, filled=done.filled, code=kind
         )
 
     def _neither(self, ref: str) -> VenueReport:
-        known = self.book.get(ref)
-        if known is not None and known.code and not warns(known.code):
-            return self.book.report(known, REJECT, self._clock())
-        return VenueReport(ref, ABSENT, self._clock())
+        """No list has it: it is as we have heard it end, refused where only an error was said of it, or absent."""
+        known, now = self.book.get(ref), self._clock()
+        if known is not None and known.told is not None and known.ended:
+            return self.book.report(known, known.told[0], now)
+        if known is not None and known.told is None and known.code and not warns(known.code):
+            return self.book.report(known, REJECT, now)
+        return VenueReport(ref, ABSENT, now)
 
     # --- lists ----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from appliance.clients.ibkr import Ended, Line, Mute, NoContract, NoGateway, Refused, Trouble, contract
+from appliance.clients.ibkr import Ended, Line, Mute, NoContract, Refused, Trouble, contract
 from appliance.venues.ibkr.receiver import ALL, TIME
 from appliance.venues.ibkr.told import Deal, Done, Held, Row, Seen, Word
 from appliance.venues.ibkr.words import READ_ONLY
@@ -28,6 +28,7 @@ class _Asked:
     def __init__(self) -> None:
         self.rows: list[Any] = []
         self.end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.end.add_done_callback(lambda end: end.cancelled() or end.exception())  # also where nobody waits any more
 
     def fail(self, error: Trouble) -> None:
         if not self.end.done():
@@ -71,14 +72,11 @@ class Questions:
         if asked is not None and not asked.end.done():
             asked.end.set_result(None)
 
-    def give_up(self, error: Trouble) -> None:
-        """No answer will come."""
+    def give_up(self, error: Trouble) -> bool:
+        """No answer will come; whether any was waited for."""
         for asked in self._asked.values():
             asked.fail(error)
-
-    def unread(self, text: str) -> None:
-        """A message was left out; it may be part of an answer."""
-        self.give_up(NoGateway(f"answers with {text}"))
+        return bool(self._asked)
 
     def _word(self, word: Word) -> None:
         for (_, number), asked in self._asked.items():

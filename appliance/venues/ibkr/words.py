@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from appliance.domain.venue import LinkState, Rejection
+from appliance.domain.venue import Rejection
 
 CANCELLED = 202
 READ_ONLY = 321
@@ -75,27 +75,26 @@ def warns(code: int) -> bool:
     return code in WARNINGS or 2100 <= code < 2200
 
 
-def reason(text: str) -> str:
-    """What a 201 or a 202 says after its ``reason:``."""
-    return text.partition("reason:")[2].strip()
-
-
 class Meaning(NamedTuple):
-    """What a notice says of our way to the market: how it stands then (None: as before), and whether what was told in
-    between may be gone."""
+    """What a notice says of our way to the market: whether it is cut off (None: as before), and whether what was told
+    in between may be gone."""
 
-    state: LinkState | None = None
+    cut_off: bool | None = None
     lost: bool = False
 
 
 FINE = frozenset((2104, 2106, 2107, 2108, 2119, 2158))
 """Farms that are there: nothing to tell."""
-_CUT_OFF = Meaning(LinkState.DEGRADED)
-_BACK = Meaning(LinkState.READY, lost=True)
-MEANINGS: dict[int, Meaning] = {1100: _CUT_OFF, 2110: _CUT_OFF, 1101: _BACK, 1102: _BACK}
+_GONE, _BACK = Meaning(cut_off=True), Meaning(cut_off=False, lost=True)
+REACHED = frozenset((2104, 2106, 2158))
+SERVER_BROKEN = 2110
+MEANINGS: dict[int, Meaning] = {1100: _GONE, SERVER_BROKEN: _GONE, 1101: _BACK, 1102: _BACK}
 """The others are worth telling and change nothing: farms of data are not on an order's way."""
 
 
-def meaning(code: int) -> Meaning | None:
-    """What a notice says; None: nothing worth telling."""
-    return None if code in FINE else MEANINGS.get(code, Meaning())
+def meaning(code: int, cut_off: int = 0) -> Meaning | None:
+    """What a notice says; None: nothing worth telling. ``cut_off`` is the code that cut us off: after 2110 the farms
+    may be all that is told of its end, after 1100 its end is told itself."""
+    if code in FINE:
+        return _BACK if code in REACHED and cut_off == SERVER_BROKEN else None
+    return MEANINGS.get(code, Meaning())

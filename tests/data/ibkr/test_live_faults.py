@@ -52,10 +52,9 @@ def test_a_gateway_that_takes_the_connection_and_never_answers_is_down_in_time(
     one.log.until("closed")
 
 
-@pytest.mark.parametrize("unanswered", ["71", "61"])
-def test_a_gateway_that_wakes_up_by_half_is_down_in_time(one: IbkrStandIn, stream: LiveOf, unanswered: str) -> None:
-    """It lets us in and then does not answer what comes next; the libraries would take that for success."""
-    one.faults.silent = frozenset({unanswered})
+def test_a_gateway_that_wakes_up_by_half_is_down_in_time(one: IbkrStandIn, stream: LiveOf) -> None:
+    """It greets us and does not let us in."""
+    one.faults.silent = frozenset({"71"})
     with Listening(stream(one, connect=0.3), ["SPY"], ALL) as listening:
         error = listening.ended(5.0)
     assert isinstance(error, SourceDown)
@@ -261,8 +260,8 @@ def test_leaving_says_goodbye_so_that_the_id_is_free_again(one: IbkrStandIn, str
     assert {entry.fields[2] for entry in one.log.of("received", "71")} == {"17"}
 
 
-def test_nothing_of_the_account_is_asked_but_what_the_library_must(one: IbkrStandIn, stream: LiveOf) -> None:
+def test_nothing_of_the_account_is_asked(one: IbkrStandIn, stream: LiveOf) -> None:
     with Listening(stream(one), ["SPY"], ALL) as listening:
         listening.linked()
-    asked = {entry.fields[0] for entry in one.log.of("received")} - {"v157..178"}
-    assert asked == {"71", "61", "9", "1", "50", "49"}
+    asked = {entry.fields[0] for entry in one.log.of("received")}
+    assert {kind for kind in asked if kind.isdigit()} == {"71", "9", "1", "50", "49"}

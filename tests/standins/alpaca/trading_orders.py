@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.standins.alpaca.trading_bodies import identity, number
 from tests.standins.alpaca.trading_refusals import MALFORMED, Invalid
-from tests.standins.brokerage import Brokerage
+from tests.standins.brokerage import Brokerage, Placed
 
 Body = dict[str, Any]
 TYPES = ("market", "limit", "stop", "stop_limit", "trailing_stop")
@@ -15,6 +15,7 @@ TIMES = ("day", "gtc", "opg", "cls", "ioc", "fok")
 CLASSES = ("", "simple", "bracket", "oco", "oto")
 CRYPTO_TYPES, CRYPTO_TIMES = ("market", "limit", "stop_limit"), ("gtc", "ioc")
 ID_MAX = 128
+UNREPLACEABLE = ("accepted", "pending_new", "pending_cancel", "pending_replace")
 
 
 class Request:
@@ -144,6 +145,36 @@ class Request:
         held = self.books.positions.get(self.symbol, Decimal(0))
         closes = held * (1 if self.side == "buy" else -1) < 0
         return f"{self.side}_to_{'close' if closes else 'open'}"
+
+
+def replacement(order: Placed, body: Body) -> Body:
+    """What another order in the place of this one asks for. Raises Invalid."""
+    status = order.facts.get("status", order.status)
+    if status in UNREPLACEABLE:
+        raise Invalid(f"cannot replace order in {status} status")
+    if order.facts.get("notional"):
+        raise Invalid("notional orders cannot be replaced")
+    trail = "trail_percent" if order.trail_percent is not None else "trail"
+    fields: Body = {
+        "quantity": decimal(body, "qty"), "limit_price": decimal(body, "limit_price"),
+        "stop_price": decimal(body, "stop_price"), trail: decimal(body, "trail"),
+        "time_in_force": body.get("time_in_force"),
+    }  # fmt: skip
+    quantity = fields["quantity"]
+    if all(value in (None, getattr(order, name)) for name, value in fields.items()):
+        raise Invalid("order parameters are not changed")
+    if quantity not in (None, order.quantity):
+        _check_new_quantity(order, quantity)
+    return fields
+
+
+def _check_new_quantity(order: Placed, quantity: Decimal) -> None:
+    if order.facts.get("order_class"):
+        raise Invalid("qty cannot be changed for advanced orders")
+    if "/" not in order.symbol and (order.quantity % 1 or quantity % 1):
+        raise Invalid("qty cannot be changed for fractional orders")
+    if quantity <= order.filled:
+        raise Invalid("qty must be > filled_qty")
 
 
 def decimal(body: Body, name: str) -> Decimal | None:

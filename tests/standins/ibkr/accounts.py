@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from tests.standins.brokerage import Brokerage, Holding
 from tests.standins.ibkr.book import Book
+from tests.standins.ibkr.faults import Faults
 from tests.standins.ibkr.layouts import NEW_YORK, Fill, commission, execution, portfolio, position, text
 from tests.standins.ibkr.market import Market
 from tests.standins.ibkr.peer import Handler, Peer
@@ -19,8 +20,8 @@ LEDGER = "$LEDGER"
 class Accounts:
     """One account, of which every client may know everything."""
 
-    def __init__(self, books: Brokerage, book: Book, market: Market) -> None:
-        self._books, self._book, self._market = books, book, market
+    def __init__(self, books: Brokerage, book: Book, market: Market, faults: Faults) -> None:
+        self._books, self._book, self._market, self._faults = books, book, market, faults
         self._positions: set[Peer] = set()
         self._updates: set[Peer] = set()
         self._pnl: list[tuple[Peer, str]] = []
@@ -139,7 +140,7 @@ class Accounts:
         for fill in found:
             peer.send(*execution(fill, peer.version, request))
         for fill in found:
-            if fill.exec_id in self._book.reported:
+            if not self._faults.commission_late or fill.exec_id not in self._book.withheld:
                 peer.send(*commission(fill))
         peer.end("7", 55, 1, request)
 

@@ -6,6 +6,7 @@ the book once the way is back, and nobody is told of it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -22,10 +23,10 @@ TYPES = {"market": "MKT", "limit": "LMT", "stop": "STP", "stop_limit": "STP LMT"
 
 
 class Kept:
-    """An order as the gateway keeps it. ``quiet``: nobody is told of it."""
+    """An order as the gateway keeps it. ``quiet``: nobody is told of it, or not before its end (``until_end``)."""
 
-    def __init__(self, ticket: Ticket, client: int, quiet: bool = False) -> None:
-        self.ticket, self.client, self.quiet = ticket, client, quiet
+    def __init__(self, ticket: Ticket, client: int, quiet: bool = False, until_end: bool = False) -> None:
+        self.ticket, self.client, self.quiet, self.until_end = ticket, client, quiet or until_end, until_end
 
 
 class Book:
@@ -38,8 +39,10 @@ class Book:
         self._last: dict[int, int] = {}
         self.placed: dict[str, Placed] = {}
         self.fills: list[Fill] = []
-        self.reported: set[str] = set()
-        """Executions whose commission was told."""
+        self._fills: dict[int, list[Fill]] = defaultdict(list)
+        """Those of each order, by permId."""
+        self.withheld: set[str] = set()
+        """Executions whose commission is not known yet."""
         self.holdings: dict[str, Holding] = {}
         self._refused: list[Seen] = []
 
@@ -85,6 +88,7 @@ class Book:
             return None
         fill = self._filled(told.order, told.execution)
         self.fills.append(fill)
+        self._fills[fill.perm_id].append(fill)
         return fill
 
     def seen(self, placed_id: str, commission: bool = False) -> Seen:
@@ -94,12 +98,12 @@ class Book:
         if placed.type == "trailing_stop":  # nobody tells that it moves
             trailing = self._books.orders[placed_id].stop_price
         ticket = kept.ticket._replace(quantity=placed.quantity, trail_stop=trailing, oca_group=placed.group)
-        fills = [fill for fill in self.fills if fill.perm_id == perm_id(placed)]
+        fills = self._fills[perm_id(placed)]
         return Seen(
             ticket, self._market.con_id(placed.symbol), placed.symbol, kept.client, perm_id(placed), ACCOUNT,
             self._faults.strange or _status(placed), placed.filled, placed.average_price,
             fills[-1].price if fills else Decimal(0), self._cost(fills) if commission else None,
-            why_held="child" if placed.status == "held" else "", ended=placed.ended or placed.filled_at,
+            why_held=_why_held(placed), ended=placed.ended or placed.filled_at,
             reason=_reason(placed),
         )  # fmt: skip
 
@@ -108,11 +112,17 @@ class Book:
         ids = [one.id for one in self.placed.values() if one.status in OPEN]
         return [one for one in ids if client is None or self.of(one).client == client]
 
+    def filled(self, client: int) -> list[Seen]:
+        """The orders of a client that are filled."""
+        ids = [one.id for one in self.placed.values() if one.status == "filled" and self.of(one.id).client == client]
+        return [self.seen(one) for one in ids]
+
     def completed(self, api_only: bool) -> list[Seen]:
         """The orders that have ended today, the refused ones too."""
         ended = [one.id for one in self.placed.values() if one.status not in OPEN]
         shown = [self.seen(one) for one in ended if one in self._kept or not api_only]
-        return [one for one in (*shown, *self._refused) if one.ended >= self.midnight()]
+        today = [one for one in (*shown, *self._refused) if one.ended >= self.midnight()]
+        return [_cancelled(one) for one in today] if self._faults.refused_as_cancelled else today
 
     def now(self) -> datetime:
         """The time in New York, where the gateway is."""
@@ -132,6 +142,10 @@ class Book:
         self._refused.append(seen)
         return seen
 
+    def inactive(self, client: int | None = None) -> list[Seen]:
+        """The orders that were not taken, of one client where it is given."""
+        return [one for one in self._refused if client in (None, one.client)]
+
     def _filled(self, placed: Placed, one: Execution) -> Fill:
         """A correction has a higher last group; one that was undone is told as a correction to no shares (which is our
         guess: IB's documentation has nothing of it)."""
@@ -149,6 +163,13 @@ class Book:
         return sum(latest.values(), Decimal(0))
 
 
+def _cancelled(seen: Seen) -> Seen:
+    """What was refused, as cancelled by the system."""
+    if seen.status != "Inactive":
+        return seen
+    return seen._replace(status="Cancelled", reason=f"Rejected by System:\n{seen.reason}")
+
+
 def perm_id(placed: Placed) -> int:
     """IB's own id of an order."""
     return FIRST_PERM_ID + placed.number
@@ -157,6 +178,11 @@ def perm_id(placed: Placed) -> int:
 def _status(placed: Placed) -> str:
     waits = placed.status in ("held", "accepted") or (not placed.triggered and "stop" in placed.type)
     return STATUSES.get(placed.status) or ("PreSubmitted" if waits and not placed.filled else "Submitted")
+
+
+def _why_held(placed: Placed) -> str:
+    waits = placed.open and "stop" in placed.type and not placed.triggered
+    return ",".join(["child"] * (placed.status == "held") + ["trigger"] * waits)
 
 
 def _reason(placed: Placed) -> str:

@@ -31,8 +31,8 @@ REJECTIONS: dict[str, tuple[int, str]] = {
 }
 """How an order is refused: those with 201 become Inactive, the others are an error and nothing more."""
 WARNINGS: dict[str, tuple[int, str]] = {
-    "waits": (399, "Order Message:\nBUY 100 SPY ARCA\nWarning: your order will not be placed at the exchange until"
-              " 2026-11-30 09:30:00 US/Eastern"),
+    "waits": (399, "Order Message:\nBUY 100 SPY ARCA\nWarning: Your order will not be placed at the exchange until"
+              " 2026-11-30 09:30:00 US/Eastern."),
     "locating": (404, "Shares for this order are not immediately available for short sale. The order will be held while"
                  " we attempt to locate the shares."),
     "preset": (10349, "Order TIF was set to DAY based on order preset."),
@@ -98,7 +98,21 @@ class Faults(Switches):
     shuffled: bool = False
     """What is told of orders within a twentieth of a second is told in the wrong order."""
     commission_late: float = 0.0
-    """Seconds until the commission of an execution is told; -1: never."""
+    """Seconds until the commission of an execution is told; -1: never, and not on request before this is off."""
+    closing_unanswered: bool = False
+    """Nothing is told of orders for the close before they end, as it was seen with real gateways."""
+    utc_times: bool = False
+    """Executions that nobody asked for have their time in UTC (20261129-14:30:00), as gateways of 2026 tell them; those
+    that were asked for have it in US/Eastern as ever."""
+    inactive_listed: bool = False
+    """Open orders include those that were refused, as from API 10.48 on."""
+    refused_as_cancelled: bool = False
+    """Completed orders show those that were refused as Cancelled, with ``Rejected by System:`` and why, as gateways of
+    2026 do; otherwise they are Inactive."""
+    statuses_first: bool = False
+    """The answer to completed orders begins with the orderStatus of the client's own, as gateways of 2026 do."""
+    clock_gap: float = 0.0
+    """A question for the time is not answered within so many seconds of the last; real gateways: about 4."""
     strange: str = ""
     """A status that all orders have, which did not exist yesterday."""
 

@@ -39,6 +39,11 @@ class Seen(NamedTuple):
     reason: str = ""
 
     @property
+    def oca_type(self) -> int:
+        """How its group works: 3 (less without block) of orders without a type, 1 (cancel) where they have a group."""
+        return self.ticket.oca_type or (1 if self.ticket.oca_group and not self.ticket.parent else 3)
+
+    @property
     def remaining(self) -> Decimal:
         """Shares that are not filled."""
         return self.ticket.quantity - self.filled
@@ -83,7 +88,7 @@ def open_order(seen: Seen, version: int) -> Message:
         "",
         ticket.good_till,
     ]
-    prices = ["", "", "", 0, "", -1, 0, "", "", "", "", "", NOT_SET, 0, 0, 0, "", ticket.oca_type or 3, 0, 0, ""]
+    prices = ["", "", "", 0, "", -1, 0, "", "", "", "", "", NOT_SET, 0, 0, 0, "", seen.oca_type, 0, 0, ""]
     neutral = [ticket.parent, 0, "", 0, "None", "", 0, "", "", "", "?", 0, 0, ""]
     trail = [0, 0, text(ticket.trail_stop), text(ticket.trail_percent), "", "", "", 0, 0, 0, NOT_SET, NOT_SET, "", ""]
     state = [0, "", "IB", 0, 0, "", 0, 0, seen.status, *[UNSET] * 9, text(seen.commission), "", ""]
@@ -104,7 +109,7 @@ def completed_order(seen: Seen, version: int) -> Message:
     old = [""] if version < NO_PROFILE else []
     kind = [*_contract(seen), *_asked(seen, total=Decimal(0)), ticket.reference, seen.perm_id, ticket.outside_rth, 0, 0]
     held = ["", "", "", "", *old, "", ticket.good_till, "", "", "", 0, "", -1, "", "", "", "", "", NOT_SET, 0, 0, ""]
-    neutral = [ticket.oca_type or 3, 0, "", 0, "None", "", 0, 0, 0, "", 0, 0, text(ticket.trail_stop)]
+    neutral = [seen.oca_type, 0, "", 0, "None", "", 0, 0, 0, "", 0, 0, text(ticket.trail_stop)]
     trail = [
         text(ticket.trail_percent),
         "",
@@ -149,10 +154,11 @@ def order_status(seen: Seen) -> Message:
     return [3, seen.ticket.order_id, seen.status, *counts, *ids, seen.why_held, 0]
 
 
-def execution(fill: Fill, version: int, request: int | str = -1) -> Message:
-    """execDetails, told by itself or for a request."""
+def execution(fill: Fill, version: int, request: int | str = -1, *, utc: bool = False) -> Message:
+    """execDetails, told by itself or for a request; ``utc``: with its time as newer gateways have it."""
     contract = [fill.con_id, fill.symbol, "STK", "", 0.0, "", "", "SMART", "USD", fill.symbol, "NMS"]
-    what = [fill.exec_id, shown(fill.time), fill.account, "ISLAND", fill.side, text(fill.shares), text(fill.price)]
+    time = datetime.fromtimestamp(fill.time // 10**9, UTC).strftime("%Y%m%d-%H:%M:%S") if utc else shown(fill.time)
+    what = [fill.exec_id, time, fill.account, "ISLAND", fill.side, text(fill.shares), text(fill.price)]
     whose = [fill.perm_id, fill.client, 0, text(fill.total), text(fill.average), fill.reference, "", "", "", 1]
     order_id = NOT_SET if fill.client == 0 and not fill.order_id else fill.order_id  # so it is with orders by hand
     return [11, request, order_id, *contract, *what, *whose, *([0] if version >= 178 else [])]

@@ -30,8 +30,9 @@ class Peer(asyncio.Protocol):
     """Speaks to one client."""
 
     def __init__(
-        self, version: int, handlers: dict[str, Handler], gone: Callable[[Peer], None], faults: Faults, log: Log
-    ) -> None:
+        self, version: int, handlers: dict[str, Handler], gone: Callable[[Peer], None], faults: Faults, log: Log,
+        messages: int = MESSAGES,
+    ) -> None:  # fmt: skip
         self.client = -1
         self._offered = version
         self._handlers = handlers
@@ -43,6 +44,7 @@ class Peer(asyncio.Protocol):
         self._greeted = False
         self._times: deque[float] = deque()
         self._offences = 0
+        self._most = messages
         self.version = 0
         self.transport: Any = None
 
@@ -108,7 +110,7 @@ class Peer(asyncio.Protocol):
         self._times.append(now)
         while now - self._times[0] > 1.0:
             self._times.popleft()
-        if len(self._times) <= MESSAGES:
+        if len(self._times) <= self._most:
             return False
         self._times.clear()
         self._offences += 1

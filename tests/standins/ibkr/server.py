@@ -19,7 +19,7 @@ from tests.standins.ibkr.history import History
 from tests.standins.ibkr.log import Entry, Log
 from tests.standins.ibkr.market import Market
 from tests.standins.ibkr.market_data import MarketData
-from tests.standins.ibkr.peer import Handler, Peer, Surface
+from tests.standins.ibkr.peer import MESSAGES, Handler, Peer, Surface
 from tests.standins.ibkr.session import Session
 from tests.standins.ibkr.telling import Telling
 from tests.standins.ibkr.trading import Trading
@@ -42,30 +42,31 @@ FARMS = {
 
 class IbkrStandIn:
     """A gateway of Interactive Brokers in a thread of this process, from ``with`` on. ``version`` is the newest that it
-    speaks, ``lines`` the live data a client may have, ``pacing`` the questions of small bars in ten minutes. ``books``
-    is the brokerage behind it: its prices are set there, and its log is what was really accepted and executed."""
+    speaks, ``lines`` the live data a client may have, ``pacing`` the questions of small bars in ten minutes,
+    ``messages`` those a client may send in a second. ``books`` is the brokerage behind it: its prices are set there,
+    and its log is what was really accepted and executed."""
 
     def __init__(
         self, market: Market | None = None, *, version: int = 176, lines: int = 100, pacing: int = 60,
-        books: Brokerage | None = None, port: int = 0,
+        books: Brokerage | None = None, port: int = 0, messages: int = MESSAGES,
     ) -> None:  # fmt: skip
         self.market = market or Market()
         self.log = Log()
         self.faults = Faults(self._changed)
         self.books = books or brokerage()
         self.book = Book(self.books, self.market, self.faults)
-        self.session = Session(self.book.next_id)
         self.data = MarketData(self.market, self.faults, lines)
         self.history = History(self.market, self.faults, pacing)
         self.trading = Trading(self.books, self.book, self.market, self.faults)
-        self.accounts = Accounts(self.books, self.book, self.market)
+        self.session = Session(self.book.next_id, self.trading.greet, self.faults)
+        self.accounts = Accounts(self.books, self.book, self.market, self.faults)
         self.telling = Telling(self.book, self.session, self.faults)
         self._missed: list[Told] = []
         """What has happened since the way to IB's servers was lost."""
         self.surfaces: list[Surface] = [
             self.session, Contracts(self.market), self.data, self.history, self.trading, self.accounts,
         ]  # fmt: skip
-        self.version = version
+        self.version, self._messages = version, messages
         self._peers: list[Peer] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="ibkr-stand-in", daemon=True)
@@ -202,7 +203,7 @@ class IbkrStandIn:
         handlers: dict[str, Handler] = {}
         for surface in self.surfaces:
             handlers |= surface.handlers
-        peer = Peer(self.version, handlers, self._left, self.faults, self.log)
+        peer = Peer(self.version, handlers, self._left, self.faults, self.log, self._messages)
         self._peers.append(peer)
         return peer
 

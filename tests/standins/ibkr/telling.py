@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from tests.standins.brokerage import Told
+from tests.standins.brokerage import OPEN, Told
 from tests.standins.ibkr.book import Book
 from tests.standins.ibkr.faults import Faults
 from tests.standins.ibkr.layouts import (
@@ -40,13 +40,14 @@ class Telling:
         if told.order is None:
             return
         kept = self._book.of(told.order.id)
-        if kept.quiet:
+        if kept.quiet and not (kept.until_end and told.order.status not in OPEN):
             return
         seen = self._book.seen(told.order.id)
         if fill is None:
             self._send(kept.client, _EVENTS.get(told.what, _shown)(seen))
             return
-        self._send(kept.client, lambda version: [execution(fill, version)])
+        utc = self._faults.utc_times
+        self._send(kept.client, lambda version: [execution(fill, version, utc=utc)])
         if told.what in ("fill", "partial_fill"):
             self._send(kept.client, _shown(seen))
         self._cost(told, kept.client, fill)
@@ -55,15 +56,15 @@ class Telling:
         """The commission: late, or never."""
         assert told.order is not None
         after, placed_id = self._faults.commission_late, told.order.id
-        if after < 0:
-            return
         if after:
+            self._book.withheld.add(fill.exec_id)
+        if after > 0:
             asyncio.get_running_loop().call_later(after, self._costs, placed_id, client, fill)
-        else:
+        elif not after:
             self._costs(placed_id, client, fill)
 
     def _costs(self, placed_id: str, client: int, fill: Fill) -> None:
-        self._book.reported.add(fill.exec_id)
+        self._book.withheld.discard(fill.exec_id)
         seen = self._book.seen(placed_id, commission=True)
         if seen.status == "Filled":
             self._send(client, lambda version: [open_order(seen, version)])
@@ -106,14 +107,14 @@ def _shown(seen: Seen) -> Messages:
 
 
 def _new(seen: Seen) -> Messages:
-    """First it is with IB, then at the exchange; a market order is not seen there before it fills."""
-    first = seen._replace(status="PreSubmitted") if seen.status == "Submitted" else seen
-    both = seen.status == "Submitted" and seen.ticket.type != "MKT"
-    return lambda version: [*_shown(first)(version), *(_shown(seen)(version) if both else [])]
+    """A limit is at the exchange at once; a market order is not seen there before it fills."""
+    waits = seen.status == "Submitted" and seen.ticket.type == "MKT"
+    return _shown(seen._replace(status="PreSubmitted") if waits else seen)
 
 
 def _waits(seen: Seen) -> Messages:
-    warning = [4, 2, seen.ticket.order_id, 399, OPENS.format(seen.ticket.action, seen.symbol)]
+    text = OPENS.format(seen.ticket.action, seen.ticket.quantity, seen.symbol)
+    warning = [4, 2, seen.ticket.order_id, 399, text]
     return lambda version: [*_shown(seen)(version), warning]
 
 

@@ -18,6 +18,8 @@ TYPES = {
     "MOC": "market", "LOC": "limit",
 }  # fmt: skip
 TIMES = {"DAY": "day", "GTC": "gtc", "GTD": "gtc", "IOC": "ioc", "FOK": "fok", "OPG": "opg"}
+ELSEWHERE = ("REL", "MIDPRICE", "PEG MKT", "MIT", "LIT", "MTL", "TRAIL LIMIT")
+"""Types that IB has and this gateway has not."""
 ENDED = ("canceled", "expired", "rejected")
 
 
@@ -92,11 +94,13 @@ class Trading:
         self._check(ticket)
 
     def _check(self, ticket: Ticket) -> None:
-        if self._market.symbol(ticket.con_id, ticket.symbol) is None or ticket.kind != "STK":
+        if self._market.symbol(ticket.con_id, ticket.symbol) is None or ticket.kind not in ("STK", ""):
             raise Refusal("unknown_symbol", "")
         if ticket.strange:
-            raise Refusal("strange", f"Error validating request.-'bH' : cause - {ticket.strange}")
-        if ticket.type not in TYPES:
+            raise Refusal("strange", ticket.strange)
+        if ticket.type not in (*TYPES, *ELSEWHERE):
+            raise Refusal("strange", "Invalid order type was entered")
+        if ticket.type in ELSEWHERE:
             raise Refusal("type", "")
         if ticket.tif not in TIMES:
             raise Refusal("time_in_force", "")
@@ -118,7 +122,8 @@ class Trading:
         assert symbol is not None
         if self._books.listed(symbol) is None:
             self._books.asset(symbol)
-        kept = Kept(ticket, peer.client, quiet=self._faults.take("unanswered"))
+        closing = self._faults.closing_unanswered and ticket.type in ("MOC", "LOC")
+        kept = Kept(ticket, peer.client, quiet=self._faults.take("unanswered"), until_end=closing)
         half = self._faults.take("halves")
         before, self._books.automatic = self._books.automatic, self._books.automatic and not half
         try:
@@ -167,12 +172,11 @@ class Trading:
             raise Refusal("read_only", "")
         if self._faults.take("rejected"):
             raise Refusal(self._faults.rejection, "", alive=True)
-        if ticket.type != kept.ticket.type or ticket.action != kept.ticket.action:
-            peer.error(ticket.order_id, 329, "Order modify failed. Cannot change to the new order type.")
+        if ticket.type not in TYPES or ticket.action != kept.ticket.action:
+            peer.error(ticket.order_id, 105, "Order being modified does not match the original order.")
             return
-        asked = self._asked(ticket)
         try:
-            self._books.modify(known, quantity=ticket.quantity, **asked)
+            self._books.modify(known, quantity=ticket.quantity, type=TYPES[ticket.type], **self._asked(ticket))
         except Refusal as refusal:
             raise Refusal(refusal.code, refusal.text, alive=True) from None
         kept.ticket = ticket
@@ -180,7 +184,7 @@ class Trading:
     def _refuse(self, peer: Peer, ticket: Ticket, refusal: Refusal) -> None:
         code, text = REJECTIONS.get(refusal.code, (201, f"Order rejected - reason:{refusal.text}"))
         if refusal.code == "strange":
-            code, text = 321, refusal.text
+            code, text = 321, f"Error validating request.-'bw' : cause - {refusal.text}"
         peer.note("refused", str(ticket.order_id), ticket.reference, str(code))
         peer.error(ticket.order_id, code, text)
         if code == 201 and not refusal.facts.get("alive"):
@@ -225,9 +229,14 @@ class Trading:
         if self._faults.read_only:
             peer.error(-1, *REJECTIONS["read_only"])
             return
-        for one in self._book.open() if self.connected else []:
+        if not self.connected:
+            return
+        for one in self._book.open():
             if self._books.orders[one].open:
                 self._end(one)
+        for seen in self._book.filled(peer.client):
+            text = f"Cancel attempted when order is not in a cancellable state.  Order permId ={seen.perm_id}"
+            peer.error(seen.ticket.order_id, 161, text)
 
     # --- listing ----------------------------------------------------------------------------------------------------
 
@@ -235,13 +244,19 @@ class Trading:
         peer.send(9, 1, self._book.next_id(peer.client))
 
     def _own(self, peer: Peer, fields: list[str]) -> None:
-        self._list(peer, self._book.open(peer.client), "5")
+        self._list(peer, peer.client, "5")
 
     def _all(self, peer: Peer, fields: list[str]) -> None:
-        self._list(peer, self._book.open(), "16")
+        self._list(peer, None, "16")
 
-    def _list(self, peer: Peer, ids: list[str], request: str) -> None:
-        for seen in map(self._book.seen, ids):
+    def greet(self, peer: Peer) -> None:
+        """A client that comes back is told of its open orders before anything else, without having asked."""
+        if self._book.open(peer.client):
+            self._list(peer, peer.client, "71")
+
+    def _list(self, peer: Peer, client: int | None, request: str) -> None:
+        inactive = self._book.inactive(client) if self._faults.inactive_listed else []
+        for seen in (*map(self._book.seen, self._book.open(client)), *inactive):
             peer.send(*open_order(seen, peer.version))
             peer.send(*order_status(seen))
         peer.end(request, 53, 1)
@@ -252,6 +267,10 @@ class Trading:
             peer.error(-1, 321, f"Error validating request.-'bH' : cause - {cause}")
 
     def _completed(self, peer: Peer, fields: list[str]) -> None:
-        for seen in self._book.completed(api_only=fields[1] == "1"):
+        completed = self._book.completed(api_only=fields[1] == "1")
+        for seen in completed if self._faults.statuses_first else []:
+            if seen.client == peer.client:
+                peer.send(*order_status(seen))
+        for seen in completed:
             peer.send(*completed_order(seen, peer.version))
         peer.end("99", 102)

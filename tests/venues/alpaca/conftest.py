@@ -42,7 +42,7 @@ class Ear:
         """The last of so many of one kind with these fields, once they were told. Raises AssertionError otherwise."""
         with self._news:
             assert self._news.wait_for(lambda: len(self._of(kind, fields)) >= times, SECONDS), (
-                f"no {kind.__name__} {fields} in {self._heard}"
+                f"no {kind.__name__} {fields} among the last: {self._heard[-5:]}"
             )
             return self._of(kind, fields)[times - 1]
 

@@ -14,7 +14,8 @@ from appliance.domain.messages import VenueFill, VenueReport
 from appliance.domain.orders import OrderEvent
 from appliance.venues.alpaca.events import heard
 from appliance.venues.alpaca.executions import Executions
-from appliance.venues.alpaca.names import Names, changed, crypto_pair, ours, symbol_of
+from appliance.venues.alpaca.names import Named, Names, changed, crypto_pair, ours, symbol_of
+from appliance.venues.alpaca.orders import fill_listed
 from appliance.venues.alpaca.reading import decoded
 from appliance.venues.base import Condition, Heard
 from tests.venues.alpaca import recorded
@@ -169,6 +170,15 @@ def test_an_end_of_a_changed_order_whose_beginning_we_have_not_heard_is_only_a_r
     assert len(lost(told)) == len(told) == 1
 
 
+def test_a_fill_of_an_order_that_may_be_ours_under_anothers_name_is_not_told_as_a_strangers() -> None:
+    _, new = replaced()
+    fill = recorded.filled({**new, "client_order_id": "web-7", "filled_qty": "70"}, "70", "100")
+    stream = Stream()
+    told = stream.says(fill)
+    assert len(lost(told)) == len(told) == 1
+    assert stream.names.get("v2") is None
+
+
 def test_an_order_replaced_by_nothing_is_a_reason_to_compare() -> None:
     assert lost(Stream().says(recorded.update("replaced", {**ORDER, "status": "replaced"})))
 
@@ -211,6 +221,48 @@ def test_a_correction_that_does_not_say_of_what_is_a_reason_to_compare(event: st
     told = stream.says(recorded.update(event, ORDER, execution_id="e2", qty="40", price="99"))
     assert lost(told)
     assert not any(isinstance(one, VenueFill) for one in told)
+
+
+def as_listed(cumulative: str, quantity: str, price: str, order_id: str = "v1") -> VenueFill:
+    row = {**recorded.FILLS[0], "order_id": order_id, "cum_qty": cumulative, "qty": quantity, "price": price}
+    return fill_listed(row, Named("trend-1-1", "KO"))
+
+
+def test_fills_whose_events_tell_the_last_quantity_alone_add_up_once_they_are_listed() -> None:
+    stream, booked = Stream(), dict[str, Decimal]()
+    whole = {**ORDER, "status": "filled", "filled_qty": "100"}
+    told = [*stream.says(recorded.filled(whole, "40", "100", "partial_fill", execution_id="e1"))]
+    told += stream.says(recorded.filled(whole, "60", "100", execution_id="e2"))
+    told += [
+        stream.executions.listed(as_listed("40", "40", "100")),
+        stream.executions.listed(as_listed("100", "60", "100")),
+    ]
+    for fill in told:
+        if isinstance(fill, VenueFill):
+            booked.pop(fill.corrects, None)
+            booked[fill.fill_key] = fill.quantity
+    assert sorted(booked.values()) == [D(40), D(60)]
+
+
+def test_a_correction_has_one_key_wherever_it_is_told_from_and_however_often() -> None:
+    stream = Stream()
+    told_fill(stream)
+    right = recorded.update(
+        "trade_correct", {**ORDER, "filled_qty": "38"}, execution_id="e2", previous_execution_id="e1", qty="38",
+        price="99.5",
+    )  # fmt: skip
+    keys = {one.fill_key for _ in range(2) for one in stream.says(right) if isinstance(one, VenueFill)}
+    keys |= {stream.executions.listed(as_listed("38", "38", "99.5")).fill_key for _ in range(2)}
+    assert keys == {"v1:40:38@99.5"}
+
+
+def test_a_list_that_still_has_what_was_corrected_is_known_better() -> None:
+    stream = Stream()
+    told_fill(stream)
+    bust = recorded.update("trade_bust", ORDER, execution_id="e2", previous_execution_id="e1")
+    stream.says(bust)
+    still = stream.executions.listed(as_listed("40", "40", "100"))
+    assert (still.quantity, still.corrects) == (D(0), "v1:40")
 
 
 # --- names ----------------------------------------------------------------------------------------

@@ -18,6 +18,9 @@ from tests.standins.ibkr import IbkrStandIn
 
 D = Decimal
 PATIENCE = 5.0
+SHORT = {"answer": 0.4, "commission": 0.2}
+"""Patience for what does not come."""
+_NEVER = threading.Event()
 
 
 class Ears:
@@ -61,7 +64,7 @@ def until(fits: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + PATIENCE
     while not (found := fits()):
         assert time.monotonic() < deadline, f"not within {PATIENCE} s"
-        time.sleep(0.005)
+        _NEVER.wait(0.005)
     return found
 
 
@@ -78,8 +81,8 @@ def limit(id: str = "trend-1-1", price: str = "90", **given: Any) -> Order:
 
 
 def terms(gateway: IbkrStandIn, **others: Any) -> IbkrTerms:
-    """Options for a stand-in, with little patience."""
-    few = {"port": gateway.port, "connect": 0.5, "answer": 0.5, "commission": 0.2, "restart": "03:00"}
+    """Options for a stand-in."""
+    few = {"port": gateway.port, "connect": 0.5, "answer": 3.0, "commission": 3.0, "restart": "03:00"}
     return IbkrTerms(**{**few, **others})
 
 

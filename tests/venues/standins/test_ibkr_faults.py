@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -49,6 +50,7 @@ def test_an_order_is_taken_and_never_answered(gateway: IbkrStandIn) -> None:
         await quiet(gateway, ib)
         assert [sent.fields[1] for sent in gateway.log.of("sent", "5")] == ["11"] * 3
         assert {fill.execution.orderRef for fill in await ib.reqExecutionsAsync()} == {"filled", "told"}
+        assert [fill.commissionReport.commission for fill in ib.fills()] == [1.0, 1.0]
 
     play(gateway, scenario)
     assert accepted(gateway) == ["filled", "told"]
@@ -268,6 +270,94 @@ def test_a_status_did_not_exist_yesterday(gateway: IbkrStandIn) -> None:
     play(gateway, scenario)
 
 
+# --- what newer gateways do -------------------------------------------------------------------------------------------
+
+
+def test_orders_for_the_close_are_told_of_when_they_end(gateway: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        gateway.faults.closing_unanswered = True
+        ib.client.placeOrder(10, stock(), order("MOC", orderRef="ref-1"))
+        gateway.log.until("accepted")
+        await quiet(gateway, ib)
+        assert told(gateway) == []
+        ib.client.cancelOrder(10, "")
+        await until(lambda: codes(ib))
+        assert told(gateway) == ["3 Cancelled", "4 202"]
+
+    play(gateway, scenario)
+
+
+def test_executions_are_told_in_utc_and_listed_in_new_york(gateway: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        gateway.faults.utc_times = True
+        trade = ib.placeOrder(stock(), order("MKT"))
+        await until(lambda: trade.fills)
+        await ib.reqExecutionsAsync()
+        live, listed = (sent.fields[15] for sent in gateway.log.of("sent", "11"))
+        (fill,) = gateway.books.executions
+        moment = datetime.fromtimestamp(fill.time // 10**9, UTC)
+        assert datetime.strptime(live, "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC) == moment
+        assert listed.endswith(" US/Eastern")
+
+    play(gateway, scenario)
+
+
+def test_open_orders_include_those_that_were_refused(gateway: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        gateway.faults.rejected = 1
+        ib.client.placeOrder(10, stock(), order(orderRef="ref-1"))
+        await until(lambda: codes(ib))
+        await quiet(gateway, ib)
+        before = len(gateway.log.of("sent"))
+        await ib.reqAllOpenOrdersAsync()
+        assert told(gateway, before) == []
+        gateway.faults.inactive_listed = True
+        await ib.reqAllOpenOrdersAsync()
+        assert told(gateway, before) == ["5 Inactive", "3 Inactive"]
+
+    play(gateway, scenario)
+
+
+def test_completed_orders_show_what_was_refused_as_cancelled_by_the_system(gateway: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        gateway.faults.rejection, gateway.faults.rejected = "not_shortable", 1
+        ib.client.placeOrder(10, stock(), order(orderRef="ref-1"))
+        await until(lambda: codes(ib))
+        gateway.faults.refused_as_cancelled = True
+        (ended,) = await ib.reqCompletedOrdersAsync(False)
+        assert (ended.order.orderRef, ended.orderStatus.status) == ("ref-1", "Cancelled")
+        assert gateway.log.of("sent", "101")[-1].fields[-6] == (
+            "Rejected by System:\nThe contract is not available for short sale."
+        )
+
+    play(gateway, scenario)
+
+
+def test_completed_orders_begin_with_how_they_ended(gateway: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        trade = ib.placeOrder(stock(), order("MKT"))
+        await until(lambda: trade.fills and trade.fills[0].commissionReport.execId)
+        await quiet(gateway, ib)
+        gateway.faults.statuses_first = True
+        before = len(gateway.log.of("sent"))
+        await ib.reqCompletedOrdersAsync(False)
+        assert [sent.fields[0] for sent in gateway.log.of("sent")[before:]] == ["3", "101", "102"]
+
+    play(gateway, scenario)
+
+
+def test_a_question_for_the_time_soon_after_another_is_not_answered(gateway: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        gateway.faults.clock_gap = 0.2
+        await ib.reqCurrentTimeAsync()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ib.reqCurrentTimeAsync(), 0.05)
+        gateway.faults.clock_gap = 0.0
+        await ib.reqCurrentTimeAsync()
+
+    play(gateway, scenario)
+
+
 # --- executions -------------------------------------------------------------------------------------------------------
 
 
@@ -283,6 +373,9 @@ def test_the_commission_comes_late_or_never(gateway: IbkrStandIn, after: float, 
             await until(lambda: trade.fills[0].commissionReport.execId)
         await quiet(gateway, ib)
         assert len(gateway.log.of("sent", "59")) == reports
+        gateway.faults.commission_late = 0.0
+        await ib.reqExecutionsAsync()
+        assert len(gateway.log.of("sent", "59")) == reports + 1
 
     play(gateway, scenario)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import random
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -59,7 +59,7 @@ def test_an_order_rests_fills_in_parts_and_is_cancelled(gateway: IbkrStandIn) ->
         books_id = gateway.books.by_client_id("ref-1").id  # type: ignore[union-attr]
         gateway.books.fill(books_id, 30, "90.01")
         gateway.books.fill(books_id, 20, "90.02")
-        await until(lambda: trade.orderStatus.filled == 50)
+        await until(lambda: len([fill for fill in trade.fills if fill.commissionReport.execId]) == 2)
         before = len(gateway.log.of("sent"))
         ib.cancelOrder(resting)
         await until(lambda: codes(ib))
@@ -87,6 +87,74 @@ def test_an_open_order_placed_again_is_changed(gateway: IbkrStandIn) -> None:
     assert len(gateway.books.log.accepted()) == 1
     (modified,) = gateway.books.log.of("modified", "ref-1")
     assert (modified.content["limit_price"], modified.content["quantity"]) == (Decimal("91.5"), 15)
+
+
+def test_an_order_of_an_earlier_connection_is_changed_as_the_client_decoded_it(gateway: IbkrStandIn) -> None:
+    async def first(ib: Any) -> None:
+        trade = ib.placeOrder(stock(), order("LMT", 10, 90, orderRef="ref-1"))
+        await until(lambda: trade.orderStatus.status == "Submitted")
+
+    async def second(ib: Any) -> None:
+        (trade,) = await ib.reqOpenOrdersAsync()
+        trade.order.lmtPrice = 91
+        ib.placeOrder(trade.contract, trade.order)
+        (modified,) = gateway.books.log.until(lambda records: records[-1].kind == "modified")[1:]
+        assert modified.content["limit_price"] == 91
+        assert gateway.books.by_client_id("ref-1").quantity == 10  # type: ignore[union-attr]
+
+    play(gateway, first)
+    play(gateway, second)
+
+
+def test_a_limit_becomes_a_market_order(gateway: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        resting = order(orderRef="ref-1")
+        trade = ib.placeOrder(stock(), resting)
+        await until(lambda: trade.orderStatus.status == "Submitted")
+        ib.client.placeOrder(resting.orderId, stock(), order("MKT", orderRef="ref-1"))
+        await until(lambda: trade.orderStatus.status == "Filled")
+        ib.client.placeOrder(resting.orderId, stock(), order("MKT", orderRef="ref-1"))
+        await until(lambda: codes(ib) == [(resting.orderId, 104)])
+
+    play(gateway, scenario)
+    assert len(gateway.books.executions) == 1
+
+
+def test_an_open_order_does_not_change_sides(one: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        trade = ib.placeOrder(stock(), order(orderRef="ref-1"))
+        await until(lambda: trade.orderStatus.status == "Submitted")
+        ib.client.placeOrder(trade.order.orderId, stock(), order(side="SELL", price=200, orderRef="ref-1"))
+        await until(lambda: [code for _, code in codes(ib)] == [105])
+        assert one.books.by_client_id("ref-1").side == "buy"  # type: ignore[union-attr]
+
+    play(one, scenario)
+
+
+def test_a_client_that_comes_back_is_told_of_its_open_orders_before_anything_else(gateway: IbkrStandIn) -> None:
+    async def first(ib: Any) -> None:
+        trade = ib.placeOrder(stock(), order(orderRef="ref-1"))
+        await until(lambda: trade.orderStatus.status == "Submitted")
+
+    async def second(ib: Any) -> None:
+        sent = [one.fields[0] for one in gateway.log.of("sent")]
+        assert sent[before + 1 :][:5] == ["5", "3", "53", "15", "9"]
+        assert [trade.order.orderRef for trade in ib.openTrades()] == ["ref-1"]
+
+    play(gateway, first)
+    before = len(gateway.log.of("sent"))
+    play(gateway, second)
+
+
+def test_what_an_order_waits_for_is_said(one: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        held = [ib.placeOrder(stock(), child) for child in ib.bracketOrder("BUY", 10, 95, 110, 90)]
+        held.append(ib.placeOrder(stock(), order("STP", auxPrice=120)))
+        await until(lambda: all(trade.orderStatus.permId for trade in held))
+        await quiet(one, ib)
+        assert [trade.orderStatus.whyHeld for trade in held] == ["", "child", "child,trigger", "trigger"]
+
+    play(one, scenario)
 
 
 def test_a_change_that_is_refused_leaves_the_order_as_it_was(one: IbkrStandIn) -> None:
@@ -126,6 +194,7 @@ def test_a_used_order_id_is_no_new_order(one: IbkrStandIn) -> None:
         ({"quantity": 0}, 434),
         ({"quantity": 0.5}, 10243),
         ({"kind": "REL"}, 387),
+        ({"kind": "FEELINGS"}, 321),
         ({"tif": "XYZ"}, 10052),
         ({"whatIf": True}, 321),
         ({"parentId": 77}, 10006),
@@ -360,15 +429,53 @@ def test_orders_for_a_closed_market_wait_with_a_warning(one: IbkrStandIn) -> Non
     play(one, scenario)
 
 
-def test_a_global_cancel_ends_everything(one: IbkrStandIn) -> None:
+def test_an_order_for_the_day_ends_with_it(gateway: IbkrStandIn) -> None:
     async def scenario(ib: Any) -> None:
+        trades = [ib.placeOrder(stock(), order(tif=tif)) for tif in ("DAY", "GTC")]
+        await until(lambda: all(trade.orderStatus.status == "Submitted" for trade in trades))
+        gateway.books.close_market()
+        await until(lambda: codes(ib))
+        assert codes(ib) == [(trades[0].order.orderId, 202)]
+        assert [trade.orderStatus.status for trade in trades] == ["Cancelled", "Submitted"]
+
+    play(gateway, scenario)
+
+
+def test_an_order_that_was_taken_is_rejected_all_the_same(gateway: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        trade = ib.placeOrder(stock(), order(orderRef="ref-1"))
+        await until(lambda: trade.orderStatus.status == "Submitted")
+        before = len(gateway.log.of("sent"))
+        gateway.books.reject(gateway.books.by_client_id("ref-1").id, "no more margin")  # type: ignore[union-attr]
+        await until(lambda: codes(ib))
+        await quiet(gateway, ib)
+        assert told(gateway, before) == ["4 201", "5 Inactive", "3 Inactive"]
+
+    play(gateway, scenario)
+
+
+def test_a_contract_may_be_named_by_its_number(one: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        (known,) = await ib.qualifyContractsAsync(stock())
+        ib.client.placeOrder(10, type(known)(conId=known.conId, exchange="SMART"), order("MKT", orderRef="ref-1"))
+        await until(lambda: ib.fills())
+
+    play(one, scenario)
+    assert one.books.positions == {"SPY": Decimal(10)}
+
+
+def test_a_global_cancel_ends_everything_and_says_what_it_could_not(one: IbkrStandIn) -> None:
+    async def scenario(ib: Any) -> None:
+        filled = ib.placeOrder(stock(), order("MKT"))
+        await until(lambda: filled.orderStatus.status == "Filled")
         trades = [ib.placeOrder(stock(), order(orderRef=ref)) for ref in ("a", "b")]
         await until(lambda: all(trade.orderStatus.status == "Submitted" for trade in trades))
         ib.reqGlobalCancel()
         await until(lambda: all(trade.orderStatus.status == "Cancelled" for trade in trades))
+        await until(lambda: (filled.order.orderId, 161) in codes(ib))
 
     play(one, scenario)
-    assert [record.kind for record in one.books.log.records] == ["accepted"] * 2 + ["canceled"] * 2
+    assert [record.kind for record in one.books.log.records][2:] == ["accepted"] * 2 + ["canceled"] * 2
 
 
 def test_a_trailing_stop_follows(one: IbkrStandIn) -> None:
@@ -398,6 +505,43 @@ def test_two_clients_trade_at_once(one: IbkrStandIn) -> None:
     assert one.books.positions == {"SPY": Decimal(20)}
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_a_client_may_ask_is_what_the_books_say_whatever_happened(gateway: IbkrStandIn, seed: int) -> None:
+    chance, books = random.Random(seed), gateway.books
+
+    async def happen(ib: Any, number: int) -> None:
+        what = chance.choice(["MKT", "LMT", "LMT", "cancel", "price", "part"])
+        working = [one for one in books.orders.values() if one.open]
+        if what in ("MKT", "LMT"):
+            side, price = chance.choice(["BUY", "SELL"]), round(chance.uniform(95, 105), 2)
+            ib.placeOrder(stock(), order(what, chance.randint(1, 50), price, side, orderRef=f"ref-{number}"))
+            await until(lambda: books.by_client_id(f"ref-{number}"))
+        elif what == "price":
+            cents = chance.randint(9_700, 10_300)
+            books.price("SPY", Decimal(cents) / 100, Decimal(cents + 2) / 100)
+        elif working and what == "cancel":
+            ib.client.cancelOrder(gateway.book.of(chance.choice(working).id).ticket.order_id, "")
+            await quiet(gateway, ib)
+        elif working:
+            books.fill(chance.choice(working).id, 1)
+
+    async def scenario(ib: Any) -> None:
+        for number in range(30):
+            await happen(ib, number)
+        fills = await ib.reqExecutionsAsync()
+        assert [(one.execution.orderRef, one.execution.shares, one.execution.price) for one in fills] == [
+            (one.client_id, float(one.quantity), float(one.price)) for one in books.executions
+        ]
+        held = {one.contract.symbol: one.position for one in await ib.reqPositionsAsync() if one.position}
+        assert held == {symbol: float(shares) for symbol, shares in books.positions.items()}
+        working = [one.order.orderRef for one in await ib.reqAllOpenOrdersAsync()]
+        ended = [one.order.orderRef for one in await ib.reqCompletedOrdersAsync(False)]
+        assert working == [one.client_id for one in books.orders.values() if one.open]
+        assert sorted(working + ended) == sorted(one.client_id for one in books.log.accepted())
+
+    play(gateway, scenario)
+
+
 def test_too_many_messages_are_refused_and_at_last_the_connection_is_closed(one: IbkrStandIn) -> None:
     async def scenario(ib: Any) -> None:
         ib.client.MaxRequests = 0
@@ -407,10 +551,8 @@ def test_too_many_messages_are_refused_and_at_last_the_connection_is_closed(one:
 
     play(one, scenario)
     assert [sent.fields[3] for sent in one.log.of("sent", "4")].count("100") == 3
-    assert asyncio.run(_again(one))
 
+    async def again(ib: Any) -> None:
+        assert ib.isConnected()
 
-async def _again(one: IbkrStandIn) -> bool:
-    ib = await connected(one, 1)
-    ib.disconnect()
-    return True
+    play(one, again)

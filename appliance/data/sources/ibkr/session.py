@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
@@ -53,24 +52,18 @@ class Session:
         self.ib.errorEvent += self._told
         with self._troubles():
             try:
-                await self._line.enter(self.ib.connectAsync(**self._how()), self._options.connect)
+                await self._line.enter(self._connecting(), self._options.connect)
             except Refused as error:
                 what = f"client {self.client_id} is not let in"
                 raise refusal(self._options.name, what, error.number, error.said) from None
 
-    def _how(self) -> dict[str, Any]:
-        """What both libraries take, and of ib_async what spares us the orders and the account."""
+    def _connecting(self) -> Awaitable[None]:
+        """Past the libraries' own start: it asks for the account, and takes no answer for an empty one."""
         options = self._options
-        how = {
-            "host": options.host, "port": options.port, "clientId": self.client_id, "timeout": options.connect,
-            "readonly": True,
-        }  # fmt: skip
-        takes = inspect.signature(self.ib.connectAsync).parameters
-        if "fetchFields" in takes:
-            how["fetchFields"] = self._library.StartupFetch(0)
-        if "raiseSyncErrors" in takes:
-            how["raiseSyncErrors"] = True
-        return how
+        connecting: Awaitable[None] = self.ib.client.connectAsync(
+            options.host, options.port, self.client_id, options.connect
+        )
+        return connecting
 
     async def close(self) -> None:
         """Drop the socket at once, also one that is half-open."""
