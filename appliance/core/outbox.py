@@ -7,7 +7,7 @@ that there is none. Orders of one symbol are sent one after the other: an entry 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import IntEnum
 
 from msgspec import Struct, field
@@ -142,13 +142,16 @@ class Outbox:
 
     # --- out ------------------------------------------------------------------------------------------------------
 
-    def take(self, now: int, kinds: Sequence[type[Request]]) -> Taken:
-        """The most urgent request of these kinds that may be sent now. It counts as asked until ``done``."""
+    def take(self, now: int, least: Urgency | None = Urgency.RISK, looks: bool = True) -> Taken:
+        """The most urgent request that may be sent now: a look, where there are to be ``looks``, or one about an order
+        that is as urgent as ``least`` or more (None: none). It counts as asked until ``done``."""
         blocked: dict[str, None] = {}
         waits = []
         for waiting in self._waiting.values():
             for one in waiting.values():
-                if type(one.request) not in kinds or any(key in self._asked for key in _about(one.request)):
+                is_look = isinstance(one.request, VenueLook)
+                wanted = looks if is_look else least is not None and one.urgency <= least
+                if not wanted or any(key in self._asked for key in _about(one.request)):
                     continue
                 wait = self._wait(one, now, blocked)
                 if wait == 0:
