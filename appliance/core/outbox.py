@@ -7,7 +7,7 @@ that there is none. Orders of one symbol are sent one after the other: an entry 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import IntEnum
 
 from msgspec import Struct, field
@@ -93,19 +93,27 @@ class Outbox:
         """How many requests wait, by urgency."""
         return {urgency.name.lower(): len(waiting) for urgency, waiting in self._waiting.items()}
 
+    def holds(self, order_id: str) -> bool:
+        """Whether an order waits for its turn."""
+        return self._unsent(order_id) is not None
+
     # --- in -------------------------------------------------------------------------------------------------------
 
     def put(self, request: Request, now: Now) -> list[VenueReport]:
         """Take a request in; what is to be said of its order at once. An order that is cancelled before its turn was
-        never sent; a question that waits already is asked once, the newest of its kind."""
+        never sent; a question that waits already is asked once, the newest of its kind, and none about an order whose
+        turn is still to come: what becomes of that is told anyway, and "absent" would be no answer."""
         if isinstance(request, VenueCancel):
             unsent = self._unsent(request.order_id)
             if unsent is not None:
                 self._drop(unsent)
                 return [denied(unsent.order_id, Rejection.NOT_SENT, "cancelled before it was its turn", now)]
+        if isinstance(request, VenueAsk) and self.holds(request.order_id):
+            return []
         if isinstance(request, VenueSubmit):
-            if self._unsent(request.order.id) is not None:
+            if self.holds(request.order.id):
                 return []
+            self._waiting[Urgency.DOUBT].pop(("ask", request.order.id), None)
             if sum(len(self._waiting[urgency]) for urgency in (Urgency.REDUCE, Urgency.RISK)) >= self._most:
                 return [denied(request.order.id, Rejection.RATE_LIMITED, f"{self._most} orders wait before it", now)]
         self._add(_Waiting(request, urgency_of(request), order_id_of(request)))
@@ -134,13 +142,16 @@ class Outbox:
 
     # --- out ------------------------------------------------------------------------------------------------------
 
-    def take(self, now: int, kinds: Sequence[type[Request]]) -> Taken:
-        """The most urgent request of these kinds that may be sent now. It counts as asked until ``done``."""
+    def take(self, now: int, least: Urgency | None = Urgency.RISK, looks: bool = True) -> Taken:
+        """The most urgent request that may be sent now: a look, where there are to be ``looks``, or one about an order
+        that is as urgent as ``least`` or more (None: none). It counts as asked until ``done``."""
         blocked: dict[str, None] = {}
         waits = []
         for waiting in self._waiting.values():
             for one in waiting.values():
-                if type(one.request) not in kinds or any(key in self._asked for key in _about(one.request)):
+                is_look = isinstance(one.request, VenueLook)
+                wanted = looks if is_look else least is not None and one.urgency <= least
+                if not wanted or any(key in self._asked for key in _about(one.request)):
                     continue
                 wait = self._wait(one, now, blocked)
                 if wait == 0:
