@@ -9,9 +9,13 @@ import pytest
 
 from appliance.cli import app
 from appliance.shell.paths import StatePaths
+from appliance.venues.base import Heard, Lost
+from appliance.venues.ibkr import IbkrBroker, IbkrTerms
 from tests.commands.conftest import Appliance
 from tests.standins.alpaca import AlpacaTrading
 from tests.standins.alpaca.server import KEY, SECRET
+from tests.standins.ibkr import IbkrStandIn
+from tests.standins.ibkr.session import ACCOUNT
 
 
 @pytest.fixture
@@ -136,3 +140,54 @@ def test_a_shell_completes_the_commands_and_their_options():
     assert broker is not None
     found = {one.value for one in broker.shell_complete(broker.make_context("broker", [], resilient_parsing=True), "")}
     assert {"check", "confirm-live"} <= found
+
+
+# --- Interactive Brokers ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gateway() -> Iterator[IbkrStandIn]:
+    with IbkrStandIn() as gateway:
+        gateway.books.price("SPY", "499.99", "500.01")
+        yield gateway
+
+
+@pytest.fixture
+def at_ib(gateway: IbkrStandIn, tmp_path: Path) -> Path:
+    file = tmp_path / "box.toml"
+    file.write_text(
+        f'[broker]\nvenue = "ibkr"\naccount = "{ACCOUNT}"\nport = {gateway.port}\n[market]\nsource = "live"\n'
+        'symbols = ["SPY"]\n[[sources]]\nname = "ib"\nkind = "ibkr"\nport = 1\nconnect = 0.1\n'
+    )
+    return file
+
+
+def test_at_interactive_brokers_too_it_places_finds_and_cancels(appliance, gateway, at_ib):
+    said = _check(appliance, at_ib, "--price", "500")
+    assert said.code == 0, said
+    assert f"paper {ACCOUNT} at ibkr" in said.out
+    assert "it has ended: cancel" in said.out
+    (taken,) = gateway.books.log.accepted()
+    assert [one.kind for one in gateway.books.log.of("canceled", taken.client_id)] == ["canceled"]
+
+
+def test_beside_a_running_box_it_has_a_client_id_of_its_own(appliance, gateway, at_ib):
+    box = IbkrBroker(IbkrTerms(port=gateway.port, account=ACCOUNT))
+    lost: list[Heard] = []
+    box.open(lost.append)
+    try:
+        said = _check(appliance, at_ib, "--price", "500")
+        assert said.code == 0, said
+        box.beat()
+        assert not any(isinstance(one, Lost) for one in lost)
+    finally:
+        box.close()
+    assert [entry.fields[2] for entry in gateway.log.of("received", "71")] == ["7", "8"]
+
+
+def test_a_gateway_that_does_not_run_is_said_to_be_away(appliance, gateway, at_ib):
+    at_ib.write_text(at_ib.read_text().replace(f"port = {gateway.port}", "port = 1"))
+    said = _check(appliance, at_ib)
+    assert said.code == 5
+    assert "cannot be reached" in said.out
+    assert "is the gateway running?" in said.out

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
@@ -77,6 +78,61 @@ def test_a_market_order_is_accepted_filled_and_booked_to_the_cent(stage, ear):
     assert not more
     (fill,) = {one.fill_key: one for one in ear.fills}.values()
     assert (fill.symbol, fill.side, fill.quantity, fill.price) == (SYMBOL, Side.BUY, quantity, price)
+    _agrees(stage)
+
+
+def test_the_fills_add_up_to_the_cash_and_the_shares_of_the_account_to_the_cent(stage, ear):
+    opening, _ = stage.books()
+    for side, quantity in ((Side.BUY, 10), (Side.SELL, 3), (Side.BUY, 2)):
+        stage.broker.submit(one := order(side, quantity))
+        ear.until(lambda one=one: ear.filled(one.id) == one.quantity)
+    fills = list({one.fill_key: one for one in stage.broker.fills(0)}.values())
+    shares = sum(one.quantity * one.side.sign for one in fills)
+    paid = sum(one.quantity * one.side.sign * one.price + one.commission for one in fills)
+    assert stage.broker.positions() == {SYMBOL: shares}
+    assert shares == 9
+    assert eventually(lambda: stage.broker.account().cash == opening - paid)
+    _agrees(stage)
+
+
+def test_it_may_be_asked_from_many_threads_at_once(stage, ear):
+    orders = [order(Side.BUY, 1, "90.00") for _ in range(6)]
+    with ThreadPoolExecutor(12) as threads:
+        reports = list(threads.map(stage.broker.submit, orders))
+        others = [threads.submit(ask) for ask in (stage.broker.positions, stage.broker.account, stage.broker.beat)]
+        found = threads.submit(stage.broker.open_orders)
+    assert [report.event for report in reports] == [ACCEPT] * 6
+    assert [one.exception() for one in others] == [None] * 3
+    assert len(found.result()) <= 6
+    assert {one.order_id for one in stage.broker.open_orders()} == {one.id for one in orders}
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(lambda one: stage.broker.cancel(one.id), orders))
+    assert eventually(lambda: stage.broker.open_orders() == ())
+    assert [stage.accepted(one.id) for one in orders] == [1] * 6
+
+
+def test_a_change_that_comes_too_late_is_refused_and_the_order_stays_as_it_ended(stage, ear):
+    filled, unknown = order(Side.BUY, 4), "guard-1-999998"
+    stage.broker.submit(filled)
+    ear.until(lambda: ear.filled(filled.id) == 4)
+    for order_id in (filled.id, unknown):
+        report = stage.broker.replace(order_id, Change(quantity=Decimal(9)))
+        assert report.event in (REJECT, ABSENT), report
+    assert stage.books()[1] == {SYMBOL: 4}
+    assert stage.broker.open_orders() == ()
+
+
+def test_a_stop_rests_until_its_price_and_then_sells(stage, ear):
+    stage.broker.submit(bought := order(Side.BUY, 6))
+    ear.until(lambda: ear.filled(bought.id) == 6)
+    stop = order(Side.SELL, 6, stop="95.00", time_in_force=TimeInForce.GTC)
+    assert stage.broker.submit(stop).event is ACCEPT
+    (found,) = eventually(stage.broker.open_orders)
+    assert (found.order_id, found.type, found.stop_price) == (stop.id, OrderType.STOP, 95)
+    assert found.time_in_force is TimeInForce.GTC
+    stage.price(Decimal("94.80"), Decimal("94.90"))
+    ear.until(lambda: ear.filled(stop.id) == 6)
+    assert eventually(lambda: stage.broker.positions() == {})
     _agrees(stage)
 
 
