@@ -280,7 +280,7 @@ class Desk:
         while self.link.state.up and self.link.phase is Phase.OPEN:
             idle = self._crew.idle("orders")
             least = KEPT[idle] if idle < len(KEPT) else Urgency.RISK
-            taken = self.outbox.take(now.ticks, least, self._crew.idle("look") > 0)
+            taken = self.outbox.take(now, least, self._crew.idle("look") > 0)
             if taken.request is None:
                 self._wait = now.ticks + taken.wait if taken.wait else None
                 return

@@ -99,6 +99,7 @@ def test_a_heartbeat_without_answer_ends_the_connection(counter: Counter) -> Non
     counter.until_called("close")
     counter.wait(5)
     counter.until(lambda: counter.links()[-1].up)
+    assert [name for name, _ in counter.broker.calls] == ["open", "beat", "close", "open"]
 
 
 def test_who_wants_fewer_heartbeats_has_answered_one(counter: Counter) -> None:
