@@ -20,6 +20,7 @@ from tests.standins.alpaca.server import KEY, SECRET
 from tests.standins.brokerage import Brokerage
 from tests.standins.ibkr import IbkrStandIn
 from tests.standins.ibkr.session import ACCOUNT
+from tests.venues.contract.stage import eventually
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_at_alpaca_it_cancels_all_that_works_and_closes_what_is_held(paths: Stat
         books.place("stop", "SPY", "sell", 10, type="stop", stop_price=50, time_in_force="gtc")
         books.place("entry", "QQQ", "sell", 5, type="limit", limit_price=60)
         assert panic(paths, close=True) == {"canceled": 2, "closing": 2}
-        books.log.until(lambda records: not books.positions)
+        assert eventually(lambda: not books.positions)
         assert not any(order.open for order in books.orders.values())
 
 
@@ -73,7 +74,7 @@ def test_at_interactive_brokers_it_closes_what_is_held(paths: StatePaths) -> Non
     with _ibkr(paths) as books:
         _held(books)
         assert panic(paths, close=True) == {"canceled": 0, "closing": 2}
-        books.log.until(lambda records: not books.positions)
+        assert eventually(lambda: not books.positions)
 
 
 def test_without_closing_it_only_cancels(paths: StatePaths) -> None:
@@ -89,7 +90,7 @@ def test_what_the_broker_does_not_take_is_counted_and_keeps_nothing_from_the_res
         _held(books)
         books.asset("QQQ", halted=False, tradable=False)
         assert panic(paths, close=True) == {"canceled": 0, "closing": 1, "failed": 1}
-        books.log.until(lambda records: "SPY" not in books.positions)
+        assert eventually(lambda: "SPY" not in books.positions)
 
 
 def test_a_broker_that_is_away_is_said_to_be(paths: StatePaths) -> None:

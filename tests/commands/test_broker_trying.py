@@ -196,3 +196,19 @@ def test_the_order_is_small_and_far_below_the_market(symbol, last, traits, quant
 )
 def test_what_the_broker_does_not_take_is_not_placed(symbol: str, last: str, traits: VenueTraits):
     assert isinstance(far_off(symbol, Decimal(last), traits, NOW), str)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "said"),
+    [
+        (NOW + 250_000_000, "+250 ms from ours"),
+        (NOW - 3_000_001, "-3 ms from ours"),
+        (NOW // 10**9 * 10**9, "ours, to the second"),
+        (NOW // 10**9 * 10**9 + 40 * 10**9, "+40 s from ours (it tells whole seconds)"),
+    ],
+)
+def test_a_clock_of_whole_seconds_is_not_called_late(theirs: int, said: str):
+    broker = Obedient()
+    broker.clock = lambda: VenueClock(theirs)  # type: ignore[method-assign]
+    steps, _ = _tried(broker, "nothing")
+    assert steps["clock"].said == said

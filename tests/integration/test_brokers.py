@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,7 +16,7 @@ from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import Order
 from appliance.shell.paths import StatePaths
 from tests.integration.driving import rows
-from tests.integration.running import Box, until
+from tests.integration.running import APPLIANCE, Box, environment, until
 from tests.standins.alpaca import AlpacaTrading
 from tests.standins.alpaca.server import KEY, SECRET
 from tests.standins.brokerage import Brokerage
@@ -141,6 +144,45 @@ def test_flatten_sells_what_is_held_and_the_cash_is_the_same_to_the_cent(traded:
     assert traded.flat["positions"] == {}
     sold = [record for record in traded.books.log.of("execution") if record.content["side"] == "sell"]
     assert sum(record.content["quantity"] for record in sold) == 100
+
+
+def _typed(file: Path, state: Path, text: str) -> int:
+    """`appliance broker confirm-live` on a terminal where somebody types; its exit code."""
+    ours, theirs = pty.openpty()
+    command = [*APPLIANCE, "broker", "confirm-live", "--settings", str(file), "--state", str(state)]
+    env = environment({"NO_PROXY": "127.0.0.1"})
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as process:
+        os.write(ours, text.encode() + b"\n")
+        process.communicate(timeout=30)
+    os.close(ours)
+    os.close(theirs)
+    return process.returncode
+
+
+def test_live_money_is_traded_once_its_name_was_typed_on_a_terminal_and_then_by_a_box_alone(
+    boxes: Callable[..., Box], strategies: Path
+) -> None:
+    box = boxes("live-money", {"NO_PROXY": "127.0.0.1"})
+    with AlpacaTrading() as server, Exchange((SYMBOL,)) as exchange:
+        server.books.price(SYMBOL, "99.99", "100.01")
+        file = box.folder / "box.toml"
+        file.write_text(
+            f'profile = "live"\n{SETTINGS}[broker]\nvenue = "alpaca"\naccount = "live"\ncash = 50000\nkey = "{KEY}"\n'
+            f'secret = "{SECRET}"\nurl = "{server.rest_url}"\nstream_url = "{server.stream_url}"\n{exchange.settings()}'
+            f'[[strategies]]\nname = "steady"\nfile = "{strategies / "steady.py"}"\nparams = {{symbol = "{SYMBOL}"}}\n'
+        )
+        refused = box.up("--settings", file).end()
+        assert refused.code == 1
+        assert "nobody has confirmed" in refused.err
+        assert _typed(file, box.state, "yes") == 1
+        assert _typed(file, box.state, "live alpaca") == 0
+        assert server.books.log.accepted() == []
+        box.up("--settings", file).ready(40)
+        exchange.open()
+        until(lambda: server.books.positions.get(SYMBOL) == 100, 40, "it has bought")
+        assert box.interrupt(20).code == 0
+        file.write_text(file.read_text().replace("cash = 50000", "cash = 60000"))
+        assert "are others than were confirmed" in box.up("--settings", file).end().err
 
 
 MANNERS = {"LATENCY_MS": "30", "REJECT": "0.1", "PARTIAL": "0.3", "DISCONNECT": "0.05", "AMBIGUOUS": "0.2", "SEED": "3"}

@@ -19,6 +19,7 @@ from appliance.errors import ApplianceError, RefusedError
 from appliance.venues.base import BrokerInterface, VenueClock
 
 MS = 1_000_000
+SECOND = 1_000 * MS
 CENT = Decimal("0.01")
 PAIR_USD = Decimal(20)
 """What the order for a pair such as BTC/USD is worth at its limit: the smallest that brokers take is 10 USD."""
@@ -84,8 +85,7 @@ class Trial:
     def _clock(self) -> str:
         began = self._now()
         clock = self._broker.clock()
-        skew = (clock.time - (began + self._now()) // 2) / MS
-        return f"{skew:+.0f} ms from ours{_market(clock)}"
+        return _skew(clock.time, (began + self._now()) // 2) + _market(clock)
 
     def _place(self, order: Order, rest: Callable[[float], None]) -> Iterator[Step]:
         yield (placed := self._timed("place", lambda: _taken(order, self._broker.submit(order))))
@@ -176,6 +176,14 @@ def _orders(broker: BrokerInterface) -> str:
     ]
     more = f" and {len(told) - 5} more" if len(told) > 5 else ""
     return ", ".join(told[:5]) + more if told else "none"
+
+
+def _skew(theirs: int, ours: int) -> str:
+    """How far their time (ns) is from ours; a broker that tells whole seconds has left up to one of them away."""
+    if theirs % SECOND:
+        return f"{(theirs - ours) / MS:+.0f} ms from ours"
+    off = (theirs - ours // SECOND * SECOND) // SECOND
+    return f"{off:+d} s from ours (it tells whole seconds)" if off else "ours, to the second"
 
 
 def _market(clock: VenueClock) -> str:

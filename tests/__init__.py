@@ -1,0 +1,1 @@
+"""The tests; a package by name, because eventkit installs one called tests that would be found instead of a folder."""
