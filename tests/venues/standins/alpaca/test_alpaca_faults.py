@@ -126,7 +126,7 @@ def test_a_broker_that_is_gone_refuses_connections_and_comes_back(alpaca: Alpaca
     alpaca.come_back()
     assert ask.rest("a").status_code == 200
     with connect(alpaca.stream_url, proxy=None):
-        assert alpaca.log.of("connected")
+        alpaca.log.until(lambda log: any(entry.what == "connected" for entry in log))
 
 
 def test_all_is_well_again_when_it_is_calm(alpaca: AlpacaTrading, ask: Ask) -> None:

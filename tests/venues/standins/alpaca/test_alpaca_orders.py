@@ -96,6 +96,10 @@ def test_orders_are_listed_by_status_symbol_time_and_number(ask: Ask, alpaca: Al
     assert names(status="all", symbols="QQQ,IWM") == ["b"]
     first = ask("GET", "orders:by_client_order_id", params={"client_order_id": "a0"}).json()["submitted_at"]
     assert names(after=first, direction="asc") == ["a1", "a2"]
+    middle = alpaca.books.by_client_id("a1")
+    assert middle is not None
+    assert names(after_order_id=middle.id) == ["a2"]
+    assert names(before_order_id=middle.id) == ["a0"]
     assert ask("GET", "orders", params={"limit": 501}).status_code == 422
 
 
