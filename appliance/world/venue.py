@@ -91,7 +91,7 @@ class SimulatedVenue:
             self._lose(event)
             return
         kind = event.type
-        if kind is EventType.VENUE_SUBMIT and self._random.random() < self._never_arrives(event.body.order):
+        if kind is EventType.VENUE_SUBMIT and self._random.random() < self._faults.submit_lost:
             self._lose(event)
             return
         late = kind is EventType.VENUE_SUBMIT and self._random.random() < self._faults.submit_late
@@ -103,10 +103,6 @@ class SimulatedVenue:
         if late:
             self._lose(event)
         self._scheduler.after(flight, lambda: self._arrive(event, silent=late))
-
-    def _never_arrives(self, order: Order) -> float:
-        """How often: stops and take-profits rarely meet anything else, so that they are lost more often."""
-        return self._faults.submit_lost * (4 if order.protects else 1)
 
     def _lose(self, event: Event) -> None:
         """Nobody answers: the adapter gives up after its deadline and says so."""
