@@ -554,7 +554,7 @@ def test_whatever_is_corrected_in_whatever_order_books_and_fills_say_the_same(da
     last = {fill.fill_key[:2]: fill for fill in versions}.values()
     order_of_arrival = data.draw(st.permutations([*versions, *versions]))
     play = linked()
-    play >> approved() << ...
+    play >> approved(intent(quantity=D(1_000))) << ...
     position, cash = D(0), D(0)
     for fill in order_of_arrival:
         play >> fill
