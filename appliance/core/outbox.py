@@ -7,7 +7,7 @@ that there is none. Orders of one symbol are sent one after the other: an entry 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import IntEnum
 
 from msgspec import Struct, field
@@ -24,6 +24,7 @@ WAITING_MAX = 1000
 """Orders that may wait; beyond, one is denied at once: it would be too late anyway."""
 CANCEL_PAUSE = SECOND
 """A cancel that came too often for the broker is tried again after so long (ns), whatever the broker says."""
+JUDGED_EVERY = SECOND // 10
 DENY = OrderEvent.DENY
 
 Request = VenueSubmit | VenueCancel | VenueAsk | VenueLook
@@ -71,6 +72,7 @@ class _Waiting(Struct):
     request: Request
     urgency: Urgency
     order_id: str
+    about: tuple[tuple[str, str], ...]
     not_before: int = 0
 
 
@@ -81,7 +83,7 @@ class Outbox:
         self._buckets = {name: TokenBucket(rate, now) for name, rate in rates.buckets.items()}
         self._costs = {kind: tuple(rates.costs.get(name, {}).items()) for kind, name in KINDS.items()}
         self._most = most
-        self._busy = 0
+        self._busy = self._judged = 0
         self._waiting: dict[Urgency, dict[tuple[str, str], _Waiting]] = {urgency: {} for urgency in Urgency}
         self._asked: dict[tuple[str, str], None] = {}
 
@@ -93,22 +95,30 @@ class Outbox:
         """How many requests wait, by urgency."""
         return {urgency.name.lower(): len(waiting) for urgency, waiting in self._waiting.items()}
 
+    def holds(self, order_id: str) -> bool:
+        """Whether an order waits for its turn."""
+        return self._unsent(order_id) is not None
+
     # --- in -------------------------------------------------------------------------------------------------------
 
     def put(self, request: Request, now: Now) -> list[VenueReport]:
         """Take a request in; what is to be said of its order at once. An order that is cancelled before its turn was
-        never sent; a question that waits already is asked once, the newest of its kind."""
+        never sent; a question that waits already is asked once, the newest of its kind, and none about an order whose
+        turn is still to come: what becomes of that is told anyway, and "absent" would be no answer."""
         if isinstance(request, VenueCancel):
             unsent = self._unsent(request.order_id)
             if unsent is not None:
                 self._drop(unsent)
                 return [denied(unsent.order_id, Rejection.NOT_SENT, "cancelled before it was its turn", now)]
+        if isinstance(request, VenueAsk) and self.holds(request.order_id):
+            return []
         if isinstance(request, VenueSubmit):
-            if self._unsent(request.order.id) is not None:
+            if self.holds(request.order.id):
                 return []
+            self._waiting[Urgency.DOUBT].pop(("ask", request.order.id), None)
             if sum(len(self._waiting[urgency]) for urgency in (Urgency.REDUCE, Urgency.RISK)) >= self._most:
                 return [denied(request.order.id, Rejection.RATE_LIMITED, f"{self._most} orders wait before it", now)]
-        self._add(_Waiting(request, urgency_of(request), order_id_of(request)))
+        self._add(_waiting(request))
         return []
 
     def put_back(self, request: Request, now: Now, wait: int = 0) -> list[VenueReport]:
@@ -116,7 +126,7 @@ class Outbox:
         and this one first of its kind. An order that is to be cancelled is not sent again."""
         self.done(request)
         self._busy = max(self._busy, now.ticks + wait)
-        one = _Waiting(request, urgency_of(request), order_id_of(request))
+        one = _waiting(request)
         cancel = self._waiting[Urgency.CANCEL].get(("cancel", one.order_id))
         if isinstance(request, VenueSubmit) and cancel is not None:
             self._drop(cancel)
@@ -134,19 +144,25 @@ class Outbox:
 
     # --- out ------------------------------------------------------------------------------------------------------
 
-    def take(self, now: int, kinds: Sequence[type[Request]]) -> Taken:
-        """The most urgent request of these kinds that may be sent now. It counts as asked until ``done``."""
+    def take(self, now: Now, least: Urgency | None = Urgency.RISK, looks: bool = True) -> Taken:
+        """The most urgent request that may be sent now: a look, where there are to be ``looks``, or one about an order
+        that is as urgent as ``least`` or more (None: none). It counts as asked until ``done``."""
         blocked: dict[str, None] = {}
+        stuck: dict[type[Request], None] = {}
         waits = []
         for waiting in self._waiting.values():
             for one in waiting.values():
-                if type(one.request) not in kinds or any(key in self._asked for key in _about(one.request)):
+                kind = type(one.request)
+                wanted = looks if kind is VenueLook else least is not None and one.urgency <= least
+                if not wanted or kind in stuck or any(key in self._asked for key in one.about):
                     continue
-                wait = self._wait(one, now, blocked)
-                if wait == 0:
-                    return self._send(one, now)
-                if wait is not None:
+                wait = self._wait(one, now.ticks, blocked)
+                if wait == 0 and not _expired(one, now):
+                    return self._send(one, now.ticks)
+                if wait:
                     waits.append(wait)
+                if any(name in blocked for name, _ in self._costs[kind]):
+                    stuck[kind] = None  # all of its kind wait for the same tokens
         return Taken(wait=min(waits, default=0))
 
     def done(self, request: Request) -> None:
@@ -165,7 +181,10 @@ class Outbox:
     # --- what is never sent ---------------------------------------------------------------------------------------
 
     def late(self, now: Now) -> list[VenueReport]:
-        """Orders that have waited past their validity: never sent."""
+        """Orders that have waited past their validity: never sent. Looked for ten times a second."""
+        if now.ticks < self._judged:
+            return []
+        self._judged = now.ticks + JUDGED_EVERY
         late = [one for one in self._orders(Urgency.RISK) if _expired(one, now)]
         return self._deny(late, Rejection.RATE_LIMITED, "it waited for its turn past its validity", now)
 
@@ -227,7 +246,7 @@ class Outbox:
         for name, n in self._costs[type(one.request)]:
             self._buckets[name].take(now, n, one.urgency is Urgency.CANCEL)
         self._drop(one)
-        self._asked.update((key, None) for key in _about(one.request))
+        self._asked.update((key, None) for key in one.about)
         return Taken(one.request)
 
 
@@ -261,6 +280,10 @@ def _about(request: Request) -> tuple[tuple[str, str], ...]:
     return (("order", request.order_id),)
 
 
+def _waiting(request: Request) -> _Waiting:
+    return _Waiting(request, urgency_of(request), order_id_of(request), _about(request))
+
+
 def _reduces(order: Order) -> bool:
     return bool(order.protects) or order.intent.exit
 
@@ -268,7 +291,9 @@ def _reduces(order: Order) -> bool:
 def _expired(one: _Waiting, now: Now) -> bool:
     """Less risk is never too late: an exit may have waited for long, and rightly, for what it takes the place of."""
     request = one.request
-    return isinstance(request, VenueSubmit) and expired(request.order.intent, request.order.approval, now)
+    if one.urgency is not Urgency.RISK or not isinstance(request, VenueSubmit):
+        return False
+    return expired(request.order.intent, request.order.approval, now)
 
 
 def _key(one: _Waiting) -> tuple[str, str]:

@@ -40,8 +40,11 @@ log = logging.getLogger(__name__)
 
 SECOND = 1_000_000_000
 ANSWERS = "venue/answers"
-LANES = {"link": 1, "look": 1, "orders": 3}
-"""Workers by what they do; of those for orders the last idle one is for cancels."""
+LANES = {"link": 1, "look": 1, "orders": 4}
+"""Workers by what they do."""
+KEPT = (None, Urgency.CANCEL, Urgency.REDUCE)
+"""The least urgent of what is begun with so many idle workers for orders; with more, all is: the last is kept for
+cancels, the one before for what reduces a position too."""
 HEARD_MAX = 20_000
 """What may be heard between two rounds; beyond, the connection is given up: nothing is dropped unseen."""
 GRACE = SECOND
@@ -201,13 +204,15 @@ class Desk:
         if isinstance(error, VenueBusy):
             self._count("busy")
             self._tell(self.outbox.put_back(request, now, error.wait or SECOND), now)
+            self._withdraw(now)
             return
         self.outbox.done(request)
         if error is not None:
             self._failed(asked, error, now)
         elif not isinstance(request, VenueLook):
             self._moved += 1  # what the core learns now, a look under way may not have
-            self._tell(answers.told_by(value), now)
+            if not self.outbox.holds(order_id_of(request)):  # else it was asked before it was sent again
+                self._tell(answers.told_by(value), now)
         elif asked.compared == self._compared:  # else the connection was another one, or has lost something since
             newer = self.outbox.newer(request) if asked.moved == self._moved else None
             self._tell((value if newer is None else answers.renumbered(value, newer),), now)
@@ -272,25 +277,18 @@ class Desk:
         """Let go what may go."""
         self._run_errands(now)
         self._wait = None
-        while self.link.state.up and self.link.phase is Phase.OPEN and (kinds := self._kinds()):
-            taken = self.outbox.take(now.ticks, kinds)
+        while self.link.state.up and self.link.phase is Phase.OPEN:
+            idle = self._crew.idle("orders")
+            least = KEPT[idle] if idle < len(KEPT) else Urgency.RISK
+            taken = self.outbox.take(now, least, self._crew.idle("look") > 0)
             if taken.request is None:
                 self._wait = now.ticks + taken.wait if taken.wait else None
                 return
             self._send(taken.request, now)
 
-    def _kinds(self) -> tuple[type[Request], ...]:
-        """What there are workers for."""
-        idle = self._crew.idle("orders")
-        found: tuple[type[Request], ...] = (VenueCancel,) if idle else ()
-        found += (VenueSubmit, VenueAsk) if idle > 1 else ()
-        return (*found, VenueLook) if self._crew.idle("look") else found
-
     def _send(self, request: Request, now: Now) -> None:
-        about, deadline = (
-            _Asked(request, self.link.session, self._compared, self._moved),
-            now.ticks + PATIENCE[type(request)],
-        )
+        about = _Asked(request, self.link.session, self._compared, self._moved)
+        deadline = now.ticks + PATIENCE[type(request)]
         if isinstance(request, VenueLook):
             work = partial(answers.look, self._broker, request, now.time, lambda: self._moved)
             self._crew.give("look", about, work, deadline)

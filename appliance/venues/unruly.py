@@ -122,6 +122,8 @@ class UnrulyVenue:
             self._unsent(event, now)
         elif self._chance("disconnect", self._manners.disconnect):
             self._hang_up(event, now)
+        elif event.type is EventType.VENUE_ASK and any(event.body == held.body for _, held in self._held):
+            return  # it is on its way
         elif self._manners.latency_ms:
             late = int(self._manners.latency_ms * MILLI * self._dice.uniform(0.5, 1.5))
             last = self._held[-1][0] if self._held else 0

@@ -14,7 +14,6 @@ from appliance.domain.trading import Order
 from tests.core import make
 from tests.playbook import BEGIN, SECOND
 
-KINDS = (VenueSubmit, VenueCancel, VenueAsk, VenueLook)
 ALL = {kind: {"one": 1} for kind in ("submit", "cancel", "ask", "look")}
 
 
@@ -37,9 +36,9 @@ def outbox(per_second: float = 1, burst: int = 2, reserve: int = 0, most: int = 
     return Outbox(Rates({"one": Rate(per_second, burst, reserve)}, ALL), BEGIN, most)
 
 
-def drain(box: Outbox, now: Now, kinds: tuple[type[Request], ...] = KINDS) -> list[Request]:
+def drain(box: Outbox, now: Now, least: Urgency | None = Urgency.RISK, looks: bool = True) -> list[Request]:
     taken = []
-    while (one := box.take(now.ticks, kinds).request) is not None:
+    while (one := box.take(now, least, looks).request) is not None:
         box.done(one)
         taken.append(one)
     return taken
@@ -68,10 +67,10 @@ def test_an_order_cancelled_before_its_turn_is_never_sent_and_neither_is_its_can
 def test_a_cancel_of_an_order_on_its_way_waits_for_the_answer() -> None:
     box = Outbox()
     box.put(submit("a"), at())
-    sent = box.take(BEGIN, KINDS).request
+    sent = box.take(at()).request
     assert sent is not None
     assert box.put(VenueCancel("a"), at()) == []
-    assert box.take(BEGIN, KINDS).request is None
+    assert box.take(at()).request is None
     box.done(sent)
     assert drain(box, at()) == [VenueCancel("a")]
 
@@ -80,11 +79,11 @@ def test_orders_of_one_symbol_are_sent_one_after_the_other() -> None:
     box = Outbox()
     for request in (submit("exit", symbol="SPY", exit=True), submit("entry", symbol="SPY"), submit("other")):
         box.put(request, at())
-    first, second = (box.take(BEGIN, KINDS).request for _ in range(2))
+    first, second = (box.take(at()).request for _ in range(2))
     assert first is not None
     assert second is not None
     assert (order_id_of(first), order_id_of(second)) == ("exit", "other")
-    assert box.take(BEGIN, KINDS).request is None
+    assert box.take(at()).request is None
     box.done(first)
     assert [order_id_of(one) for one in drain(box, at())] == ["entry"]
 
@@ -92,7 +91,7 @@ def test_orders_of_one_symbol_are_sent_one_after_the_other() -> None:
 def test_an_order_put_back_while_its_cancel_waits_is_not_sent_again() -> None:
     box = Outbox()
     box.put(submit("a"), at())
-    sent = box.take(BEGIN, KINDS).request
+    sent = box.take(at()).request
     assert sent is not None
     box.put(VenueCancel("a"), at())
     (told,) = box.put_back(sent, at(), SECOND)
@@ -106,6 +105,7 @@ def test_an_order_that_waits_past_its_validity_is_denied_and_never_sent_late() -
         box.put(submit(name, valid=5), at())
     assert drain(box, at(0)) == [submit("a", valid=5)]
     assert box.late(at(5)) == []
+    assert drain(box, at(5.01)) == [], "not even before it is found to be late"
     (told,) = box.late(at(5.1))
     assert (told.order_id, told.event, told.code) == ("b", OrderEvent.DENY, "RATE_LIMITED")
     assert drain(box, at(60)) == []
@@ -130,6 +130,15 @@ def test_looks_conflate_to_the_newest_and_questions_about_one_order_to_one() -> 
     for request in (VenueLook(1, 5), VenueAsk("a"), VenueLook(2, 7), VenueAsk("b"), VenueAsk("a")):
         box.put(request, at())
     assert drain(box, at()) == [VenueLook(2, 7), VenueAsk("a"), VenueAsk("b")]
+
+
+def test_an_order_that_waits_for_its_turn_is_not_asked_about() -> None:
+    box = Outbox()
+    for request in (VenueAsk("a"), submit("a"), VenueAsk("a")):
+        box.put(request, at())
+    assert box.holds("a")
+    assert drain(box, at()) == [submit("a")]
+    assert not box.holds("a")
 
 
 def test_a_cancel_asked_for_again_keeps_the_id_the_venue_knows_it_by() -> None:
@@ -164,7 +173,7 @@ def test_a_cheap_order_does_not_take_the_tokens_a_look_waits_for() -> None:
     assert len(drain(box, at())) == 1
     box.put(submit("b"), at())
     box.put(VenueLook(1), at())
-    assert box.take(BEGIN, KINDS).wait == SECOND
+    assert box.take(at()).wait == SECOND
     assert drain(box, at(1)) == [VenueLook(1)]
 
 
@@ -172,29 +181,39 @@ def test_who_has_no_worker_holds_nobody_up() -> None:
     box = outbox(burst=1)
     box.put(VenueLook(1), at())
     box.put(submit("a"), at())
-    assert drain(box, at(), (VenueSubmit,)) == [submit("a")]
+    assert drain(box, at(), looks=False) == [submit("a")]
+
+
+def test_workers_kept_for_what_is_urgent_begin_nothing_else() -> None:
+    box = Outbox()
+    for request in (submit("risk"), VenueAsk("doubt"), submit("exit", exit=True), VenueCancel("old"), VenueLook(1)):
+        box.put(request, at())
+    assert drain(box, at(), None) == [VenueLook(1)]
+    assert drain(box, at(), Urgency.CANCEL) == [VenueCancel("old")]
+    assert drain(box, at(), Urgency.REDUCE) == [submit("exit", exit=True)]
+    assert len(drain(box, at())) == 2
 
 
 def test_a_venue_that_wants_fewer_requests_gets_cancels_only_until_it_says() -> None:
     box = outbox(burst=10)
     box.put(submit("a"), at())
-    sent = box.take(BEGIN, KINDS).request
+    sent = box.take(at()).request
     assert sent is not None
     box.put_back(sent, at(), 30 * SECOND)
     box.put(submit("b"), at())
     box.put(VenueCancel("c"), at())
     assert drain(box, at(1)) == [VenueCancel("c")]
-    assert box.take(at(1).ticks, KINDS).wait == 29 * SECOND
+    assert box.take(at(1)).wait == 29 * SECOND
     assert [order_id_of(one) for one in drain(box, at(30))] == ["a", "b"]
 
 
 def test_a_cancel_that_came_too_often_is_tried_again_within_a_second() -> None:
     box = Outbox()
     box.put(VenueCancel("a"), at())
-    sent = box.take(BEGIN, KINDS).request
+    sent = box.take(at()).request
     assert sent is not None
     box.put_back(sent, at(), 60 * SECOND)
-    assert box.take(BEGIN, KINDS).wait == CANCEL_PAUSE
+    assert box.take(at()).wait == CANCEL_PAUSE
     assert drain(box, at(1)) == [VenueCancel("a")]
 
 
@@ -202,7 +221,7 @@ def test_what_a_reply_says_of_the_budget_is_heeded() -> None:
     box = outbox(burst=10)
     box.observe(BEGIN, 0, 10 * SECOND)
     box.put(submit("a"), at())
-    assert box.take(BEGIN, KINDS).wait == 10 * SECOND
+    assert box.take(at()).wait == 10 * SECOND
 
 
 def test_a_lost_connection_leaves_orders_unsent_and_keeps_cancels() -> None:
@@ -270,7 +289,7 @@ class Story:
 
     def take(self) -> None:
         waiting = self.box.depth
-        request = self.box.take(self.now.ticks, KINDS).request
+        request = self.box.take(self.now).request
         if request is None:
             return
         assert order_id_of(request) not in [order_id_of(one) for one in self.flying] or not order_id_of(request)

@@ -99,6 +99,7 @@ def test_a_heartbeat_without_answer_ends_the_connection(counter: Counter) -> Non
     counter.until_called("close")
     counter.wait(5)
     counter.until(lambda: counter.links()[-1].up)
+    assert [name for name, _ in counter.broker.calls] == ["open", "beat", "close", "open"]
 
 
 def test_who_wants_fewer_heartbeats_has_answered_one(counter: Counter) -> None:
@@ -221,6 +222,19 @@ def test_fills_are_told_before_the_report_that_counts_them(counter: Counter) -> 
     assert counter.told[-2:] == [filled(), report]
 
 
+def test_an_answer_from_before_an_order_was_sent_again_is_none(counter: Counter) -> None:
+    counter.up()
+    gate = threading.Event()
+    absent = Answer(VenueReport("a", OrderEvent.ABSENT, BEGIN))
+    counter.broker.script["order"] = [lambda: gate.wait(5) and absent]
+    counter.ask(VenueAsk("a"))
+    counter.until_called("order")
+    counter.ask(submit("a"))
+    gate.set()
+    counter.until(lambda: bool(counter.reports()))
+    assert counter.reports() == [("a", "accept", "")]
+
+
 def test_what_is_heard_is_passed_on_also_before_all_was_compared(counter: Counter) -> None:
     counter.up()
     counter.broker.say(filled())
@@ -264,22 +278,41 @@ def test_a_cancel_asked_for_without_a_connection_goes_out_first_of_all(counter: 
     assert counter.broker.calls[:2] == [("open", None), ("cancel", "a")]
 
 
-def test_a_cancel_gets_out_while_all_workers_for_orders_hang(counter: Counter) -> None:
+def test_exits_and_cancels_get_out_while_new_risk_hangs(counter: Counter) -> None:
     counter.up()
-    counter.broker.script["submit"] = [Hang(), Hang(), Hang()]
+    counter.broker.script |= {f"submit {name}": [Hang()] for name in ("a", "b", "c", "exit")}
     counter.ask(submit("a"), submit("b"), submit("c"))
     counter.until_called("submit", 2)
-    counter.ask(VenueCancel("old"))
+    counter.ask(submit("exit", exit=True))
+    counter.until_called("submit", 3)
+    counter.ask(submit("exit too", exit=True), VenueCancel("old"))
     counter.until_called("cancel")
-    assert sorted(counter.broker.called("submit")) == ["a", "b"]
+    assert sorted(counter.broker.called("submit")) == ["a", "b", "exit"]
+
+
+def test_an_order_the_venue_was_too_busy_for_is_not_sent_over_the_next_connection(counter: Counter) -> None:
+    counter.up()
+    gate = threading.Event()
+
+    def busy() -> None:
+        gate.wait(5)
+        raise VenueBusy("429", wait=3 * SECOND)
+
+    counter.broker.script["submit"] = [busy]
+    counter.ask(submit("a"))
+    counter.until_called("submit")
+    counter.broker.say(Lost(VenueDown("reset by peer")))
+    counter.until(lambda: not counter.links()[-1].up)
+    gate.set()
+    counter.until(lambda: counter.reports() == [("a", "deny", "NOT_SENT")])
 
 
 def test_a_cancel_gets_out_of_a_half_open_link_once_it_is_opened_anew(counter: Counter) -> None:
     counter.up()
-    hung = [Hang(through_close=True) for _ in range(4)]
-    counter.broker.script |= {"submit": hung[:2], "cancel": [hung[2]], "beat": [hung[3]]}
-    counter.ask(submit("a"), submit("b"), VenueCancel("old"), VenueCancel("older"))
-    counter.until_called("cancel")
+    hung = [Hang(through_close=True) for _ in range(5)]
+    counter.broker.script |= {"submit": hung[:2], "cancel": hung[2:4], "beat": [hung[4]]}
+    counter.ask(submit("a"), submit("b"), VenueCancel("old"), VenueCancel("older"), VenueCancel("oldest"))
+    counter.until_called("cancel", 2)
     counter.wait(5)
     counter.until_called("beat")
     counter.wait(5)
@@ -288,8 +321,8 @@ def test_a_cancel_gets_out_of_a_half_open_link_once_it_is_opened_anew(counter: C
     counter.until(lambda: len(counter.reports()) == 2)
     assert sorted(counter.reports()) == [("a", "lose", ""), ("b", "lose", "")]
     counter.until(lambda: counter.links()[-1].up)
-    counter.until_called("cancel", 2)
-    assert sorted(counter.broker.called("cancel")) == ["old", "older"]
+    counter.until_called("cancel", 3)
+    assert sorted(counter.broker.called("cancel")) == ["old", "older", "oldest"]
     assert counter.clock.time - BEGIN <= 20 * SECOND
 
 

@@ -102,7 +102,7 @@ def test_a_connection_that_is_cut_is_back_and_reconciled_with_what_was_filled_me
     (order,) = place.books.orders.values()
     place.cut()
     place.books.fill(order.id)
-    assert place.back() < 10
+    assert place.back() < 30
     assert place.floor.status("trend-1-1") == "filled"
     place.floor.send("trend-1-2")
     place.floor.until(lambda: place.floor.status("trend-1-2") == "filled")

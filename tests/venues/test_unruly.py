@@ -123,6 +123,13 @@ def test_late_requests_keep_their_order() -> None:
     assert drill.events("o-8") == ["accept", "cancel"]
 
 
+def test_a_question_on_its_way_is_not_asked_a_second_time() -> None:
+    drill = Drill(latency_ms=200)
+    drill.ask(VenueAsk("a"), VenueAsk("b"), VenueAsk("a"))
+    drill.wait(1)
+    assert [one.order_id for one in drill.told[1:]] == ["a", "b"]
+
+
 def test_a_venue_that_rejects_has_never_had_the_order() -> None:
     drill = Drill(reject=1.0)
     drill.ask(VenueSubmit(order()), VenueAsk("a"))

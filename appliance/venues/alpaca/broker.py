@@ -266,6 +266,6 @@ def _unchangeable(links: tuple[Body, ...], change: Change, name: str) -> str:
         return f"it is {last['status']} already"
     if not name:
         return "its id leaves no room for the name of another order in its place: cancel it and send a new one"
-    if change.quantity is not None and any(number(link, "filled_qty") for link in links):
-        return "it has filled in part, and what a new quantity would count is not known: cancel it and send a new one"
+    if any(number(link, "filled_qty") for link in links):  # the one in its place may ask for the whole quantity again
+        return "it has filled in part, and might fill twice: cancel it and send a new one for the rest"
     return ""

@@ -18,7 +18,7 @@ T = TypeVar("T")
 _MARK = "~"
 REMEMBERED = 20_000
 """Orders whose names are remembered; older ones are asked for when they are needed."""
-LINKS_MAX = 1_000
+LINKS_MAX = 200
 """No order is changed more often: a chain that is longer goes round."""
 _QUOTED_IN = ("USDT", "USDC", "USD", "BTC")
 

@@ -169,9 +169,11 @@ def fill_heard(data: Body, named: Named, at: int) -> VenueFill:
     )  # fmt: skip
 
 
-def fill_listed(row: Body, named: Named, at: int) -> VenueFill:
-    """The execution of a FILL activity. Raises Odd."""
+def fill_listed(row: Body, named: Named) -> VenueFill:
+    """The execution of a FILL activity, told as of when it happened, so that it stands before or after a split as it
+    did there. Raises Odd."""
+    time = moment(row, "transaction_time")
     return VenueFill(
         fill_key(text(row, "order_id"), number(row, "cum_qty")), named.order_id, named.symbol or text(row, "symbol"),
-        side(row), abs(number(row, "qty")), number(row, "price"), ZERO, moment(row, "transaction_time"), at,
+        side(row), abs(number(row, "qty")), number(row, "price"), ZERO, time, time,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from appliance.domain.messages import OpenOrder, VenueActivity, VenueFill
 from appliance.domain.trading import ZERO
-from appliance.venues.alpaca.activities import Holdings, listed, names_symbol, told
+from appliance.venues.alpaca.activities import Holdings, Row, halves, listed, names_symbol, told
 from appliance.venues.alpaca.client import Clock, Requests
 from appliance.venues.alpaca.executions import Executions
 from appliance.venues.alpaca.names import LINKS_MAX, Named, Names, symbol_of
@@ -39,6 +39,8 @@ BEGINNING = 7 * DAY
 again as new."""
 ORDERS_PAGE, ACTIVITIES_PAGE = 500, 100
 PAGES_MAX = 1_000
+HALF_DONE = 1_800 * SECOND
+"""How long (ns) a split may be written down by half; after that, what is not there is not there."""
 _TIE = 1_000_000
 """Pages of orders overlap by this much (ns): several may have been placed at once."""
 _BY_ONE = 5
@@ -50,6 +52,7 @@ class Questions:
 
     def __init__(self, requests: Requests, names: Names, executions: Executions, clock: Clock) -> None:
         self._requests, self._names, self._executions, self._clock = requests, names, executions, clock
+        self._halves: dict[str, Row] = {}
 
     def get(self, path: str, params: dict[str, Any] | None = None) -> Any:
         """The answer to one question."""
@@ -89,6 +92,8 @@ class Questions:
             after = maybe_text(found, "replaced_by")
             if found.get("status") != REPLACED or not after:
                 break
+            if any(after == link["id"] for link in links):
+                raise Odd(f"order {after} is in its own place")
             found = self.by_id(after)
         return tuple(links)
 
@@ -141,8 +146,7 @@ class Questions:
         """All executions from ``since`` (ns UTC) on and a little before, oldest first."""
         found = list(self._activities("/FILL", since - FILLS_MARGIN if since else self._clock() - BEGINNING))
         self._learn(found)
-        at = self._clock()
-        read = [self._listed(row, self._whose(text(row, "order_id")), at) for row in found]
+        read = [self._listed(row, self._whose(text(row, "order_id"))) for row in found]
         return tuple(sorted(read, key=lambda fill: (fill.time, fill.fill_key)))
 
     def fills_of(self, links: Sequence[Body]) -> tuple[VenueFill, ...]:
@@ -151,18 +155,18 @@ class Questions:
         expected = sum((number(link, "filled_qty") for link in links), ZERO)
         if not expected:
             return ()
-        at, found, filled = self._clock(), [], ZERO
+        found, filled = [], ZERO
         for row in self._activities("/FILL", moment(links[0], "created_at") - SECOND, direction="desc"):
             named = wanted.get(text(row, "order_id"))
             if named is not None:
-                found.append(self._listed(row, named, at))
+                found.append(self._listed(row, named))
                 filled += found[-1].quantity
             if filled >= expected:
                 break
         return tuple(reversed(found))
 
-    def _listed(self, row: Body, named: Named, at: int) -> VenueFill:
-        return self._executions.listed(fill_listed(row, named, at))
+    def _listed(self, row: Body, named: Named) -> VenueFill:
+        return self._executions.listed(fill_listed(row, named))
 
     def _learn(self, found: Sequence[Body]) -> None:
         """The names of the orders that these filled, where we lack them: of many, page by page."""
@@ -195,10 +199,11 @@ class Questions:
         """What happened without an order from ``since`` (ns UTC) on, or is written down since, oldest first."""
         after = since - LATE if since else self._clock() - BEGINNING
         found = listed(list(self._activities("", after, category="non_trade_activity")))
+        self._halves = halves(found)
         if not names_symbol(found):
-            return told(Holdings(rows=found), self._clock())
+            return told(Holdings(rows=found))
         oldest = min(row.time for row in found)
-        return told(Holdings(self.positions(), self.fills(oldest), found), self._clock())
+        return told(Holdings(self.positions(), self.fills(oldest), found))
 
     def _activities(self, path: str, after: int, **more: str) -> Iterator[Body]:
         asked = {"after": rfc3339(after), "direction": "asc", "page_size": ACTIVITIES_PAGE, **more}
@@ -214,8 +219,13 @@ class Questions:
         raise Odd(f"more than {PAGES_MAX} pages of activities")
 
     def positions(self) -> dict[str, Decimal]:
-        """Shares (signed) by symbol, without those that are 0."""
+        """Shares (signed) by symbol, without those that are 0. What a split or a new name has taken away and not given
+        back yet is held as before: nothing has been told of it."""
         found = {symbol_of(one): _shares(one) for one in rows(self.get("/positions"))}
+        since = self._clock() - HALF_DONE
+        for symbol, row in self._halves.items():
+            if row.time >= since:
+                found.setdefault(symbol, -row.shares)
         return {symbol: shares for symbol, shares in found.items() if shares}
 
 

@@ -25,8 +25,6 @@ ON_ITS_WAY = ("ApiPending", "PendingSubmit", "PendingCancel")
 """The gateway has it, IB may not: it works until something else is told."""
 CANCELLED = ("Cancelled", "ApiCancelled")
 FILLED, INACTIVE = "Filled", "Inactive"
-ENDED = (*CANCELLED, FILLED, INACTIVE)
-KNOWN = (*WORKING, *ON_ITS_WAY, *ENDED)
 KEPT = 5_000
 """Orders that are remembered; working ones always."""
 

@@ -53,7 +53,7 @@ class IbkrBroker:
         self.traits = traits(terms.outside_rth)
         self._clock = clock
         self._book = Book(terms.client_id)
-        self._deals = Deals(int(terms.commission * SECOND))
+        self._deals = Deals()
         self._outages = Outages(terms.restart, terms.zone())
         self._one = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -258,7 +258,7 @@ class IbkrBroker:
     def _raise(self, trouble: Trouble) -> NoReturn:
         if isinstance(trouble, Refused):
             raise self._refused(trouble) from None
-        raise ERRORS[type(trouble)](trouble.text, venue=self.name, hint=trouble.hint) from None
+        raise ERRORS.get(type(trouble), VenueNonsense)(trouble.text, venue=self.name, hint=trouble.hint) from None
 
     def _refused(self, said: Refused) -> VenueError:
         if said.number == _IN_USE:

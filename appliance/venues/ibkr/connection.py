@@ -245,17 +245,20 @@ class Connection:
             raise NoGateway(f"order {done.ref} ended as {done.status!r}: {done.text}")
         known = self.book.get(done.ref)
         code, said = (known.code, known.text) if known is not None else (0, "")
-        text = said or done.text
-        kind = rejection(code, text).value if event is REJECT else ""
+        refused = event is REJECT
+        text, kind = (said or done.text, rejection(code, said).value) if refused else (done.text, "")
         return VenueReport(
             done.ref, event, self._clock(), venue_id=str(done.perm_id or ""), text=text, filled=done.filled, code=kind
         )
 
     def _neither(self, ref: str) -> VenueReport:
-        known = self.book.get(ref)
-        if known is not None and known.code and not warns(known.code):
-            return self.book.report(known, REJECT, self._clock())
-        return VenueReport(ref, ABSENT, self._clock())
+        """No list has it: it is as we have heard it end, refused where only an error was said of it, or absent."""
+        known, now = self.book.get(ref), self._clock()
+        if known is not None and known.told is not None and known.ended:
+            return self.book.report(known, known.told[0], now)
+        if known is not None and known.told is None and known.code and not warns(known.code):
+            return self.book.report(known, REJECT, now)
+        return VenueReport(ref, ABSENT, now)
 
     # --- lists ----------------------------------------------------------------------------------------------------
 

@@ -43,15 +43,14 @@ def fill_key(exec_id: str) -> str:
 
 
 class Deals:
-    """``patience`` is how long (ns) a fill waits for its commission."""
+    """Fills wait for their commission until ``overdue``."""
 
-    def __init__(self, patience: int) -> None:
-        self._patience = patience
+    def __init__(self) -> None:
         self._deals: dict[str, Deal] = {}
         self._groups: dict[str, list[int]] = {}
         self._costs: dict[str, Decimal] = {}
         self._told: dict[str, Decimal] = {}
-        self._waiting: dict[str, int] = {}
+        self._waiting: dict[str, None] = {}
         self._heard: dict[str, None] = {}
         self._fees: dict[str, VenueActivity] = {}
         self._tidied = 0
@@ -71,7 +70,7 @@ class Deals:
         self._heard[deal.exec_id] = None
         if not deal.shares or deal.exec_id in self._costs or deal.exec_id in self._told:
             return [self._fill(deal, now)]
-        self._waiting[deal.exec_id] = now + self._patience
+        self._waiting[deal.exec_id] = None
         return []
 
     def cost(self, cost: Cost, now: int) -> list[VenueFill | VenueActivity]:
@@ -83,22 +82,22 @@ class Deals:
         if deal is None:
             return []
         found: list[VenueFill | VenueActivity] = []
-        if self._waiting.pop(cost.exec_id, None) is not None:
+        if cost.exec_id in self._waiting:
+            del self._waiting[cost.exec_id]
             found.append(self._fill(deal, now))
         late = cost.amount - self._told.get(cost.exec_id, cost.amount)
         return [*found, self._fee(deal, late, now)] if late else found
 
-    def overdue(self, now: int) -> list[VenueFill]:
-        """Fills that have waited for long enough."""
-        due = [exec_id for exec_id, until in self._waiting.items() if until <= now]
-        for exec_id in due:
-            del self._waiting[exec_id]
-        return [self._fill(self._deals[exec_id], now) for exec_id in due]
+    def overdue(self, exec_id: str, now: int) -> list[VenueFill]:
+        """A fill that has waited for long enough, unless its commission has come."""
+        if exec_id not in self._waiting:
+            return []
+        del self._waiting[exec_id]
+        return [self._fill(self._deals[exec_id], now)]
 
-    def waits(self, refs: Iterable[str] | None = None) -> bool:
-        """Whether a fill (of these orders) waits for its commission."""
-        wanted = None if refs is None else set(refs)
-        return any(wanted is None or self._deals[one].ref in wanted for one in self._waiting)
+    def waits(self, ref: str) -> bool:
+        """Whether a fill of an order waits for its commission."""
+        return any(self._deals[one].ref == ref for one in self._waiting)
 
     def lacking(self, exec_ids: Iterable[str]) -> bool:
         """Whether the commission of one of these is not known, and it was not told without."""

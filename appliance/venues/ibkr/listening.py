@@ -23,11 +23,16 @@ SOON = 0.3
 
 
 class Wished:
-    """Something asked of an order. ``answer`` is its report, or what else was found."""
+    """Something asked of an order, and the ticket it shall have. ``answer`` is its report, or what else was found."""
 
-    def __init__(self, wish: Wish, ticket: Ticket | None) -> None:
-        self.wish, self.ticket = wish, ticket
+    def __init__(self, wish: Wish, before: Ticket | None, ticket: Ticket | None) -> None:
+        self.wish = wish
+        self._changes = {} if ticket is None or before is None else _changes(before, ticket)
         self.answer: asyncio.Future[VenueReport | Verdict] = asyncio.get_running_loop().create_future()
+
+    def done(self, seen: Ticket) -> bool:
+        """Whether an order asks for what it was changed to."""
+        return all(getattr(seen, name) == value for name, value in self._changes.items())
 
     def settle(self, answer: VenueReport | Verdict) -> None:
         """The first answer counts."""
@@ -43,7 +48,7 @@ class Listening:
         self._loop = asyncio.get_running_loop()
         self._wishes: dict[int, list[Wished]] = {}
         self._behind: dict[str, list[VenueReport]] = {}
-        self._cut_off = False
+        self._cut_off = 0
         self.quiet = False
         self.reset = False
         self.costs = asyncio.Event()
@@ -66,7 +71,7 @@ class Listening:
     @contextmanager
     def wishing(self, wish: Wish, known: Known, ticket: Ticket | None = None) -> Iterator[Wished]:
         """What is told of an order in here may be the answer."""
-        wished = Wished(wish, ticket)
+        wished = Wished(wish, known.ticket, ticket)
         here = self._wishes.setdefault(known.order_id, [])
         here.append(wished)
         try:
@@ -88,7 +93,7 @@ class Listening:
         if known is None:
             return
         for wished in self._open(known, Wish.REPLACE):
-            if wished.ticket is not None and _same(wished.ticket, seen.ticket):
+            if wished.done(seen.ticket):
                 wished.settle(self._book.report(known, ACCEPT, self._clock()))
         self._stands(known)
         if seen.status in ("PreSubmitted", "Submitted"):
@@ -130,7 +135,7 @@ class Listening:
         self._hear(Condition(self.state, code, text, lost=True))
 
     def _report(self, report: VenueReport) -> None:
-        if self._deals.waits((report.order_id,)):
+        if self._deals.waits(report.order_id):
             self._behind.setdefault(report.order_id, []).append(report)
         else:
             self._hear(report)
@@ -140,19 +145,19 @@ class Listening:
     def _deal(self, deal: Deal) -> None:
         named = self._book.dealt(deal)
         self._out(self._deals.take(named, self._clock()))
-        self._loop.call_later(self._patience, self._overdue)
+        self._loop.call_later(self._patience, self._overdue, deal.exec_id)
 
     def _cost(self, cost: Cost) -> None:
         self._out(self._deals.cost(cost, self._clock()))
         self.costs.set()
 
-    def _overdue(self) -> None:
-        self._out(self._deals.overdue(self._clock()))
+    def _overdue(self, exec_id: str) -> None:
+        self._out(self._deals.overdue(exec_id, self._clock()))
 
     def _out(self, told: Sequence[Heard]) -> None:
         for one in told:
             self._hear(one)
-        for ref in [one for one in self._behind if not self._deals.waits((one,))]:
+        for ref in [one for one in self._behind if not self._deals.waits(one)]:
             for report in self._behind.pop(ref):
                 self._hear(report)
 
@@ -187,16 +192,15 @@ class Listening:
             self._doubt(str(word.code), f"{known.ref}: {word.text}")
 
     def _notice(self, word: Word) -> None:
-        meant = meaning(word.code)
+        meant = meaning(word.code, self._cut_off)
         if word.code == PORT_RESET:
             self.reset = True
         if meant is not None:
-            self._cut_off = meant.cut_off if meant.cut_off is not None else self._cut_off
+            if meant.cut_off is not None:
+                self._cut_off = word.code if meant.cut_off else 0
             self._hear(Condition(self.state, str(word.code), word.text, meant.lost))
 
 
-def _same(wanted: Ticket, seen: Ticket) -> bool:
-    """Whether an order asks for what it was changed to."""
-    return (wanted.quantity, wanted.limit, wanted.aux) == (seen.quantity, seen.limit, seen.aux) and (
-        wanted.type != "TRAIL" or wanted.trail_stop in (None, seen.trail_stop)
-    )
+def _changes(before: Ticket, after: Ticket) -> dict[str, object]:
+    pairs = zip(Ticket._fields, before, after, strict=True)
+    return {name: new for name, old, new in pairs if new != old}

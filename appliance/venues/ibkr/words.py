@@ -86,10 +86,15 @@ class Meaning(NamedTuple):
 FINE = frozenset((2104, 2106, 2107, 2108, 2119, 2158))
 """Farms that are there: nothing to tell."""
 _GONE, _BACK = Meaning(cut_off=True), Meaning(cut_off=False, lost=True)
-MEANINGS: dict[int, Meaning] = {1100: _GONE, 2110: _GONE, 1101: _BACK, 1102: _BACK}
+REACHED = frozenset((2104, 2106, 2158))
+SERVER_BROKEN = 2110
+MEANINGS: dict[int, Meaning] = {1100: _GONE, SERVER_BROKEN: _GONE, 1101: _BACK, 1102: _BACK}
 """The others are worth telling and change nothing: farms of data are not on an order's way."""
 
 
-def meaning(code: int) -> Meaning | None:
-    """What a notice says; None: nothing worth telling."""
-    return None if code in FINE else MEANINGS.get(code, Meaning())
+def meaning(code: int, cut_off: int = 0) -> Meaning | None:
+    """What a notice says; None: nothing worth telling. ``cut_off`` is the code that cut us off: after 2110 the farms
+    may be all that is told of its end, after 1100 its end is told itself."""
+    if code in FINE:
+        return _BACK if code in REACHED and cut_off == SERVER_BROKEN else None
+    return MEANINGS.get(code, Meaning())

@@ -149,6 +149,7 @@ class TradingFaults(Faults):
 
     def next(self, name: str, times: int = 1, **others: Any) -> None:
         """The next so many requests meet a mishap by name, with ``others`` of its fields; -1: all, until ``clear``."""
+        assert name in MISHAPS, f"no such mishap: {name}; there are {', '.join(MISHAPS)}"
         mishap = replace(MISHAPS[name], **others)
         with self._lock:  # type: ignore[attr-defined]
             self._mishaps.append([mishap, times])  # type: ignore[attr-defined]

@@ -326,8 +326,6 @@ class Brokerage:
         old = self._found(order_id)
         fields = _said(fields)
         new = changed(old, triggered=old.triggered and "stop_price" not in fields, **fields)
-        if new.quantity <= new.filled:
-            raise Refusal("quantity", f"{new.filled} of it are filled already")
         self._check_in_place(old, new, again=True)
         self._note("modified", new, **new.content)
         self._set(new, "modified")
@@ -441,6 +439,8 @@ class Brokerage:
     def _check(self, order: Placed, again: bool = False) -> None:
         if self.unique and not again and self.by_client_id(order.client_id) is not None:
             raise Refusal("duplicate_id", f"client order id {order.client_id} was taken already")
+        if order.filled and order.quantity <= order.filled:
+            raise Refusal("quantity", f"{order.filled} are filled already, and {order.quantity} are asked for")
         if order.type in LIMITED and order.limit_price is None:
             raise Refusal("price", f"a {order.type} order needs a limit price")
         if order.type in STOPS[:2] and order.stop_price is None:

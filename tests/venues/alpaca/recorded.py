@@ -135,6 +135,28 @@ REFUSALS: tuple[tuple[int, Body, str], ...] = (
 """Status, body, and what it means to us."""
 
 
+def _documented(order_id: str, symbol: str, **facts: Any) -> Body:
+    return order(id=order_id, symbol=symbol, client_order_id=f"ours-{symbol}", status="filled", **facts)
+
+
+_BUST = _documented(
+    "c86e4d6c-2cdf-4b81-b658-5728bdc8310b", "JTAI", qty="2", filled_qty="0", filled_avg_price="0.107703"
+)
+BUST: Body = {
+    "event": "trade_bust", "timestamp": "2024-09-23T15:30:48.601741737Z", "order": _BUST, "price": "0.107703",
+    "qty": "-2", "position_qty": "0", "execution_id": "df61d6ec-511f-4cc1-ae61-20456b0cb7a5",
+    "previous_execution_id": "aeb60660-412f-4537-8d1f-1101b3fc8f64",
+}  # fmt: skip
+"""An execution of 2 shares at 0.107703 that never happened, as the documentation of events shows it."""
+_CORRECT = _documented("390cd7d0-07fa-4ab0-8b99-7ffb8d7408ff", "BSRR", filled_qty="1", filled_avg_price="25")
+CORRECT: Body = {
+    "event": "trade_correct", "timestamp": "2024-10-18T22:26:32.988Z", "order": _CORRECT, "price": "25", "qty": "1",
+    "position_qty": "1", "execution_id": "2ff98545-9082-469a-8aa8-7f6c09ac258f",
+    "previous_execution_id": "f116d6c7-fc4a-49b1-a649-317aace34783",
+}  # fmt: skip
+"""One whose price was another."""
+
+
 def update(event: str, of: Body, **more: Any) -> Body:
     """A message of the stream of trade updates."""
     data = {"event": event, "order": of, "timestamp": of["updated_at"], **more}

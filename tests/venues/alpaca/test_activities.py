@@ -10,7 +10,7 @@ import pytest
 
 from appliance.domain.messages import VenueFill
 from appliance.domain.trading import Activity, ActivityKind, Side
-from appliance.venues.alpaca.activities import Holdings, listed, names_symbol, told
+from appliance.venues.alpaca.activities import Holdings, halves, listed, names_symbol, told
 from appliance.venues.alpaca.reading import Odd, moment
 from tests.venues.alpaca import recorded
 
@@ -29,7 +29,7 @@ def row(kind: str, n: int = 1, **facts: Any) -> dict[str, Any]:
 def amount_to(
     rows: Sequence[dict[str, Any]], positions: dict[str, Decimal] | None = None, fills: Sequence[VenueFill] = ()
 ) -> list[Activity]:
-    return [one.activity for one in told(Holdings(positions or {}, fills, listed(rows)), 9)]
+    return [one.activity for one in told(Holdings(positions or {}, fills, listed(rows)))]
 
 
 def only(*rows: dict[str, Any], **held: str) -> Activity:
@@ -75,6 +75,60 @@ def test_a_split_in_one_row_is_read_from_what_is_held_now() -> None:
 def test_a_split_that_cannot_be_one_is_told_without_a_ratio() -> None:
     assert only(row("SPLIT", symbol="AAPL", qty="30"), AAPL="30").kind is K.OTHER
     assert only(*pair("SPLIT", "-10", "-40")).kind is K.OTHER
+
+
+def test_a_dividend_in_shares_is_a_small_split() -> None:
+    paid = only(row("DIV", symbol="ICNP", qty="0.12", per_share_amount="1.12", net_amount="0"), ICNP="1.12")
+    assert (paid.kind, paid.new, paid.old, paid.position, paid.cash) == (K.SPLIT, 28, 25, D("1.12"), D(0))
+
+
+def test_a_split_without_words_is_read_by_its_signs() -> None:
+    bare = [row("SPLIT", 1, symbol="AAPL", qty="-10"), row("SPLIT", 2, symbol="AAPL", qty="40")]
+    assert (only(*bare).new, only(*bare).position) == (4, D(40))
+
+
+def test_what_has_gone_and_not_come_yet_is_known_by_its_symbol() -> None:
+    gone, come = pair("SPLIT", "-10", "40")
+    assert list(halves(listed([gone]))) == ["AAPL"]
+    assert halves(listed([come])) == halves(listed([gone, come])) == {}
+
+
+@pytest.mark.parametrize("gone_first", [True, False])
+def test_a_name_change_says_in_words_which_name_was_the_old_one(gone_first: bool) -> None:
+    said = {"description": "Name Change from YTEN to YTENQ"}
+    both = [row("NC", 1, symbol="YTEN", qty="-1.25", **said), row("NC", 2, symbol="YTENQ", qty="1.25", **said)]
+    changed = only(*(both if gone_first else both[::-1]))
+    assert (changed.symbol, changed.becomes, changed.position) == ("YTEN", "YTENQ", D("1.25"))
+
+
+def test_a_cash_merger_ends_the_position_and_pays() -> None:
+    said = {"description": "Cash Merger $12.6341694 per share", "symbol": "HIE"}
+    gone, paid = amount_to([row("MA", 1, qty="-2", **said), row("MA", 2, qty="0", net_amount="25.27", **said)])
+    assert (gone.kind, gone.position, gone.cash) == (K.DELISTING, D(0), D(0))
+    assert paid.cash == D("25.27")
+
+
+def test_a_stock_merger_ends_one_position_and_brings_another() -> None:
+    said = {"description": "Stock Merger 0.255 COP for 1 MRO"}
+    rows = [row("MA", 1, symbol="MRO", qty="-0.7", **said), row("MA", 2, symbol="COP", qty="0.18", **said)]
+    gone, come = amount_to(rows, {"COP": D("0.18")})
+    assert (gone.kind, gone.symbol, come.kind, come.symbol) == (K.DELISTING, "MRO", K.TRANSFER, "COP")
+    assert come.position == D("0.18")
+
+
+def test_a_spin_off_brings_shares_and_a_change_of_cost_moves_none() -> None:
+    cost = "Cost basis adjustment for source company"
+    rows = [
+        row("SPIN", 1, symbol="CON", qty="0.5", description="Target Symbol: CON, Initiating Symbol: SEM"),
+        row("SPIN", 2, symbol="SEM", qty="7", description=f"ADD, {cost}"),
+        row("SPIN", 3, symbol="SEM", qty="-7", description=f"REMOVE, {cost}"),
+    ]
+    found = amount_to(rows, {"CON": D("0.5"), "SEM": D(7)})
+    assert [(one.symbol, one.kind) for one in found] == [("CON", K.TRANSFER), ("SEM", K.OTHER), ("SEM", K.OTHER)]
+
+
+def test_what_is_pending_has_not_happened() -> None:
+    assert amount_to([row("JNLC", net_amount="-0.29", status="pending")]) == []
 
 
 def test_a_symbol_change_names_both_and_what_is_held() -> None:

@@ -168,13 +168,14 @@ def test_a_changed_order_keeps_our_id_and_its_fills_are_ours(
     broker: AlpacaBroker, alpaca: AlpacaTrading, ear: Ear
 ) -> None:
     first = broker.submit(wanted(**LIMIT))
-    alpaca.books.fill(first.venue_id, 4, "50")
     changed = broker.replace("trend-1-1", Change(limit_price=D("51")), first.venue_id)
-    assert (changed.event, changed.order_id, changed.filled) == (E.ACCEPT, "trend-1-1", D(4))
+    assert (changed.event, changed.order_id, changed.filled) == (E.ACCEPT, "trend-1-1", D(0))
     assert changed.venue_id != first.venue_id
+    alpaca.books.fill(changed.venue_id, 4, "51")
+    last = alpaca.books.replace(changed.venue_id, "made-on-the-web-page", limit_price="52")
     (shown,) = broker.open_orders()
-    assert (shown.order_id, shown.quantity, shown.filled, shown.limit_price) == ("trend-1-1", D(10), D(4), D(51))
-    alpaca.books.fill(changed.venue_id, 6, "51")
+    assert (shown.order_id, shown.quantity, shown.filled, shown.limit_price) == ("trend-1-1", D(10), D(4), D(52))
+    alpaca.books.fill(last.id, 6, "51")
     assert ear.until(VenueFill, 2).order_id == "trend-1-1"
     ear.until(VenueReport, filled=D(10))
     answer = broker.order("trend-1-1")
@@ -209,7 +210,7 @@ def test_a_change_that_cannot_be_is_refused_and_the_order_stays(broker: AlpacaBr
     refused = broker.replace("trend-1-1", Change(limit_price=D("50.005")))
     assert (refused.event, refused.code) == (E.REJECT, "PRICE")
     alpaca.books.fill(first.venue_id, 4, "50")
-    assert "filled in part" in broker.replace("trend-1-1", Change(quantity=D(20))).text
+    assert "filled in part" in broker.replace("trend-1-1", Change(limit_price=D(51))).text
     alpaca.books.fill(first.venue_id, 6, "50")
     assert "filled already" in broker.replace("trend-1-1", Change(limit_price=D(52))).text
     assert broker.replace("trend-1-8", Change(limit_price=D(52))).event is E.ABSENT

@@ -223,9 +223,9 @@ def test_a_correction_that_does_not_say_of_what_is_a_reason_to_compare(event: st
     assert not any(isinstance(one, VenueFill) for one in told)
 
 
-def listed(cumulative: str, quantity: str, price: str, order_id: str = "v1") -> VenueFill:
+def as_listed(cumulative: str, quantity: str, price: str, order_id: str = "v1") -> VenueFill:
     row = {**recorded.FILLS[0], "order_id": order_id, "cum_qty": cumulative, "qty": quantity, "price": price}
-    return fill_listed(row, Named("trend-1-1", "KO"), AT)
+    return fill_listed(row, Named("trend-1-1", "KO"))
 
 
 def test_fills_whose_events_tell_the_last_quantity_alone_add_up_once_they_are_listed() -> None:
@@ -233,7 +233,10 @@ def test_fills_whose_events_tell_the_last_quantity_alone_add_up_once_they_are_li
     whole = {**ORDER, "status": "filled", "filled_qty": "100"}
     told = [*stream.says(recorded.filled(whole, "40", "100", "partial_fill", execution_id="e1"))]
     told += stream.says(recorded.filled(whole, "60", "100", execution_id="e2"))
-    told += [stream.executions.listed(listed("40", "40", "100")), stream.executions.listed(listed("100", "60", "100"))]
+    told += [
+        stream.executions.listed(as_listed("40", "40", "100")),
+        stream.executions.listed(as_listed("100", "60", "100")),
+    ]
     for fill in told:
         if isinstance(fill, VenueFill):
             booked.pop(fill.corrects, None)
@@ -249,7 +252,7 @@ def test_a_correction_has_one_key_wherever_it_is_told_from_and_however_often() -
         price="99.5",
     )  # fmt: skip
     keys = {one.fill_key for _ in range(2) for one in stream.says(right) if isinstance(one, VenueFill)}
-    keys |= {stream.executions.listed(listed("38", "38", "99.5")).fill_key for _ in range(2)}
+    keys |= {stream.executions.listed(as_listed("38", "38", "99.5")).fill_key for _ in range(2)}
     assert keys == {"v1:40:38@99.5"}
 
 
@@ -258,7 +261,7 @@ def test_a_list_that_still_has_what_was_corrected_is_known_better() -> None:
     told_fill(stream)
     bust = recorded.update("trade_bust", ORDER, execution_id="e2", previous_execution_id="e1")
     stream.says(bust)
-    still = stream.executions.listed(listed("40", "40", "100"))
+    still = stream.executions.listed(as_listed("40", "40", "100"))
     assert (still.quantity, still.corrects) == (D(0), "v1:40")
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from appliance.core.gateway import GatewayCore
-from appliance.domain.messages import VenueAsk, VenueLink, VenueSubmit
+from appliance.domain.messages import VenueAsk, VenueFill, VenueLink, VenueSubmit
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import Account, Fill, Position, Side
 from appliance.venues.alpaca.events import heard
@@ -73,7 +73,7 @@ def test_a_fill_that_the_stream_told_is_the_one_the_account_lists() -> None:
         row = recorded.FILLS[1]
         named = wire.names.get(row["order_id"])
         assert named is not None
-        listed = fill_listed(decoded(json.dumps(row)), named, play.now.time)
+        listed = fill_listed(decoded(json.dumps(row)), named)
         play >> listed
         assert (listed.order_id, listed.price) == (WHOLE, D("86.88"))
 
@@ -87,7 +87,7 @@ def test_an_order_found_filled_is_asked_about_until_its_fill_is_here() -> None:
         wire.answered(recorded.BUY_OCGN[2]) << VenueAsk(OCGN)
         named = wire.names.get(recorded.FILLS[3]["order_id"])
         assert named is not None
-        play >> fill_listed(recorded.FILLS[3], named, play.now.time) << Fill << status("filled") << ...
+        play >> fill_listed(recorded.FILLS[3], named) << Fill << status("filled") << ...
 
 
 def test_the_recorded_resting_order_ends_canceled() -> None:
@@ -126,8 +126,26 @@ def test_a_rejection_after_acceptance_ends_the_order_with_a_code_and_a_text() ->
     assert order.text == "rejected by Alpaca after it was taken"
 
 
+def before(event: dict[str, Any], quantity: str, price: str) -> dict[str, Any]:
+    """The message of the execution that an event corrects."""
+    first = {**event["order"], "filled_qty": quantity, "updated_at": event["timestamp"]}
+    return recorded.filled(first, quantity, price, execution_id=event["previous_execution_id"])
+
+
+def test_the_documented_bust_and_correction_take_the_place_of_what_was_told() -> None:
+    wire = linked()
+    for event, quantity, price in ((recorded.BUST, "2", "0.107703"), (recorded.CORRECT, "1", "25.5")):
+        (first, *_) = heard(before(event, quantity, price), wire.names, wire.executions, 0)
+        corrected = heard({"stream": "trade_updates", "data": event}, wire.names, wire.executions, 0)[0]
+        assert isinstance(first, VenueFill)
+        assert isinstance(corrected, VenueFill)
+        assert corrected.corrects == first.fill_key
+        right = D(0) if event["event"] == "trade_bust" else D(1)
+        assert (corrected.quantity, corrected.price * right) == (right, D(25) * right)
+
+
 def test_the_recorded_sale_above_what_is_held_and_the_others_are_told_by_name() -> None:
-    sales = [fill_listed(row, wire_name("", row), 0) for row in recorded.FILLS]
+    sales = [fill_listed(row, wire_name("", row)) for row in recorded.FILLS]
     assert [fill.side for fill in sales] == [Side.BUY, Side.BUY, Side.SELL, Side.BUY, Side.SELL, Side.SELL]
     held = sum(fill.quantity * fill.side.sign for fill in sales[:3])
     assert held == D(recorded.POSITIONS[0]["qty"])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from appliance.domain.messages import VenueFill
 from appliance.domain.orders import OrderEvent
-from appliance.domain.trading import OrderType, Side, TimeInForce, Trail
+from appliance.domain.trading import Order, OrderType, Side, TimeInForce, Trail
 from appliance.venues.base import Change
 from tests.standins.ibkr import IbkrStandIn
 from tests.venues.ibkr.conftest import Ears, Make, limit, order, until
@@ -98,6 +99,32 @@ def test_each_kind_of_order_is_asked_for_in_ibs_words(
     tail = sent.index("", 60)
     assert (sent[18], sent[19], sent[20], sent[21]) == fields[:4]
     assert {fields[4], fields[5]} <= {"", *sent[tail:]}
+
+
+RESTING = [
+    (order(type=OrderType.STOP, side=Side.SELL, stop_price=D("95")), Change(stop_price=D("96"))),
+    (
+        order(type=OrderType.STOP_LIMIT, side=Side.SELL, stop_price=D("95"), limit_price=D("94")),
+        Change(D(3), D("94.5"), D("95.5")),
+    ),
+    (
+        order(type=OrderType.TRAILING_STOP, side=Side.SELL, trail=Trail(D("2")), stop_price=D("97")),
+        Change(quantity=D(4)),
+    ),
+]
+
+
+@pytest.mark.parametrize(("wanted", "change"), RESTING, ids=[row[0].type.value for row in RESTING])
+def test_each_resting_order_is_changed_in_what_was_named_and_nothing_else(
+    one: IbkrStandIn, make: Make, wanted: Order, change: Change
+) -> None:
+    broker = make(one)
+    broker.submit(wanted)
+    (before,) = broker.open_orders()
+    assert broker.replace(wanted.id, change).event is OrderEvent.ACCEPT
+    (after,) = broker.open_orders()
+    expected = {name: getattr(change, name) for name in ("quantity", "limit_price", "stop_price")}
+    assert after == replace(before, **{name: value for name, value in expected.items() if value is not None})
 
 
 def test_partial_fills_add_up_and_a_cancel_leaves_the_rest(one: IbkrStandIn, make: Make) -> None:

@@ -43,14 +43,14 @@ def deal(number: int = 1, group: int = 1, shares: str = "10", price: str = "100"
 
 
 def test_a_fill_waits_for_its_commission_and_is_told_without_it_when_that_is_late() -> None:
-    deals = Deals(SECOND)
+    deals = Deals()
     assert deals.take(deal(1), 0) == []
     (prompt,) = deals.cost(Cost(deal(1).exec_id, D("0.35"), "USD"), 1)
     assert isinstance(prompt, VenueFill)
     assert prompt.commission == D("0.35")
     assert deals.take(deal(2), 0) == []
-    assert deals.overdue(SECOND - 1) == []
-    assert [fill.commission for fill in deals.overdue(SECOND)] == [D(0)]
+    assert deals.overdue(deal(1).exec_id, SECOND) == []
+    assert [fill.commission for fill in deals.overdue(deal(2).exec_id, SECOND)] == [D(0)]
     (late,) = deals.cost(Cost(deal(2).exec_id, D("0.35"), "USD"), 3 * SECOND)
     assert isinstance(late, VenueActivity)
     assert late.activity.cash == D("-0.35")
@@ -58,38 +58,38 @@ def test_a_fill_waits_for_its_commission_and_is_told_without_it_when_that_is_lat
 
 
 def test_a_commission_in_another_currency_or_unset_is_none() -> None:
-    deals = Deals(SECOND)
+    deals = Deals()
     deals.take(deal(1), 0)
     assert deals.cost(Cost(deal(1).exec_id, D(1), "EUR"), 0) == []
     assert deals.cost(Cost(deal(1).exec_id, None, "USD"), 0) == []
-    assert [fill.commission for fill in deals.overdue(SECOND)] == [D(0)]
+    assert [fill.commission for fill in deals.overdue(deal(1).exec_id, SECOND)] == [D(0)]
 
 
 def test_the_key_of_a_fill_is_its_execution_without_the_group_and_a_higher_group_corrects_it() -> None:
     assert fill_key("0000e0d5.67fe667b.01.01") == "0000e0d5.67fe667b.01"
     assert fill_key("0000e0d5.67fe667b.01.02") == "0000e0d5.67fe667b.01#2"
     assert fill_key("strange") == "strange"
-    deals = Deals(0)
+    deals = Deals()
     deals.take(deal(1), 0)
     deals.cost(Cost(deal(1).exec_id, D(1), "USD"), 0)
     deals.take(deal(1, group=2, price="99"), 0)
-    (second,) = deals.overdue(0)
+    (second,) = deals.overdue(deal(1, group=2).exec_id, 0)
     assert (second.corrects, second.price, second.commission) == (fill_key(deal(1).exec_id), D(99), D(1))
     (third,) = deals.take(deal(1, group=3, shares="0"), 0)
     assert (third.corrects, third.quantity, third.commission) == (second.fill_key, D(0), D(0))
 
 
 def test_what_is_part_of_an_answer_is_not_told_by_itself() -> None:
-    deals = Deals(SECOND)
+    deals = Deals()
     assert deals.take(deal(1)._replace(request=5), 0) == []
-    assert deals.overdue(10 * SECOND) == []
+    assert deals.overdue(deal(1).exec_id, 10 * SECOND) == []
     assert [fill.quantity for fill in deals.fills(0, 0)] == [D(10)]
     (late,) = deals.take(deal(1), 0)
     assert late.fill_key == deals.fills(0, 0)[0].fill_key, "but it is, when it comes by itself as well"
 
 
 def test_executions_of_long_ago_are_forgotten() -> None:
-    deals = Deals(0)
+    deals = Deals()
     deals.take(deal(1, time=0), 0)
     deals.take(deal(2, time=REMEMBERED + 2), 0)
     assert [fill.fill_key for fill in deals.fills(0, 0)] == [fill_key(deal(2).exec_id)]
@@ -105,7 +105,7 @@ events = st.lists(
 def test_whatever_comes_when_each_execution_is_told_once_and_cash_is_exact(
     happened: list[tuple[str, int, int]],
 ) -> None:
-    deals, told, now = Deals(SECOND), [], 0
+    deals, told, now = Deals(), [], 0
     live, costs = set(), set()
     for what, which, later in happened:
         now += later
@@ -120,8 +120,9 @@ def test_whatever_comes_when_each_execution_is_told_once_and_cash_is_exact(
             costs.add(which)
             told += deals.cost(Cost(one.exec_id, D(which), "USD"), now)
         else:
-            told += deals.overdue(now)
-    told += deals.overdue(now + SECOND)
+            told += deals.overdue(one.exec_id, now)
+    for which in range(1, 5):
+        told += deals.overdue(deal(which).exec_id, now + SECOND)
     heard = [one.fill_key for one in told if isinstance(one, VenueFill)]
     fills = {fill.fill_key: fill for fill in deals.fills(0, now)}
     assert sorted(heard) == sorted(fill_key(deal(which).exec_id) for which in live)
@@ -293,6 +294,12 @@ def test_each_refusal_has_a_kind(code: int, text: str, kind: Rejection) -> None:
 def test_each_notice_has_a_meaning(code: int, cut_off: bool | None, lost: bool) -> None:
     assert meaning(code) == (cut_off, lost)
     assert meaning(2104) is None
+
+
+def test_farms_that_are_back_end_what_2110_began_and_not_what_1100_did() -> None:
+    assert meaning(2104, cut_off=2110) == (False, True)
+    assert meaning(2104, cut_off=1100) is None
+    assert meaning(2107, cut_off=2110) is None
 
 
 # --- the clock's verdicts ---------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ class Tape:
         self.heard: list[Heard] = []
         self.told: list[Told] = []
         self.unread: list[str] = []
-        self.book, self.deals = Book(100), Deals(10**9)
+        self.book, self.deals = Book(100), Deals()
         self.listening = Listening(self.book, self.deals, self.heard.append, lambda: NOW, 1.0)
         receiver = Receiver(self._take, lambda *_: None, lambda *_: None, self.book.valid, "Europe/London")
         self.client = library.Client(receiver)

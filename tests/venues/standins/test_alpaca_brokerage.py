@@ -114,6 +114,10 @@ def test_a_replacement_takes_the_rest_and_a_change_keeps_the_order(books: Broker
     assert (books.orders[old.id].status, books.orders[old.id].replaced_by) == ("replaced", new.id)
     assert (new.quantity, new.limit_price, new.replaces) == (6, 98, old.id)
     assert books.modify(new.id, quantity=2).quantity == 2
+    books.fill(new.id, 1)
+    with pytest.raises(Refusal, match="filled already"):
+        books.modify(new.id, quantity=1)
+    assert books.log.of("refused")[-1].content["code"] == "quantity"
     with pytest.raises(Refusal, match="replaced"):
         books.cancel(old.id)
 

@@ -260,5 +260,5 @@ def test_each_fault_that_is_switched_is_in_the_log(alpaca: AlpacaTrading) -> Non
     assert [(entry.where, entry.facts["value"]) for entry in alpaca.log.of("fault")] == [
         ("504 after", 3), ("lost_events", 2),
     ]  # fmt: skip
-    with pytest.raises(KeyError):
+    with pytest.raises(AssertionError, match="no such mishap"):
         alpaca.faults.next("no such mishap")

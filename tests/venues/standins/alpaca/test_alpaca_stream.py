@@ -38,6 +38,15 @@ def test_one_authenticates_and_listens_and_is_told_in_binary_frames(alpaca: Alpa
     assert "secret" not in str([entry for entry in alpaca.log.of("received") if "secret_key" in str(entry.facts)])
 
 
+@pytest.mark.parametrize("nonsense", ["{", "[]", '"listen"', '{"action": "listen", "data": 7}', '{"action": 1}'])
+def test_nonsense_is_answered_and_the_connection_stays(alpaca: AlpacaTrading, nonsense: str) -> None:
+    with connect(alpaca.stream_url, proxy=None) as socket:
+        said(socket, LOGIN)
+        socket.send(nonsense)
+        assert json.loads(socket.recv(timeout=5))["stream"] in ("error", "listening")
+        assert said(socket, LISTEN)["data"]["streams"] == ["trade_updates"]
+
+
 def test_wrong_keys_are_unauthorized(alpaca: AlpacaTrading) -> None:
     wrong = {"action": "authenticate", "data": {"key_id": KEY, "secret_key": "wrong"}}
     with connect(alpaca.stream_url, proxy=None) as socket:
