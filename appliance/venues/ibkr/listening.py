@@ -15,7 +15,7 @@ from appliance.venues.ibkr.deals import Deals
 from appliance.venues.ibkr.receiver import Told
 from appliance.venues.ibkr.told import Cost, Deal, Done, Seen, Status, Ticket, Word
 from appliance.venues.ibkr.verdicts import Verdict, Wish, of_status, of_word
-from appliance.venues.ibkr.words import CANCELLED, PORT_RESET, REJECTIONS, USED_ID, meaning, warns
+from appliance.venues.ibkr.words import CANCELLED, PORT_RESET, REJECTIONS, USED_ID, meaning, reason, warns
 
 Clock = Callable[[], int]
 SOON = 0.3
@@ -119,12 +119,15 @@ class Listening:
         if verdict is Verdict.TAKEN:
             wished.settle(self._book.report(known, ACCEPT, now))
         elif verdict is Verdict.REFUSED and wished.wish is Wish.SUBMIT:
-            wished.settle(self._book.refused(known, now))
+            ended = known.code == CANCELLED and not reason(known.text)  # nothing to take at once, for instance
+            wished.settle(self._book.report(known, CANCEL, now) if ended else self._book.refused(known, now))
         else:
             wished.settle(verdict)
 
     def _hint(self, known: Known) -> None:
-        if not self._open(known, Wish.SUBMIT) and doubtful(known):
+        if self._open(known, Wish.SUBMIT):
+            return  # it is an answer, once a word explains it
+        if doubtful(known):
             self._doubt(known.status, f"{known.ref} is {known.status}: it is looked for")
         report = self._book.hint(known, self._clock())
         if report is not None:

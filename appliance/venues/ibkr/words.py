@@ -75,6 +75,11 @@ def warns(code: int) -> bool:
     return code in WARNINGS or 2100 <= code < 2200
 
 
+def reason(text: str) -> str:
+    """What a 202 says after its ``reason:``."""
+    return text.partition("reason:")[2].strip()
+
+
 class Meaning(NamedTuple):
     """What a notice says of our way to the market: whether it is cut off (None: as before), and whether what was told
     in between may be gone."""

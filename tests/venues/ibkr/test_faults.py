@@ -15,6 +15,7 @@ from appliance.errors import VenueDown, VenueError, VenueNonsense, VenueRefused,
 from appliance.venues.base import Change, Condition, Lost
 from appliance.venues.ibkr import IbkrBroker
 from tests.standins.ibkr import REJECTIONS, WARNINGS, IbkrStandIn
+from tests.standins.ibkr import book as standin
 from tests.venues.ibkr.conftest import SHORT, Ears, Make, limit, order, terms, until
 
 D = Decimal
@@ -204,6 +205,49 @@ def test_a_status_that_did_not_exist_yesterday_is_looked_up_and_never_guessed(on
         broker.order("a-1-1")
 
 
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway no longer tells which orders have ended: it does so for a day."""
+    monkeypatch.setattr(standin.Book, "completed", lambda self, api_only: [])
+
+
+def test_an_end_that_was_heard_is_known_when_the_gateway_has_forgotten_it(
+    one: IbkrStandIn, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ears = Ears()
+    broker = make(one, ears)
+    broker.submit(limit("a-1-1"))
+    broker.cancel("a-1-1")
+    forgetful(monkeypatch)
+    assert broker.order("a-1-1").report.event is OrderEvent.CANCEL
+    broker.close()
+    assert make(one).order("a-1-1").report.event is OrderEvent.ABSENT, "who has not heard it does not guess"
+
+
+def test_an_order_that_worked_and_is_gone_is_absent_whatever_was_said_of_its_change(
+    one: IbkrStandIn, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = make(one)
+    broker.submit(limit("a-1-1"))
+    one.faults.rejection, one.faults.rejected = "tick", 1
+    assert broker.replace("a-1-1", Change(limit_price=D("90.001"))).event is OrderEvent.REJECT
+    one.faults.losing = frozenset({"3", "4", "5"})
+    one.books.cancel(one.books.log.accepted("a-1-1")[0].order_id)
+    forgetful(monkeypatch)
+    assert broker.order("a-1-1").report.event is OrderEvent.ABSENT
+
+
+def test_an_order_that_filled_and_is_on_no_list_has_ended_with_its_fills(
+    one: IbkrStandIn, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = make(one)
+    broker.submit(order("a-1-1"))
+    broker.close()
+    forgetful(monkeypatch)
+    answer = make(one).order("a-1-1")
+    assert (answer.report.event, answer.report.filled) == (OrderEvent.CANCEL, D(10))
+    assert [fill.quantity for fill in answer.fills] == [D(10)]
+
+
 # --- what is told: lost, doubled, late --------------------------------------------------------------------------------
 
 
@@ -322,6 +366,17 @@ def test_a_close_ends_what_is_asked_in_other_threads(one: IbkrStandIn, make: Mak
     broker.close()
     thread.join(5)
     assert [type(error) for error in errors] == [VenueSilent]
+
+
+def test_no_thread_is_left_of_connections_that_have_ended(one: IbkrStandIn, make: Make) -> None:
+    broker = make(one, opened=False)
+    for _ in range(3):
+        broker.open(Ears())
+        broker.close()
+    one.faults.silent = frozenset({"16"})
+    with pytest.raises(VenueSilent):
+        make(one, opened=False, **SHORT).open(Ears())
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "ibkr"])
 
 
 def test_without_a_connection_nothing_is_sent(one: IbkrStandIn, make: Make) -> None:

@@ -250,6 +250,28 @@ def test_the_rejection_of_an_order_just_sent_is_its_answer() -> None:
     playing(scenario)
 
 
+@pytest.mark.parametrize(
+    ("why", "event"),
+    [("", OrderEvent.CANCEL), ("The contract is not available for short sale.", OrderEvent.REJECT)],
+)
+def test_an_order_that_is_cancelled_before_it_worked_is_refused_where_a_reason_is_given(
+    why: str, event: OrderEvent
+) -> None:
+    def scenario() -> Tape:
+        tape = Tape()
+        known = tape.book.seen(Seen(5, 100, 0, "AAPL", 265598, _asked(tape), ""))
+        assert known is not None
+        with tape.listening.wishing(Wish.SUBMIT, known) as wished:
+            tape.play(told_status("Cancelled"), ["4", "2", "5", "202", f"Order Canceled - reason:{why}", ""])
+            report = wished.answer.result()
+        assert isinstance(report, VenueReport)
+        assert report.event is event
+        assert tape.heard == []
+        return tape
+
+    playing(scenario)
+
+
 def _asked(tape: Tape) -> object:
     tape.play(told_order("PendingSubmit"))
     seen = tape.told[-1]
