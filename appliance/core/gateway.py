@@ -30,14 +30,13 @@ from appliance.domain.messages import (
     VenueFill,
     VenueLink,
     VenueReport,
-    VenueState,
     VenueSubmit,
     local,
 )
 from appliance.domain.operations import LatchState, Peer
 from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus
 from appliance.domain.trading import ZERO, Approved, Cancel, Intent, Order, ordered
-from appliance.domain.venue import LinkState, Rejection, VenueTraits
+from appliance.domain.venue import Rejection, VenueTraits
 
 ORDERS = "gateway/orders"
 REQUESTS = "venue/requests"
@@ -96,7 +95,7 @@ class GatewayCore(Core):
     def started(self, now: Now) -> list[Event]:
         """After every start: ask the venue's adapter to connect; its VENUE_LINK begins the reconciliation."""
         self.out = []
-        self.link.told = VenueState(LinkState.CONNECTING, since=now.time)
+        self.link.begin(now)
         self.send(REQUESTS, VenueLink(False, "connect"), now)
         return self.out
 

@@ -40,6 +40,11 @@ class Link:
         """Whether the venue answers questions."""
         return self.told.state.up
 
+    def begin(self, now: Now) -> None:
+        """We ask for a connection."""
+        if not self.up:
+            self.told = VenueState(LinkState.CONNECTING, since=now.time)
+
     def heard(self, event: Event, now: Now) -> None:
         """The venue is there: look before anything else. It is gone: nothing we know is certain. It has lost its own
         way to the market: what we know stays."""

@@ -248,3 +248,6 @@ class Checkers:
             if event.body.code == "CASH_DIFFERS" and not strays:
                 self._found(f"told for no reason: {event.body.text}")
                 return
+            if event.body.code.startswith("STOP_MISSING") and "is not placed (" in event.body.text:
+                self._found(f"a stop that never arrived was not placed anew: {event.body.text}")
+                return
