@@ -85,7 +85,12 @@ MISHAPS: dict[str, Mishap] = {
     "blocked": _no(403, 40310000, "account is restricted to liquidation only"),
     "suspended": _no(403, 40310000, "new orders are rejected by user request"),
     "closed": _no(403, 40310000, "market is not open"),
-    "halted": _no(403, 40310000, "trading in this symbol is halted"),
+    "halted": _no(
+        422, 42210000, 'market order rejected due to trading halt on symbol: "SPY", please place a limit order instead'
+    ),
+    "hard to borrow": _no(422, 42210000, 'only day orders are allowed for hard-to-borrow asset "SPY"'),
+    "base price": _no(422, 42210000, "stop price must not be greater than base price / 1.001"),
+    "not active": _no(422, 42210000, "asset SPY is not active"),
     "not fractionable": _no(403, 40310000, 'asset "SPY" is not fractionable'),
     "not shortable": _no(422, 42210000, "asset SPY cannot be sold short"),
     "duplicate": _no(422, 40010001, "client_order_id must be unique"),
@@ -112,7 +117,7 @@ class TradingFaults(Faults):
     activities_lag: float = 0.0
     """Seconds until an execution or activity is among the activities."""
     halted: tuple[str, ...] = ()
-    """Symbols in which orders are refused."""
+    """Symbols in which trading is halted: limit orders only."""
     new_status: str = ""
     """Every order has this status, which did not exist yesterday."""
     new_event: str = ""

@@ -15,6 +15,15 @@ TIMES = ("day", "gtc", "opg", "cls", "ioc", "fok")
 CLASSES = ("", "simple", "bracket", "oco", "oto")
 CRYPTO_TYPES, CRYPTO_TIMES = ("market", "limit", "stop_limit"), ("gtc", "ioc")
 ID_MAX = 128
+PRICES: dict[str, tuple[set[str], str]] = {
+    "market": (set(), "market orders require no stop or limit price"),
+    "limit": ({"limit_price"}, "limit orders require a limit price"),
+    "stop": ({"stop_price"}, "stop orders require a stop price"),
+    "stop_limit": ({"limit_price", "stop_price"}, "stop limit orders require both stop and limit price"),
+}
+"""The prices that a type of order has, and what is said of others."""
+CLOSEST = Decimal("1.001")
+"""How far a stop-loss must be below (a purchase's: above) the price it is measured from."""
 UNREPLACEABLE = ("accepted", "pending_new", "pending_cancel", "pending_replace")
 
 
@@ -77,24 +86,26 @@ class Request:
     def _quantity(self) -> Decimal:
         quantity, notional = decimal(self.body, "qty"), decimal(self.body, "notional")
         if (quantity is None) == (notional is None):
-            raise Invalid("qty or notional is required, not both", MALFORMED)
+            what = "qty or notional is required" if quantity is None else "only one of qty or notional is accepted"
+            raise Invalid(what, MALFORMED)
         if quantity is None:
             quote = self.books.quote(self.symbol)
             if self.type != "market" or quote is None or notional is None:
                 raise Invalid("notional orders must be market orders")
             quantity = (notional / quote[self.side == "buy"]).quantize(Decimal("1e-9"))
         if quantity <= 0:
-            raise Invalid("qty must be > 0")
+            raise Invalid("qty must be > 0", MALFORMED)
         return quantity
 
     def _check(self) -> None:
-        for price, types in (("limit_price", ("limit", "stop_limit")), ("stop_price", ("stop", "stop_limit"))):
-            if self.type in types and self.body.get(price) is None and self.order_class != "oco":
-                raise Invalid(f"{self.type} orders require {price.replace('_', ' ')}")
+        given = {name for name in ("limit_price", "stop_price") if self.body.get(name) is not None}
+        needed, words = PRICES.get(self.type, (given, ""))
+        if given != needed and self.order_class != "oco":
+            raise Invalid(words, MALFORMED)
         if self.type == "trailing_stop" and (self.body.get("trail_price") is None) == (
             self.body.get("trail_percent") is None
         ):
-            raise Invalid("trailing stop orders must specify one of trail_price or trail_percent")
+            raise Invalid("trailing stop orders must specify one of trail_price or trail_percent", MALFORMED)
         (self._check_crypto if "/" in self.symbol else self._check_stock)()
         self._check_class()
 
@@ -121,6 +132,9 @@ class Request:
                 raise Invalid("fractional orders must be simple orders")
             if self.side == "sell" and self.books.positions.get(self.symbol, Decimal(0)) <= 0:
                 raise Invalid("fractional orders cannot be sold short")
+        asset = self.books.listed(self.symbol)
+        if asset is not None and asset.hard_to_borrow and self.time != "day":
+            raise Invalid(f'only day orders are allowed for hard-to-borrow asset "{self.symbol}"')
         if self.time in ("opg", "cls") and self.type not in ("market", "limit"):
             raise Invalid(f"{self.time} orders must be market or limit orders")
         if self.type in ("stop", "stop_limit", "trailing_stop") and self.time not in ("day", "gtc"):
@@ -140,6 +154,19 @@ class Request:
             above = (decimal(profit, "limit_price") or 0) - (decimal(stop, "stop_price") or 0)
             if above * (1 if (self.side == "buy") != (self.order_class == "oco") else -1) <= 0:
                 raise Invalid("take_profit.limit_price must be > stop_loss.stop_price")
+        self._check_stop_loss()
+
+    def _check_stop_loss(self) -> None:
+        """Not at the price of its entry or of the market, or beyond."""
+        stop, quote = decimal(self.body.get("stop_loss") or {}, "stop_price"), self.books.quote(self.symbol)
+        base = self._limit() or (quote[self.side == "buy"] if quote else None)
+        if stop is None or base is None:
+            return
+        sells = (self.side == "buy") != (self.order_class == "oco")
+        if sells and stop > base / CLOSEST:
+            raise Invalid("stop price must not be greater than base price / 1.001")
+        if not sells and stop < base * CLOSEST:
+            raise Invalid("stop price must not be less than base price * 1.001")
 
     def _intent(self) -> str:
         held = self.books.positions.get(self.symbol, Decimal(0))

@@ -78,7 +78,7 @@ class TradingRest:
             self._serial += 1
             serial = self._serial
         asked = trading_orders.Request(self.books, request.body, serial)
-        if asked.symbol in self.faults.halted:
+        if asked.symbol in self.faults.halted and asked.type != "limit":
             raise Refusal("halted", "")
         books, fields = self.books, asked.fields
         with books.together():
@@ -117,6 +117,10 @@ class TradingRest:
             orders = [one for one in orders if one.side == side]
         after, until = _time(query, "after", 0), _time(query, "until", FAR)
         orders = [one for one in orders if after < one.created < until]
+        if "after_order_id" in query:
+            orders = [one for one in orders if one.number > self._order(query["after_order_id"]).number]
+        if "before_order_id" in query:
+            orders = [one for one in orders if one.number < self._order(query["before_order_id"]).number]
         orders.sort(key=lambda one: (one.created, one.number), reverse=query.get("direction", "desc") != "asc")
         nested = _true(query, "nested")
         if nested:

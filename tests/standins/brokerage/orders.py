@@ -34,6 +34,7 @@ class Asset(Struct, frozen=True):
     shortable: bool = True
     tradable: bool = True
     halted: bool = False
+    hard_to_borrow: bool = False
 
 
 class Placed(Struct, frozen=True):

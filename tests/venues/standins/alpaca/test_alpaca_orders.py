@@ -96,6 +96,10 @@ def test_orders_are_listed_by_status_symbol_time_and_number(ask: Ask, alpaca: Al
     assert names(status="all", symbols="QQQ,IWM") == ["b"]
     first = ask("GET", "orders:by_client_order_id", params={"client_order_id": "a0"}).json()["submitted_at"]
     assert names(after=first, direction="asc") == ["a1", "a2"]
+    middle = alpaca.books.by_client_id("a1")
+    assert middle is not None
+    assert names(after_order_id=middle.id) == ["a2"]
+    assert names(before_order_id=middle.id) == ["a0"]
     assert ask("GET", "orders", params={"limit": 501}).status_code == 422
 
 
@@ -283,16 +287,27 @@ def test_orders_wait_for_the_market_to_open(ask: Ask, alpaca: AlpacaTrading) -> 
 
 REFUSED: list[tuple[dict[str, object], int, int, str]] = [
     ({"symbol": "NOPE"}, 422, 42210000, 'asset "NOPE" not found'),
-    ({"qty": "0"}, 422, 42210000, "qty must be > 0"),
+    ({"qty": "0"}, 422, 40010001, "qty must be > 0"),
     ({"qty": "1.5", "time_in_force": "gtc"}, 422, 42210000, "fractional orders must be DAY orders"),
-    ({"type": "limit"}, 422, 42210000, "limit orders require limit price"),
+    ({"type": "limit"}, 422, 40010001, "limit orders require a limit price"),
+    ({"type": "stop", "limit_price": "9"}, 422, 40010001, "stop orders require a stop price"),
+    ({"limit_price": "9"}, 422, 40010001, "market orders require no stop or limit price"),
+    (
+        {"order_class": "oto", "stop_loss": {"stop_price": "99.99"}}, 422, 42210000,
+        "stop price must not be greater than base price / 1.001",
+    ),
+    (
+        {"symbol": "HTB", "time_in_force": "gtc"}, 422, 42210000,
+        'only day orders are allowed for hard-to-borrow asset "HTB"',
+    ),
     (
         {"type": "limit", "limit_price": "290.123"}, 422, 42210000,
         "invalid limit_price 290.123. sub-penny increment does not fulfill minimum pricing criteria",
     ),
     ({"time_in_force": "gtd"}, 422, 40010001, "invalid time_in_force"),
     ({"qty": "many"}, 422, 40010001, "qty is not a number: many"),
-    ({"qty": None}, 422, 40010001, "qty or notional is required, not both"),
+    ({"qty": None}, 422, 40010001, "qty or notional is required"),
+    ({"notional": "5"}, 422, 40010001, "only one of qty or notional is accepted"),
     ({"extended_hours": True}, 422, 42210000, "extended hours order must be DAY or GTC limit orders"),
     ({"symbol": "BTC/USD"}, 422, 42210000, "invalid crypto time_in_force"),
     ({"qty": "9999"}, 403, 40310000, "insufficient buying power"),
@@ -308,7 +323,7 @@ def test_what_alpaca_does_not_take_it_refuses_with_its_words(
 ) -> None:
     alpaca.books.price("BTC/USD", "60000", "60010")
     alpaca.books.price("HTB", "5", "5.01")
-    alpaca.books.asset("HTB", shortable=False, fractional=False)
+    alpaca.books.asset("HTB", shortable=False, fractional=False, hard_to_borrow=True)
     ask.rest("first")
     reply = ask.buy("x", **fields)
     assert (reply.status_code, reply.json()["code"], reply.json()["message"]) == (status, number, message)
