@@ -26,8 +26,9 @@ STANDING = (
     "pending_replace", "canceled", "expired", "rejected", "replaced", "restated",
 )  # fmt: skip
 """Events that say no more than the order's own status."""
+REPLACE_REJECTED = "order_replace_rejected"
 REFUSED_CHANGES = {
-    "order_replace_rejected": "the order stays as it was",
+    REPLACE_REJECTED: "the order stays as it was",
     "order_cancel_rejected": "the order was not cancelled",
 }
 
@@ -58,7 +59,8 @@ def _update(data: Body, names: Names, executions: Executions, at: int) -> tuple[
         told.extend(_correction(event, data, executions, at))
     elif event in REFUSED_CHANGES:
         said = maybe_text(data, "reason") or maybe_text(order, "reject_reason") or REFUSED_CHANGES[event]
-        told.append(_look("REFUSED_THERE", f"{event} of {named.order_id}: {said}"))
+        why = f"{event} of {named.order_id}: {said}"
+        told.append(Condition(LinkState.READY, "REFUSED_THERE", why, lost=event == REPLACE_REJECTED))
     elif event not in STANDING:
         told.append(_look("UNKNOWN_EVENT", f"event {event!r} of order {named.order_id} is not one we know"))
     return (*told, *_stands(data, order, names, named, at))

@@ -18,6 +18,7 @@ from appliance.venues.alpaca.reading import (
     moment,
     number,
     plain,
+    rows,
     text,
 )
 from appliance.venues.alpaca.rejections import meaning
@@ -130,10 +131,11 @@ def open_order(order: Body, order_id: str) -> OpenOrder:
 
 
 def flat(orders: Sequence[Body]) -> list[Body]:
-    """Orders and the legs inside them, each once; one of several legs has no symbol of its own and is shown by them."""
+    """Orders and the legs inside them, each once; one of several legs has no symbol of its own and is shown by them.
+    Raises Odd."""
     found: dict[str, Body] = {}
     for order in orders:
-        legs = [leg for leg in order.get("legs") or () if leg.get("status") not in ENDED]
+        legs = [leg for leg in rows(order.get("legs") or []) if maybe_text(leg, "status") not in ENDED]
         if order.get("symbol") or not legs:
             found[text(order, "id")] = order
         found.update((text(leg, "id"), leg) for leg in legs)

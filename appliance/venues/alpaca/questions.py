@@ -26,6 +26,7 @@ from appliance.venues.alpaca.reading import (
     rfc3339,
     rows,
     text,
+    to_the_second,
 )
 from appliance.venues.alpaca.rejections import Declined
 
@@ -105,8 +106,10 @@ class Questions:
             page = rows(self.get("/orders", self._page_of_orders(after)))
             new = [one for one in page if text(one, "id") not in found]
             found.update((text(one, "id"), one) for one in new)
-            if len(page) < ORDERS_PAGE or not new:
+            if len(page) < ORDERS_PAGE:
                 break
+            if not new:
+                raise Odd(f"more than {ORDERS_PAGE} orders of one instant")
             after = max(moment(one, "submitted_at") for one in page) - _TIE
         return tuple(self._open_order(one) for one in flat(list(found.values())))
 
@@ -151,19 +154,21 @@ class Questions:
 
     def fills_of(self, links: Sequence[Body]) -> tuple[VenueFill, ...]:
         """The executions of an order of ours, oldest first; as many as are listed already."""
-        wanted = {text(link, "id"): self._names.learn(link) for link in links}
-        expected = sum((number(link, "filled_qty") for link in links), ZERO)
+        return tuple(fill for link in links for fill in self._fills_of(link))
+
+    def _fills_of(self, link: Body) -> list[VenueFill]:
+        venue_id, expected = text(link, "id"), number(link, "filled_qty")
+        named, found, filled = self._names.learn(link), list[VenueFill](), ZERO
         if not expected:
-            return ()
-        found, filled = [], ZERO
-        for row in self._activities("/FILL", moment(links[0], "created_at") - SECOND, direction="desc"):
-            named = wanted.get(text(row, "order_id"))
-            if named is not None:
+            return found
+        asked = {"direction": "desc", "order_id": venue_id}
+        for row in self._activities("/FILL", moment(link, "created_at") - SECOND, **asked):
+            if text(row, "order_id") == venue_id:
                 found.append(self._listed(row, named))
                 filled += found[-1].quantity
             if filled >= expected:
                 break
-        return tuple(reversed(found))
+        return found[::-1]
 
     def _listed(self, row: Body, named: Named) -> VenueFill:
         return self._executions.listed(fill_listed(row, named))
@@ -206,7 +211,7 @@ class Questions:
         return told(Holdings(self.positions(), self.fills(oldest), found))
 
     def _activities(self, path: str, after: int, **more: str) -> Iterator[Body]:
-        asked = {"after": rfc3339(after), "direction": "asc", "page_size": ACTIVITIES_PAGE, **more}
+        asked = {"after": to_the_second(after), "direction": "asc", "page_size": ACTIVITIES_PAGE, **more}
         last = ""
         for _ in range(PAGES_MAX):
             page = rows(self.get(f"/account/activities{path}", {**asked, "page_token": last} if last else asked))

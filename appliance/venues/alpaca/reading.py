@@ -112,6 +112,11 @@ def rfc3339(time: int) -> str:
     return f"{datetime.fromtimestamp(time // SECOND, UTC):%Y-%m-%dT%H:%M:%S}.{time % SECOND:09d}Z"
 
 
+def to_the_second(time: int) -> str:
+    """A time (ns UTC), or up to a second before it, in the form that questions about activities are documented with."""
+    return f"{datetime.fromtimestamp(time // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def stamp(of: Body, key: str = "id") -> int:
     """The time in an activity's id (ns UTC), which is written in New York's. Raises Odd."""
     found = _STAMPED.match(text(of, key))

@@ -91,7 +91,7 @@ def test_the_first_look_goes_back_a_week_and_later_ones_a_little_more_than_asked
     script.questions.fills(NOW)
     script.questions.activities(NOW)
     after = [data["after"] for _, data in script.asked]
-    assert after == [rfc3339(NOW - 7 * 24 * 60 * MINUTE), rfc3339(NOW - MINUTE), rfc3339(NOW - 24 * 60 * MINUTE)]
+    assert after == ["2026-10-01T15:10:00Z", "2026-10-08T15:09:00Z", "2026-10-07T15:10:00Z"]
 
 
 def test_a_fill_of_an_order_that_even_alpaca_does_not_know_is_nobodys() -> None:
@@ -119,3 +119,18 @@ def test_orders_put_one_in_anothers_place_for_ever_are_no_loop() -> None:
     with pytest.raises(Odd, match="its own place"):
         script.questions.chain("a")
     assert script.questions.open_orders()
+
+
+def test_the_fills_of_a_changed_order_are_asked_for_by_each_order_in_the_chain() -> None:
+    first = recorded.order(id="v1", client_order_id="a", status="replaced", filled_qty="3", replaced_by="v2",
+                           created_at=rfc3339(NOW))  # fmt: skip
+    second = {**first, "id": "v2", "replaces": "v1", "replaced_by": None, "status": "filled", "filled_qty": "7"}
+    rows = {
+        one["id"]: {**recorded.FILLS[0], "order_id": one["id"], "qty": one["filled_qty"], "cum_qty": one["filled_qty"]}
+        for one in (first, second)
+    }
+    script = Script(activities_FILL=lambda asked: [rows[asked["order_id"]]])
+    fills = script.questions.fills_of([first, second])
+    assert [(fill.order_id, fill.fill_key, fill.quantity) for fill in fills] == [
+        ("a", "v1:3", D(3)), ("a", "v2:7", D(7)),
+    ]  # fmt: skip
