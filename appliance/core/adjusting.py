@@ -148,6 +148,7 @@ class Activities:
         for order in self._ledger.rename(symbol, becomes):
             gateway.tell(order, now)
         gateway.plans.rename(symbol, becomes)
+        gateway.strangers.rename(symbol, becomes)
         gateway.reconciler.rebase(becomes, gateway.reconciler.baseline(becomes) + gateway.reconciler.baseline(symbol))
         gateway.reconciler.rebase(symbol, ZERO)
         if blocked is not None:
@@ -186,8 +187,8 @@ class Activities:
     def _transfer(self, activity: Activity, now: Now) -> None:
         """Shares that came or went are of no strategy."""
         if activity.symbol:
-            held = self._ledger.position(activity.symbol)
-            self._gateway.reconciler.rebase(activity.symbol, activity.position - held)
+            held = self._ledger.position(activity.symbol) + self._gateway.reconciler.baseline(activity.symbol)
+            self._gateway.strangers.moved(activity.symbol, activity.position - held, now)
         self._say(activity, now)
 
     def _say(self, activity: Activity, now: Now) -> None:

@@ -61,7 +61,7 @@ class Comparison:
             elif isinstance(happened, VenueActivity):
                 gateway.activities.take(happened, now)
             else:
-                gateway.fill(happened, now)
+                gateway.fill(gateway.corrections.anew(happened), now)
         if first:
             gateway.strangers.missing_journal(told.fills, told.positions, now)
 

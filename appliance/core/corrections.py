@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from appliance.core.ledger import fill_of
 from appliance.domain.messages import Now, VenueFill
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 REMEMBERED = 2_000
 """So many corrections before the oldest are looked through for those that cannot be told again."""
+
+ANEW = "~"
+"""Between the key of an execution and what it is now, where the venue gave that no key of its own."""
 
 
 class Corrected(Struct, frozen=True):
@@ -39,6 +43,17 @@ class Corrections:
     def known(self, told: VenueFill) -> bool:
         """Whether there is nothing to book of an execution: another has taken its place, and it takes no other's."""
         return bool(self._corrected) and told.fill_key in self._corrected and not told.corrects
+
+    def anew(self, told: VenueFill) -> VenueFill:
+        """A fill that a look tells of, as a correction where we have it otherwise: who has forgotten what he told tells
+        it as it is now, under the key that it had."""
+        head = self._head(told.fill_key)
+        old = self._gateway.ledger.fills.get(head)
+        if told.corrects or old is None or (old.quantity, old.price) == (told.quantity, told.price):
+            return told
+        if head != told.fill_key and not head.startswith(f"{told.fill_key}{ANEW}"):
+            return told  # corrected by name
+        return replace(told, fill_key=f"{told.fill_key}{ANEW}{told.quantity}@{told.price}", corrects=told.fill_key)
 
     def take(self, told: VenueFill, now: Now) -> str | None:
         """Let an execution take the place of the one it ``corrects``. None: all is done. Otherwise that was no fill of
@@ -109,4 +124,4 @@ def _opposite(old: Fill, told: VenueFill) -> Fill:
 
 def _later(key: str, other: str) -> bool:
     """Which of two corrections of one execution is the later: venues number them upwards in their keys."""
-    return (len(key), key) > (len(other), other)
+    return ANEW in other or (len(key), key) > (len(other), other)

@@ -84,12 +84,31 @@ class Plans:
         return self.left(order.intent.strategy, order.symbol)
 
     def left(self, strategy: str, symbol: str) -> Decimal:
-        """Shares (not signed) of a strategy's holding that no exit of it may already trade."""
+        """Shares (not signed) of a strategy's holding that are there and that no exit of it may already trade."""
         left = abs(self._ledger.holding(strategy, symbol))
         for exit in self._ledger.exits(strategy, symbol):
             if exit.status is not WAITING:
                 left -= exit.remaining
+        if symbol in self._gateway.strangers.taken:
+            there = self._gateway.strangers.leaves(symbol)
+            left = left if there is None else min(left, there - self._leaving(symbol))
         return left
+
+    def _leaving(self, symbol: str) -> Decimal:
+        """Shares that exits of any strategy may already trade."""
+        live = (order for order in self._ledger.live() if order.symbol == symbol and order.intent.exit)
+        return sum((order.remaining for order in live if not order.protects and order.status is not WAITING), ZERO)
+
+    def taken(self, symbol: str, now: Now) -> None:
+        """Another hand has sold what strategies hold: what protects more than is left must go, and so must exits that
+        wait for a price."""
+        there = self._gateway.strangers.leaves(symbol)
+        too_much = there is not None and self._leaving(symbol) > there
+        for order in [order for order in self._ledger.live() if order.symbol == symbol]:
+            if order.protects:
+                self.trim(order, now)
+            elif too_much and order.intent.exit and order.status is not WAITING:
+                self._gateway.reconciler.unwant(order, now)
 
     def withdraw(self, order: Order, now: Now) -> None:
         """A waiting order is taken back by its strategy; what an exit wanted gone is protected again."""

@@ -38,6 +38,8 @@ class Strangers:
     def __init__(self, gateway: GatewayCore) -> None:
         self._gateway = gateway
         self.fills = gateway.table("stranger", VenueFill)
+        self.taken = gateway.table("taken", Decimal)
+        """Shares of strategies' positions that another hand has sold (negative: bought back) at the broker."""
         self.shown = Foreign()
 
     def orders(self, told: Sequence[OpenOrder], now: Now) -> None:
@@ -78,7 +80,7 @@ class Strangers:
         if before is not None:
             shares -= before.quantity * before.side.sign
             cash += before.quantity * before.side.sign * before.price + before.commission
-        gateway.reconciler.rebase(told.symbol, gateway.reconciler.baseline(told.symbol) + shares)
+        self.moved(told.symbol, shares, now)
         gateway.reconciler.booked(told.fill_key)
         gateway.ledger.pay(cash, told.time)
         gateway.tell_account(now)
@@ -87,6 +89,42 @@ class Strangers:
             return
         text = f"{told.side.value} {told.quantity} {told.symbol} at {told.price} was traded here, not by us"
         gateway.notices.happened(f"FOREIGN_TRADE/{told.symbol}", Severity.INFO, text, now)
+
+    def moved(self, symbol: str, shares: Decimal, now: Now) -> None:
+        """So many more (signed) of the broker's shares are of no strategy. Where that leaves fewer than strategies
+        hold, no exit and no stop may sell what is gone: it would be sold twice."""
+        reconciler, position = self._gateway.reconciler, self._gateway.ledger.position(symbol)
+        before, taken = reconciler.baseline(symbol), self.taken.get(symbol, ZERO)
+        reconciler.rebase(symbol, before + shares)
+        if not shares or not position:
+            return
+        sign = 1 if position > 0 else -1
+        if position * shares > 0:
+            left = max(ZERO, abs(taken) - abs(shares))
+        else:
+            spare = max(ZERO, before * sign)
+            left = min(abs(taken) + max(ZERO, abs(shares) - spare), abs(position))
+        if left == abs(taken):
+            return
+        self.taken[symbol] = left * sign
+        if left > abs(taken):
+            why = f"another hand took {left} of the {abs(position)} that strategies hold: see to it by hand"
+            self._gateway.block(symbol, why, now)
+            self._gateway.plans.taken(symbol, now)
+
+    def leaves(self, symbol: str) -> Decimal | None:
+        """Shares (not signed) of all strategies' position that are still at the broker; None: all of them are."""
+        taken, position = self.taken.get(symbol, ZERO), self._gateway.ledger.position(symbol)
+        if taken * position <= 0:
+            self.taken.drop(symbol)
+            return None
+        return max(ZERO, abs(position) - abs(taken))
+
+    def rename(self, symbol: str, becomes: str) -> None:
+        """A symbol is called otherwise."""
+        if symbol in self.taken:
+            self.taken[becomes] = self.taken[symbol]
+            del self.taken[symbol]
 
     def _note(self, told: VenueFill) -> None:
         self.fills[told.fill_key] = told

@@ -38,6 +38,8 @@ LIVENESS = 25 * SECOND
 QUIET = 8 * SECOND
 """The market closes this long before the verdict, so that nothing is under way by itself."""
 SYMBOLS = ("AAA", "BBB")
+OTHERS = ("CCC", "DDD")
+"""What strangers trade: who sells what strategies hold takes it from them, and their symbol halts."""
 HOSTS = ("alpha", "beta")
 BAR = SECOND
 """Market time is short here: one-second bars give decisions enough for every fault to meet one."""
@@ -298,8 +300,7 @@ class World:
 
     def _stranger(self) -> None:
         self.say("somebody else trades at our account")
-        symbol = self.random.choice(SYMBOLS)
-        self.venue.stranger(symbol, self._prices.get(symbol, 100.0))
+        self.venue.stranger(self.random.choice(OTHERS), 100.0)
 
     def _command(self) -> None:
         self.send(self.random.choice(VERBS))

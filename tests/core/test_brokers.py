@@ -569,3 +569,89 @@ def test_whatever_is_corrected_in_whatever_order_books_and_fills_say_the_same(da
     assert abs(core_of(play).ledger.orders[ENTRY.id].average_price * held - spent) < D("1e-20")
     assert cash == -spent - sum(fill.commission for fill in last if fill.quantity)
     assert core_of(play).ledger.blocked == {}
+
+
+# --- what another hand takes ----------------------------------------------------------------------
+
+
+def sold(shares: int, key: str = "by hand") -> VenueFill:
+    return told("", shares, Side.SELL, key=key)
+
+
+def test_what_another_hand_has_sold_is_not_sold_again_by_a_stop_or_an_exit() -> None:
+    with linked() as play:
+        filled(play, stop="90")
+        play >> sold(60)
+        assert "another hand took 60 of the 100" in core_of(play).ledger.blocked["SPY"].why
+        assert [said.order_id for said in play.heard(VenueCancel)] == [STOP]
+        play >> report(STOP, "cancel")
+        (fresh,) = play.heard(VenueSubmit)
+        assert (fresh.order.quantity, fresh.order.protects) == (D(40), STOP)
+        play >> report(fresh.order.id, "accept") >> approved(EXIT) >> report(fresh.order.id, "cancel")
+        (leaving,) = play.heard(VenueSubmit)
+        assert (leaving.order.id, leaving.order.quantity) == (EXIT.id, D(40))
+
+
+def test_when_all_has_been_sold_by_another_hand_the_guards_own_exit_sells_nothing() -> None:
+    with linked() as play:
+        filled(play)
+        play >> sold(100) << ... >> approved(replace(EXIT, id="guard-1-1"))
+        play << status("denied", code="NOTHING_LEFT")
+
+
+def test_an_exit_that_waits_for_its_price_is_cancelled_when_another_hand_sells_what_it_would() -> None:
+    with linked() as play:
+        filled(play)
+        resting = replace(EXIT, type=OrderType.LIMIT, limit_price=D(110))
+        play >> approved(resting) >> report(EXIT.id, "accept") << ... >> sold(60)
+        assert [said.order_id for said in play.heard(VenueCancel)] == [EXIT.id]
+
+
+@pytest.mark.parametrize("before", [60, 100])
+def test_what_was_there_before_us_is_its_owners_to_sell(before: int) -> None:
+    with linked(positions={"SPY": D(before)}) as play:
+        filled(play, stop="90")
+        play >> sold(60)
+        assert play.heard(VenueCancel) == []
+    assert core_of(play).ledger.blocked == {}
+
+
+def test_what_was_short_before_us_takes_nothing_from_a_strategy() -> None:
+    with linked(positions={"SPY": D(-100)}) as play:
+        filled(play)
+        play >> approved(EXIT) << status("sending", quantity=D(100)) << VenueSubmit
+
+
+def test_what_is_bought_back_by_hand_may_be_sold_again_and_a_closed_position_starts_anew() -> None:
+    with linked() as play:
+        filled(play)
+        play >> sold(60) >> told("", 60, key="back") << ...
+        play >> approved(EXIT) << status("sending", quantity=D(100)) << VenueSubmit
+        play >> told(EXIT.id, 100, Side.SELL) << ...
+    assert core_of(play).plans.left("trend", "SPY") == 0
+    assert core_of(play).reconciler.baseline("SPY") == 0
+
+
+def test_a_look_that_tells_an_execution_otherwise_than_it_was_told_corrects_it() -> None:
+    """An adapter that was started anew does not know what it told, and tells what is now by the same key."""
+    with linked() as play:
+        filled(play)
+        for size, price in ((90, "99"), (90, "99"), (80, "98")):
+            seen = told(ENTRY.id, size, price=price, key=f"{ENTRY.id}:100")
+            cash = D(100_000) - size * D(price) - 1
+            look(play, fills=(seen,), positions={"SPY": D(size)}, cash=cash) << ...
+            assert shares(play) == (size, size, size)
+            assert core_of(play).ledger.account[""].cash == cash
+        play >> told(ENTRY.id, 100)  # said again by the stream, late
+    assert shares(play) == (80, 80, 80)
+    assert core_of(play).ledger.blocked == {}
+
+
+def test_a_look_that_still_tells_what_was_corrected_by_name_changes_nothing() -> None:
+    with linked() as play:
+        filled(play)
+        play >> corrects("b", f"{ENTRY.id}:100", 90) << ...
+        seen = (told(ENTRY.id, 100), corrects("b", f"{ENTRY.id}:100", 90))
+        for _ in range(3):
+            look(play, fills=seen, positions={"SPY": D(90)}, cash=D(90_999))
+    assert shares(play) == (90, 90, 90)
