@@ -167,8 +167,7 @@ class World:
         return deliver
 
     def _answer(self, event: Event) -> None:
-        if self.trace is not None:
-            self.say(f"venue says {_brief(event)}")
+        self.say(f"venue says {_brief(event)}" if self.trace is not None else "")
         if not self.nodes["gateway"].hear(event):
             self._died("gateway")
 

@@ -386,6 +386,15 @@ def test_what_waited_for_its_turn_too_long_was_never_sent(asked: bool) -> None:
         play >> report(ENTRY.id, "deny", code=Rejection.RATE_LIMITED) << status("denied", code="RATE_LIMITED")
 
 
+def test_an_order_that_was_not_sent_again_is_still_in_doubt() -> None:
+    with linked() as play:
+        play >> approved() >> report(ENTRY.id, "lose") >> report(ENTRY.id, "absent") << ...
+        play.later(2) >> report(ENTRY.id, "absent") << status("sending", attempt=2) << VenueSubmit
+        play >> report(ENTRY.id, "deny", code=Rejection.NOT_SENT) << status("unknown") << VenueAsk(ENTRY.id)
+        play >> told(ENTRY.id, 100) << Fill << status("filled") << ...
+    assert core_of(play).ledger.blocked == {}
+
+
 def test_an_id_that_is_taken_is_looked_up_not_believed_to_be_refused() -> None:
     with linked() as play:
         play >> approved() << ... >> report(ENTRY.id, "reject", code=Rejection.DUPLICATE_ID)
