@@ -187,8 +187,9 @@ class Episode:
             found.reconnect = max(0.0, ups[0] - max(reachable, downs[0]))
 
     def _compare(self) -> None:
-        """The stand-in's log against the gateway's word."""
+        """The stand-in's log against the gateway's word, once the last of what it tells together has come."""
         box, venue = self._box, self._venue
+        box.until(lambda: box.account is not None and box.account.cash == venue.books.cash, 2)
         for order_id, n in Counter(accepted(venue)).items():
             if n > 1:
                 self._wrong(f"{order_id} accepted {n} times")
