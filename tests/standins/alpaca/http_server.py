@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import select
 import socket
@@ -11,6 +12,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,15 +62,17 @@ class RestServer(ThreadingHTTPServer):
 
     def __init__(
         self, surfaces: Sequence[Surface], keys: dict[str, str], limit: int, faults: Faults, log: Log,
-        clock: Callable[[], int],
+        clock: Callable[[], int], port: int = 0,
     ) -> None:  # fmt: skip
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
         self.surfaces, self.keys, self.faults, self.log = surfaces, keys, faults, log
         self.allowance = Allowance(limit, clock)
         self.clock = clock
         self.closing = threading.Event()
         self.thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="alpaca-rest", daemon=True)
+        self.numbers = itertools.count(1)
         self._timers: list[threading.Timer] = []
+        self._connections: dict[socket.socket, None] = {}
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Clients hang up; that is theirs to say."""
@@ -79,6 +83,24 @@ class RestServer(ThreadingHTTPServer):
         self._timers.append(timer)
         timer.start()
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """One connection more."""
+        self._connections[request] = None
+        self.log.add("accepted connection")
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """One connection less."""
+        self._connections.pop(request, None)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """Reset every connection, as it is between two requests."""
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Serve no more."""
         self.closing.set()
@@ -86,6 +108,7 @@ class RestServer(ThreadingHTTPServer):
             timer.cancel()
         self.shutdown()
         self.server_close()
+        self.hang_up()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -133,6 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         if faults.broken or faults.html:
             return self._send(faults.broken or 200, HTML, {**headers, "Content-Type": "text/html"})
         headers["Content-Type"] = "application/json; charset=UTF-8"
+        headers["X-Request-ID"] = f"{next(self.server.numbers):032x}"
         if (mishap := faults.mishap(request)) is not None:
             return self._befall(request, mishap, headers)
         return self._tell(self._refused(allowed) or self._answer(request), headers)

@@ -116,9 +116,11 @@ def asset_id(asset: Asset | None) -> str | None:
 
 def asset_body(asset: Asset) -> Body:
     """An asset as Alpaca returns it."""
+    borrow = "not_shortable" if not asset.shortable else "hard_to_borrow" if asset.hard_to_borrow else "easy_to_borrow"
     return {
-        "attributes": [], "borrow_status": "easy_to_borrow" if asset.shortable else "not_shortable",
-        "class": "crypto" if "/" in asset.symbol else "us_equity", "easy_to_borrow": asset.shortable,
+        "attributes": [],
+        "borrow_status": borrow,
+        "class": "crypto" if "/" in asset.symbol else "us_equity", "easy_to_borrow": borrow == "easy_to_borrow",
         "exchange": "CRYPTO" if "/" in asset.symbol else "NASDAQ", "fractionable": asset.fractional,
         "id": asset_id(asset), "maintenance_margin_requirement": 30, "margin_requirement_long": "30",
         "margin_requirement_short": "30", "marginable": "/" not in asset.symbol, "name": asset.symbol,

@@ -69,7 +69,7 @@ MISHAPS: dict[str, Mishap] = {
     "slow": Mishap(ORDERS, after=1.0),
     "429": Mishap(done=False, status=429, body={"code": 42910000, "message": "rate limit exceeded"}),
     "401": Mishap(done=False, status=401, body={"message": "unauthorized"}),
-    "403": Mishap(done=False, status=403, body={"code": 40310000, "message": "forbidden."}),
+    "403": Mishap(done=False, status=403, body={"message": "forbidden."}),
     "buying power": _no(403, 40310000, "insufficient buying power", buying_power="0", cost_basis="1000"),
     "held": _no(
         403, 40310000, "insufficient qty available for order (requested: 1, available: 0)", available="0",
@@ -85,10 +85,18 @@ MISHAPS: dict[str, Mishap] = {
     "blocked": _no(403, 40310000, "account is restricted to liquidation only"),
     "suspended": _no(403, 40310000, "new orders are rejected by user request"),
     "closed": _no(403, 40310000, "market is not open"),
-    "halted": _no(403, 40310000, "trading in this symbol is halted"),
+    "halted": _no(
+        422, 42210000, 'market order rejected due to trading halt on symbol: "SPY", please place a limit order instead'
+    ),
+    "hard to borrow": _no(422, 42210000, 'only day orders are allowed for hard-to-borrow asset "SPY"'),
+    "base price": _no(422, 42210000, "stop price must not be greater than base price / 1.001"),
+    "not active": _no(422, 42210000, "asset SPY is not active"),
     "not fractionable": _no(403, 40310000, 'asset "SPY" is not fractionable'),
     "not shortable": _no(422, 42210000, "asset SPY cannot be sold short"),
     "duplicate": _no(422, 40010001, "client_order_id must be unique"),
+    "chain": Mishap(
+        "PATCH", done=False, status=422, body={"code": 42210000, "message": "order chain not fully replaced"}
+    ),
     "new code": _no(422, 42299999, "a reason that did not exist yesterday"),
 }  # fmt: skip
 """By name: ``after`` an order is taken, ``before`` it is."""
@@ -100,12 +108,16 @@ class TradingFaults(Faults):
 
     taken_as: str = "pending_new"
     """The status that the answer to a POST tells."""
+    carried: bool = True
+    """A replacement begins with what the order before it has filled, and its ``qty`` is that of both: so say Alpaca's
+    error list ("qty must be > filled_qty") and those who measured it in 2026. False: it begins with nothing, and is for
+    all of it again where it has no ``qty``: so says alpacahq/Alpaca-API, issue 165, of 2021."""
     orders_lag: float = 0.0
     """Seconds until an order can be found."""
     activities_lag: float = 0.0
     """Seconds until an execution or activity is among the activities."""
     halted: tuple[str, ...] = ()
-    """Symbols in which orders are refused."""
+    """Symbols in which trading is halted: limit orders only."""
     new_status: str = ""
     """Every order has this status, which did not exist yesterday."""
     new_event: str = ""
@@ -123,7 +135,7 @@ class TradingFaults(Faults):
     late_fill: int = 0
     """Cancelled orders that fill after that."""
     replace_loses: int = 0
-    """Replacements answered 200 of orders that fill instead."""
+    """Replacements answered 200 of orders that fill before; the new one is rejected."""
     lost_events: int = 0
     """Events that are not told."""
     swapped_events: int = 0
@@ -142,6 +154,7 @@ class TradingFaults(Faults):
 
     def next(self, name: str, times: int = 1, **others: Any) -> None:
         """The next so many requests meet a mishap by name, with ``others`` of its fields; -1: all, until ``clear``."""
+        assert name in MISHAPS, f"no such mishap: {name}; there are {', '.join(MISHAPS)}"
         mishap = replace(MISHAPS[name], **others)
         with self._lock:  # type: ignore[attr-defined]
             self._mishaps.append([mishap, times])  # type: ignore[attr-defined]

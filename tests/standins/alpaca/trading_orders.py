@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.standins.alpaca.trading_bodies import identity, number
 from tests.standins.alpaca.trading_refusals import MALFORMED, Invalid
-from tests.standins.brokerage import Brokerage
+from tests.standins.brokerage import Brokerage, Placed
 
 Body = dict[str, Any]
 TYPES = ("market", "limit", "stop", "stop_limit", "trailing_stop")
@@ -15,6 +15,16 @@ TIMES = ("day", "gtc", "opg", "cls", "ioc", "fok")
 CLASSES = ("", "simple", "bracket", "oco", "oto")
 CRYPTO_TYPES, CRYPTO_TIMES = ("market", "limit", "stop_limit"), ("gtc", "ioc")
 ID_MAX = 128
+PRICES: dict[str, tuple[set[str], str]] = {
+    "market": (set(), "market orders require no stop or limit price"),
+    "limit": ({"limit_price"}, "limit orders require a limit price"),
+    "stop": ({"stop_price"}, "stop orders require a stop price"),
+    "stop_limit": ({"limit_price", "stop_price"}, "stop limit orders require both stop and limit price"),
+}
+"""The prices that a type of order has, and what is said of others."""
+CLOSEST = Decimal("1.001")
+"""How far a stop-loss must be below (a purchase's: above) the price it is measured from."""
+UNREPLACEABLE = ("accepted", "pending_new", "pending_cancel", "pending_replace")
 
 
 class Request:
@@ -76,24 +86,26 @@ class Request:
     def _quantity(self) -> Decimal:
         quantity, notional = decimal(self.body, "qty"), decimal(self.body, "notional")
         if (quantity is None) == (notional is None):
-            raise Invalid("qty or notional is required, not both", MALFORMED)
+            what = "qty or notional is required" if quantity is None else "only one of qty or notional is accepted"
+            raise Invalid(what, MALFORMED)
         if quantity is None:
             quote = self.books.quote(self.symbol)
             if self.type != "market" or quote is None or notional is None:
                 raise Invalid("notional orders must be market orders")
             quantity = (notional / quote[self.side == "buy"]).quantize(Decimal("1e-9"))
         if quantity <= 0:
-            raise Invalid("qty must be > 0")
+            raise Invalid("qty must be > 0", MALFORMED)
         return quantity
 
     def _check(self) -> None:
-        for price, types in (("limit_price", ("limit", "stop_limit")), ("stop_price", ("stop", "stop_limit"))):
-            if self.type in types and self.body.get(price) is None and self.order_class != "oco":
-                raise Invalid(f"{self.type} orders require {price.replace('_', ' ')}")
+        given = {name for name in ("limit_price", "stop_price") if self.body.get(name) is not None}
+        needed, words = PRICES.get(self.type, (given, ""))
+        if given != needed and self.order_class != "oco":
+            raise Invalid(words, MALFORMED)
         if self.type == "trailing_stop" and (self.body.get("trail_price") is None) == (
             self.body.get("trail_percent") is None
         ):
-            raise Invalid("trailing stop orders must specify one of trail_price or trail_percent")
+            raise Invalid("trailing stop orders must specify one of trail_price or trail_percent", MALFORMED)
         (self._check_crypto if "/" in self.symbol else self._check_stock)()
         self._check_class()
 
@@ -120,6 +132,9 @@ class Request:
                 raise Invalid("fractional orders must be simple orders")
             if self.side == "sell" and self.books.positions.get(self.symbol, Decimal(0)) <= 0:
                 raise Invalid("fractional orders cannot be sold short")
+        asset = self.books.listed(self.symbol)
+        if asset is not None and asset.hard_to_borrow and self.time != "day":
+            raise Invalid(f'only day orders are allowed for hard-to-borrow asset "{self.symbol}"')
         if self.time in ("opg", "cls") and self.type not in ("market", "limit"):
             raise Invalid(f"{self.time} orders must be market or limit orders")
         if self.type in ("stop", "stop_limit", "trailing_stop") and self.time not in ("day", "gtc"):
@@ -139,11 +154,54 @@ class Request:
             above = (decimal(profit, "limit_price") or 0) - (decimal(stop, "stop_price") or 0)
             if above * (1 if (self.side == "buy") != (self.order_class == "oco") else -1) <= 0:
                 raise Invalid("take_profit.limit_price must be > stop_loss.stop_price")
+        self._check_stop_loss()
+
+    def _check_stop_loss(self) -> None:
+        """Not at the price of its entry or of the market, or beyond."""
+        stop, quote = decimal(self.body.get("stop_loss") or {}, "stop_price"), self.books.quote(self.symbol)
+        base = self._limit() or (quote[self.side == "buy"] if quote else None)
+        if stop is None or base is None:
+            return
+        sells = (self.side == "buy") != (self.order_class == "oco")
+        if sells and stop > base / CLOSEST:
+            raise Invalid("stop price must not be greater than base price / 1.001")
+        if not sells and stop < base * CLOSEST:
+            raise Invalid("stop price must not be less than base price * 1.001")
 
     def _intent(self) -> str:
         held = self.books.positions.get(self.symbol, Decimal(0))
         closes = held * (1 if self.side == "buy" else -1) < 0
         return f"{self.side}_to_{'close' if closes else 'open'}"
+
+
+def replacement(order: Placed, body: Body) -> Body:
+    """What another order in the place of this one asks for. Raises Invalid."""
+    status = order.facts.get("status", order.status)
+    if status in UNREPLACEABLE:
+        raise Invalid(f"cannot replace order in {status} status")
+    if order.facts.get("notional"):
+        raise Invalid("notional orders cannot be replaced")
+    trail = "trail_percent" if order.trail_percent is not None else "trail"
+    fields: Body = {
+        "quantity": decimal(body, "qty"), "limit_price": decimal(body, "limit_price"),
+        "stop_price": decimal(body, "stop_price"), trail: decimal(body, "trail"),
+        "time_in_force": body.get("time_in_force"),
+    }  # fmt: skip
+    quantity = fields["quantity"]
+    if all(value in (None, getattr(order, name)) for name, value in fields.items()):
+        raise Invalid("order parameters are not changed")
+    if quantity not in (None, order.quantity):
+        _check_new_quantity(order, quantity)
+    return fields
+
+
+def _check_new_quantity(order: Placed, quantity: Decimal) -> None:
+    if order.facts.get("order_class"):
+        raise Invalid("qty cannot be changed for advanced orders")
+    if "/" not in order.symbol and (order.quantity % 1 or quantity % 1):
+        raise Invalid("qty cannot be changed for fractional orders")
+    if quantity <= order.filled:
+        raise Invalid("qty must be > filled_qty")
 
 
 def decimal(body: Body, name: str) -> Decimal | None:

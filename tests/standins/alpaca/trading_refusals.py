@@ -63,9 +63,12 @@ def _wash(refusal: Refusal, symbol: str) -> Reply:
 
 REFUSALS: dict[str, Callable[[Refusal, str], Reply]] = {
     "unknown_symbol": _plain(422, UNPROCESSABLE, 'asset "{symbol}" not found'),
-    "not_tradable": _plain(422, UNPROCESSABLE, "asset {symbol} is not tradable"),
-    "halted": _plain(403, FORBIDDEN, "trading in {symbol} is halted"),
-    "quantity": _plain(422, UNPROCESSABLE, "qty must be > 0"),
+    "not_tradable": _plain(422, UNPROCESSABLE, "asset {symbol} is not active"),
+    "halted": _plain(
+        422, UNPROCESSABLE,
+        'market order rejected due to trading halt on symbol: "{symbol}", please place a limit order instead',
+    ),
+    "quantity": _plain(422, MALFORMED, "qty must be > 0"),
     "not_fractionable": _plain(403, FORBIDDEN, 'asset "{symbol}" is not fractionable'),
     "tick": _plain(
         422, UNPROCESSABLE,

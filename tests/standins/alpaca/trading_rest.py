@@ -30,12 +30,11 @@ from tests.standins.alpaca.trading_bodies import (
     workday,
 )
 from tests.standins.alpaca.trading_faults import TradingFaults
-from tests.standins.alpaca.trading_orders import Body, decimal
+from tests.standins.alpaca.trading_orders import Body, decimal, replacement
 from tests.standins.alpaca.trading_refusals import MALFORMED, MISSING, Invalid, refused
 from tests.standins.brokerage import Brokerage, Placed, Refusal
 
 PAGE, PAGE_MAX, ORDERS, ORDERS_MAX = 100, 100, 50, 500
-UNREPLACEABLE = ("accepted", "held")
 FAR = 1 << 62
 
 
@@ -79,7 +78,7 @@ class TradingRest:
             self._serial += 1
             serial = self._serial
         asked = trading_orders.Request(self.books, request.body, serial)
-        if asked.symbol in self.faults.halted:
+        if asked.symbol in self.faults.halted and asked.type != "limit":
             raise Refusal("halted", "")
         books, fields = self.books, asked.fields
         with books.together():
@@ -118,6 +117,10 @@ class TradingRest:
             orders = [one for one in orders if one.side == side]
         after, until = _time(query, "after", 0), _time(query, "until", FAR)
         orders = [one for one in orders if after < one.created < until]
+        if "after_order_id" in query:
+            orders = [one for one in orders if one.number > self._order(query["after_order_id"]).number]
+        if "before_order_id" in query:
+            orders = [one for one in orders if one.number < self._order(query["before_order_id"]).number]
         orders.sort(key=lambda one: (one.created, one.number), reverse=query.get("direction", "desc") != "asc")
         nested = _true(query, "nested")
         if nested:
@@ -162,21 +165,19 @@ class TradingRest:
         order, body = self._order(order_id), request.body if isinstance(request.body, dict) else {}
         if not order.open:
             raise Refusal("not_open", "", status=order.status)
-        if order.status in UNREPLACEABLE:
-            raise Invalid("unable to replace order, order isn't sent to exchange yet")
-        names = {"quantity": "qty", "limit_price": "limit_price", "stop_price": "stop_price"}
-        fields: Body = {ours: decimal(body, theirs) for ours, theirs in names.items()}
-        trail = "trail_percent" if order.trail_percent is not None else "trail"
-        fields |= {trail: decimal(body, "trail"), "time_in_force": body.get("time_in_force")}
+        fields = replacement(order, body)
+        carried = self.faults.carried
+        if not carried and fields["quantity"] is None:
+            fields["quantity"] = order.quantity
         with self._lock:
             self._serial += 1
             client_id = str(body.get("client_order_id") or identity("client", self._serial))
-        if self.faults.use("replace_loses"):
-            first = self._told(order)
-            self.books.fill(order.id)
-            return Reply(200, {**first, "id": identity("never", order.id), "status": "pending_replace"})
-        new = self.books.replace(order.id, client_id, **fields)
-        return Reply(200, self._told(changed(new, facts={**new.facts, "status": self.faults.taken_as})))
+        late = self.faults.use("replace_loses")
+        new = self.books.replace(order.id, client_id, late=late, carried=carried, **fields)
+        taken = self._as_taken(new, [])
+        if carried:
+            taken |= {name: self._told(order)[name] for name in ("filled_qty", "filled_avg_price")}
+        return Reply(200, taken)
 
     # --- positions and the account ----------------------------------------------------------------------------------
 

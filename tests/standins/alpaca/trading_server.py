@@ -42,19 +42,22 @@ class AlpacaTrading:
         self.faults = TradingFaults(lambda name, value: self.log.add("fault", name, value=value))
         self.keys = {KEY: SECRET}
         self.rest = TradingRest(self.books, self.faults)
-        self._rest = RestServer([self.rest], self.keys, requests, self.faults, self.log, clock)
+        self._clock = clock
+        self._rest = self._served(requests)
         self.stream = TradeUpdates(self.keys, connections, patience, self.faults, self.log)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="alpaca-trading", daemon=True)
         self._events: asyncio.Queue[Told] = asyncio.Queue()
         self._teller: asyncio.Task[None] | None = None
         self._server: Server | None = None
+        self._port = 0
         self._open = False
 
     def __enter__(self) -> AlpacaTrading:
         self._rest.thread.start()
         self._thread.start()
-        self._server = self._do(self._serve())
+        self._do(self._serve())
+        self._teller = self._do(self._begin())
         self._open = True
         self.books.listen(self._hear)
         return self
@@ -75,8 +78,7 @@ class AlpacaTrading:
     @property
     def stream_url(self) -> str:
         """Where the stream is."""
-        assert self._server is not None
-        return f"ws://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}/stream"
+        return f"ws://127.0.0.1:{self._port}/stream"
 
     @property
     def requests(self) -> int:
@@ -115,6 +117,29 @@ class AlpacaTrading:
         self.faults.half_open = False
         self._do(self.stream.freeze(False))
 
+    def hang_up_rest(self) -> None:
+        """Reset the connections of REST, those kept for the next request too."""
+        self._rest.hang_up()
+
+    def go_away(self) -> None:
+        """Connections are reset, and refused from now on."""
+        self._rest.close()
+        self._do(self._leave())
+
+    def come_back(self) -> None:
+        """Where it was, with the same orders."""
+        self._rest = self._served(self.requests, self._rest.server_address[1])
+        self._rest.thread.start()
+        self._do(self._serve())
+
+    def calm(self) -> None:
+        """All is well again; what the brokerage's own switches say stays."""
+        self.faults.clear()
+        self.thaw()
+        self.renew_keys()
+        if self._rest.closing.is_set():
+            self.come_back()
+
     def expire_keys(self) -> None:
         """The keys hold no more: 401, and unauthorized; connections that are there stay."""
         self.keys.clear()
@@ -136,19 +161,33 @@ class AlpacaTrading:
             asset = self.books.listed(told.order.symbol) if told.order is not None else None
             await self.stream.hear(told, asset)
 
-    async def _serve(self) -> Server:
-        self._teller = asyncio.create_task(self._tell_all())
-        return await serve(
-            self.stream.serve, "127.0.0.1", 0, process_request=self.stream.admit, ping_interval=None, close_timeout=0.5
-        )
+    def _served(self, requests: int, port: int = 0) -> RestServer:
+        return RestServer([self.rest], self.keys, requests, self.faults, self.log, self._clock, port)
+
+    async def _begin(self) -> asyncio.Task[None]:
+        return asyncio.create_task(self._tell_all())
+
+    async def _serve(self) -> None:
+        self._server = await serve(
+            self.stream.serve, "127.0.0.1", self._port, process_request=self.stream.admit, ping_interval=None,
+            close_timeout=0.5,
+        )  # fmt: skip
+        self._port = next(iter(self._server.sockets)).getsockname()[1]
+
+    async def _leave(self) -> None:
+        await self.stream.hang_up()
+        await self._close()
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
 
     async def _end(self) -> None:
         if self._teller is not None:
             self._teller.cancel()
         await self.stream.end()
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+        await self._close()
 
     def _do(self, job: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(job, self._loop).result(10)

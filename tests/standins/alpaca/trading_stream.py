@@ -123,7 +123,7 @@ class TradeUpdates:
         async with asyncio.timeout(self.patience):
             while True:
                 message = await self._receive(socket)
-                data = message.get("data") or {}
+                data = _data(message)
                 key = str(data.get("key_id", message.get("key")))
                 secret = data.get("secret_key", message.get("secret"))
                 right = message.get("action") in ("authenticate", "auth") and self.keys.get(key) == secret is not None
@@ -136,8 +136,8 @@ class TradeUpdates:
     async def _take(self, socket: ServerConnection, message: Message) -> None:
         if message.get("action") != "listen":
             return await self._write(socket, {"stream": "error", "data": {"error": "invalid action"}})
-        wanted = (message.get("data") or {}).get("streams") or []
-        heard = [stream for stream in wanted if stream == STREAM]
+        wanted = _data(message).get("streams")
+        heard = [STREAM] if isinstance(wanted, list) and STREAM in wanted else []
         if heard:
             self.listeners[socket] = None
         else:
@@ -192,6 +192,11 @@ class TradeUpdates:
             return []
         told, self._kept = [message, *self._kept], []
         return [one for one in told for _ in range(2)] if faults.twice else told
+
+
+def _data(message: Message) -> Message:
+    data = message.get("data")
+    return data if isinstance(data, dict) else {}
 
 
 def _messages(told: Told, asset: Asset | None, sequence: dict[str, tuple[str, ...]]) -> list[Message]:

@@ -8,6 +8,7 @@
     books.replace(one.id, "id-2", limit_price="99")             # a new order in its place (Alpaca)
     books.modify(one.id, limit_price="99")                      # the same order, changed (Interactive Brokers)
     books.correct(number, price="99.5"); books.bust(number)     # an execution by its number
+    with books.together(): ...                                  # several orders, which meet the market at its end
     books.split("SPY", 2, 1); books.dividend("SPY", "0.5"); books.fee("1.2"); books.interest("3"); books.rename(...)
     books.transfer(cash="10"); books.transfer("SPY", 5); books.delist("SPY")
     books.open_market(); books.close_market()                   # day orders expire

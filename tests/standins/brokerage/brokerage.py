@@ -46,9 +46,11 @@ def _uuids(number: int) -> str:
     return str(uuid5(NAMESPACE_OID, f"order {number}"))
 
 
-def _decimals(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields with numbers as Decimal, never by way of a float."""
-    return {name: Decimal(value) if name in MONEY and value is not None else value for name, value in fields.items()}
+def _said(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields that have a value, numbers as Decimal, never by way of a float."""
+    return {
+        name: Decimal(value) if name in MONEY else value for name, value in fields.items() if value is not None
+    }  # fmt: skip
 
 
 class Brokerage:
@@ -240,7 +242,7 @@ class Brokerage:
     ) -> Placed:  # fmt: skip
         """Take an order (``limit_price``, ``stop_price``, ``trail``, ``trail_percent``, ``extended``, ``parent``,
         ``group``, ``group_reduces``, ``facts``). Raises Refusal."""
-        others = _decimals({name: value for name, value in others.items() if value is not None})
+        others = _said(others)
         order = Placed(
             "", len(self._orders) + 1, client_id, symbol, side, Decimal(quantity), type, time_in_force=time_in_force,
             created=self.clock(), updated=self.clock(), **others,
@@ -275,44 +277,56 @@ class Brokerage:
         return self._orders[order_id]
 
     @_locked
-    def replace(self, order_id: str, client_id: str, **fields: Any) -> Placed:
-        """Another order in the place of an open one, for what is left of it where no quantity is said. Raises
-        Refusal."""
+    def replace(
+        self, order_id: str, client_id: str, *, late: bool = False, carried: bool = False, **fields: Any
+    ) -> Placed:
+        """Another order in the place of an open one, for what is left of it where no quantity is said; ``carried``: it
+        begins with what the old one has filled, and its quantity is that of both; ``late``: the old one fills before,
+        and the new one is rejected. Raises Refusal."""
         old = self._found(order_id)
-        fields = _decimals({name: value for name, value in fields.items() if value is not None})
+        filled, average = (old.filled, old.average_price) if carried else (ZERO, ZERO)
         new = changed(
-            old, **{
-                "id": "", "number": len(self._orders) + 1, "client_id": client_id, "quantity": old.remaining,
-                "filled": ZERO, "average_price": ZERO, "filled_at": 0, "created": self.clock(),
-                "updated": self.clock(), "replaces": old.id, "triggered": False, "extreme": None, **fields,
-            }
+            old, id="", number=len(self._orders) + 1, client_id=client_id, replaces=old.id, triggered=False,
+            extreme=None, filled=filled, average_price=average, filled_at=0, created=self.clock(), updated=self.clock(),
+            **{"quantity": old.quantity if carried else old.remaining, **_said(fields)},
         )  # fmt: skip
-        self._orders[old.id] = changed(old, status="replaced")  # it does not stand in the new one's way
+        self._check_in_place(old, new)
+        taken_id = self._order_id(new.number)
+        if late:
+            return self._too_late(old, changed(new, id=taken_id, filled=ZERO, average_price=ZERO))
+        for one in self._still_open():
+            if one.parent == old.id:
+                self._orders[one.id] = changed(one, parent=taken_id)
+        self._set(old, "replaced", status="replaced", ended=self.clock(), replaced_by=taken_id)
+        self._note("replaced", old, by=taken_id)
+        return self._take(new)
+
+    def _check_in_place(self, old: Placed, new: Placed, again: bool = False) -> None:
+        """The rules for an order that stands in another's place, as if that one were not there."""
+        self._orders[old.id] = changed(old, status="replaced")
         try:
-            self._check(new)
+            self._check(new, again)
         except Refusal as refusal:
             self._note("refused", new, code=refusal.code, text=refusal.text, **new.content)
             raise
         finally:
             self._orders[old.id] = old
-        taken_id = self._order_id(new.number)
-        self._set(old, "replaced", status="replaced", ended=self.clock(), replaced_by=taken_id)
-        self._note("replaced", old, by=taken_id)
-        return self._take(new)
+
+    def _too_late(self, old: Placed, new: Placed) -> Placed:
+        self.fill(old.id)
+        self._ids[new.client_id] = new.id
+        self._note("accepted", new, **new.content)
+        self._orders[new.id] = new
+        self._tell(Told("order_replace_rejected", self._orders[old.id]))
+        return self._end(new, "rejected", "the order to be replaced was filled")
 
     @_locked
     def modify(self, order_id: str, **fields: Any) -> Placed:
         """An open order asks for something else. Raises Refusal."""
         old = self._found(order_id)
-        fields = _decimals({name: value for name, value in fields.items() if value is not None})
+        fields = _said(fields)
         new = changed(old, triggered=old.triggered and "stop_price" not in fields, **fields)
-        self._orders[old.id] = changed(old, status="replaced")
-        try:
-            self._check(new, again=True)
-            if new.quantity <= new.filled:
-                raise Refusal("quantity", f"{new.filled} of it are filled already")
-        finally:
-            self._orders[old.id] = old
+        self._check_in_place(old, new, again=True)
         self._note("modified", new, **new.content)
         self._set(new, "modified")
         return self._match(order_id)
@@ -321,13 +335,18 @@ class Brokerage:
     def fill(
         self, order_id: str, quantity: Number | None = None, price: Number | None = None, *, late: bool = False
     ) -> Execution:
-        """An execution by hand: the rest at the market's price, where nothing else is said; ``late``: also of an order
-        that has ended."""
+        """An execution by hand: the rest at the market's price and none worse than its limit, where nothing else is
+        said; ``late``: also of an order that has ended."""
         order = self._found(order_id, ended=late)
         assert quantity is None or 0 < Decimal(quantity) <= order.remaining, f"{quantity} of {order.remaining}"
-        quote = self._prices.get(order.symbol, (self.worth(order.symbol),) * 2)
-        at = Decimal(price) if price is not None else quote[order.side == "buy"]
+        at = Decimal(price) if price is not None else self._fair(order)
         return self._execute(order, order.remaining if quantity is None else Decimal(quantity), at)
+
+    def _fair(self, order: Placed) -> Decimal:
+        at = self._prices.get(order.symbol, (self.worth(order.symbol),) * 2)[order.side == "buy"]
+        if order.limit_price is None:
+            return at
+        return min(at, order.limit_price) if order.side == "buy" else max(at, order.limit_price)
 
     # --- after the trade --------------------------------------------------------------------------------------------
 
@@ -346,15 +365,25 @@ class Brokerage:
         return self._amend(old, "bust", -old.quantity, busted=True)
 
     @_locked
-    def split(self, symbol: str, new: int, old: int) -> Activity:
-        """``new`` shares for each ``old``; open orders stay as they are."""
+    def split(self, symbol: str, new: int, old: int, *, orders: str = "stay") -> Activity:
+        """``new`` shares for each ``old``; open orders ``stay`` as they are, or ``cancel``, or ``adjust``."""
         held = self._holdings.get(symbol, Holding(symbol))
         after = Holding(symbol, held.quantity * new / old, held.average_price * old / new)
         self._holdings[symbol] = after
         if symbol in self._prices:
             bid, ask = self._prices[symbol]
             self._prices[symbol] = bid * old / new, ask * old / new
-        return self._act("split", symbol, after.quantity - held.quantity, new=new, old=old)
+        told = self._act("split", symbol, after.quantity - held.quantity, new=new, old=old)
+        for one in self.working(symbol) if orders != "stay" else ():
+            self.cancel(one.id) if orders == "cancel" else self._adjust(one, new, old)
+        return told
+
+    def _adjust(self, order: Placed, new: int, old: int) -> None:
+        prices = {name: getattr(order, name) for name in ("limit_price", "stop_price", "trail", "extreme")}
+        prices = {name: price * old / new for name, price in prices.items() if price is not None}
+        shares = {name: getattr(order, name) * new / old for name in ("quantity", "filled")}
+        self._note("modified", order, **shares, **prices)
+        self._set(order, "modified", **shares, **prices, average_price=order.average_price * old / new)
 
     def dividend(self, symbol: str, amount: Number, text: str = "") -> Activity:
         """USD for each share held."""
@@ -410,6 +439,8 @@ class Brokerage:
     def _check(self, order: Placed, again: bool = False) -> None:
         if self.unique and not again and self.by_client_id(order.client_id) is not None:
             raise Refusal("duplicate_id", f"client order id {order.client_id} was taken already")
+        if order.filled and order.quantity <= order.filled:
+            raise Refusal("quantity", f"{order.filled} are filled already, and {order.quantity} are asked for")
         if order.type in LIMITED and order.limit_price is None:
             raise Refusal("price", f"a {order.type} order needs a limit price")
         if order.type in STOPS[:2] and order.stop_price is None:

@@ -34,6 +34,7 @@ class Asset(Struct, frozen=True):
     shortable: bool = True
     tradable: bool = True
     halted: bool = False
+    hard_to_borrow: bool = False
 
 
 class Placed(Struct, frozen=True):
@@ -167,8 +168,9 @@ class Activity(Struct, frozen=True):
 
 class Told(Struct, frozen=True):
     """What listeners hear. ``what``: an order's ``accepted`` (it waits for the session), ``new``, ``held``,
-    ``partial_fill``, ``fill``, ``canceled``, ``expired``, ``rejected``, ``replaced``, ``modified``; an execution's
-    ``correct`` or ``bust``; ``activity``. ``order`` is as it stands after it."""
+    ``partial_fill``, ``fill``, ``canceled``, ``expired``, ``rejected``, ``replaced``, ``modified``,
+    ``order_replace_rejected``, or a state that was noted; an execution's ``correct`` or ``bust``; ``activity``.
+    ``order`` is as it stands after it."""
 
     what: str
     order: Placed | None = None

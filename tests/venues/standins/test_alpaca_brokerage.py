@@ -114,8 +114,46 @@ def test_a_replacement_takes_the_rest_and_a_change_keeps_the_order(books: Broker
     assert (books.orders[old.id].status, books.orders[old.id].replaced_by) == ("replaced", new.id)
     assert (new.quantity, new.limit_price, new.replaces) == (6, 98, old.id)
     assert books.modify(new.id, quantity=2).quantity == 2
+    books.fill(new.id, 1)
+    with pytest.raises(Refusal, match="filled already"):
+        books.modify(new.id, quantity=1)
+    assert books.log.of("refused")[-1].content["code"] == "quantity"
     with pytest.raises(Refusal, match="replaced"):
         books.cancel(old.id)
+
+
+def test_a_replacement_that_comes_too_late_is_rejected(books: Brokerage) -> None:
+    heard: list[Told] = []
+    old = books.place("a", "SPY", "buy", 10, type="limit", limit_price="99")
+    books.listen(heard.append)
+    new = books.replace(old.id, "b", late=True, limit_price="98")
+    assert (books.orders[old.id].status, books.orders[new.id].status) == ("filled", "rejected")
+    assert [told.what for told in heard] == ["fill", "order_replace_rejected", "rejected"]
+    assert books.executions[0].price == 99
+
+
+@pytest.mark.parametrize(
+    ("orders", "stands"),
+    [("stay", ("new", 10, 90)), ("adjust", ("new", 20, 45)), ("cancel", ("canceled", 10, 90))],
+)
+def test_a_split_leaves_adjusts_or_ends_the_open_orders(
+    books: Brokerage, orders: str, stands: tuple[str, int, int]
+) -> None:
+    books.place("a", "SPY", "buy", 10)
+    stop = books.place("b", "SPY", "sell", 10, type="stop", stop_price="90", time_in_force="gtc")
+    books.split("SPY", 2, 1, orders=orders)
+    now = books.orders[stop.id]
+    assert (now.status, now.quantity, now.stop_price) == stands
+    assert books.positions == {"SPY": 20}
+
+
+def test_what_is_placed_together_meets_the_market_together(books: Brokerage) -> None:
+    with books.together():
+        first = books.place("a", "SPY", "buy", 1)
+        assert first.status == "new"
+        child = books.place("b", "SPY", "sell", 1, type="stop", stop_price="90", parent=first.id)
+        assert child.status == "held"
+    assert [one.status for one in books.orders.values()] == ["filled", "new"]
 
 
 def test_orders_wait_for_the_session_and_end_with_it(books: Brokerage) -> None:
