@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from appliance.clients.ibkr import load
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import Side
 from appliance.errors import VenueDown, VenueNonsense, VenueRefused
+from appliance.venues.base import Change
 from appliance.venues.ibkr.tickets import fields, ticket
 from appliance.venues.ibkr.told import Ticket
 from tests.standins.ibkr import IbkrStandIn
@@ -100,6 +102,29 @@ def test_an_order_is_not_sent_before_its_contract_is_known(one: IbkrStandIn, mak
     assert broker.submit(order("a-1-1")).event is OrderEvent.ACCEPT
 
 
+def test_an_order_that_found_no_connection_may_be_sent_again(
+    one: IbkrStandIn, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = make(one)
+    broker.submit(limit("a-1-1"))
+
+    def gone(*_: object) -> None:
+        raise ConnectionError("Not connected")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(load().Client, "placeOrder", gone)
+        patch.setattr(load().Client, "cancelOrder", gone)
+        asked: list[Callable[[], Any]] = [
+            lambda: broker.submit(limit("a-1-2")), lambda: broker.cancel("a-1-1"),
+            lambda: broker.replace("a-1-1", Change(D(3))),
+        ]  # fmt: skip
+        for ask in asked:
+            with pytest.raises(VenueDown, match="the connection ended"):
+                ask()
+    assert broker.submit(limit("a-1-2")).event is OrderEvent.ACCEPT
+    assert [record.client_id for record in one.books.log.accepted()] == ["a-1-1", "a-1-2"]
+
+
 def test_an_order_that_arrives_between_two_questions_is_open_and_has_not_ended(
     one: IbkrStandIn, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +132,7 @@ def test_an_order_that_arrives_between_two_questions_is_open_and_has_not_ended(
     one.books.automatic = False
     broker.submit(limit("a-1-1", "100"))
     one.books.fill(one.books.log.accepted("a-1-1")[0].order_id, 3)
+    until(lambda: broker.open_orders()[0].filled == 3)
     open_now = standin.Book.open
     late = iter([[]])
     monkeypatch.setattr(standin.Book, "open", lambda self, client=None: next(late, open_now(self, client)))

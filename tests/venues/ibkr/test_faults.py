@@ -368,6 +368,14 @@ def test_a_close_ends_what_is_asked_in_other_threads(one: IbkrStandIn, make: Mak
     assert [type(error) for error in errors] == [VenueSilent]
 
 
+def test_a_connection_that_we_close_is_not_lost(one: IbkrStandIn, make: Make) -> None:
+    ears = Ears()
+    broker = make(one, ears)
+    broker.close()
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "ibkr"])
+    assert ears.of(Lost) == []
+
+
 def test_no_thread_is_left_of_connections_that_have_ended(one: IbkrStandIn, make: Make) -> None:
     broker = make(one, opened=False)
     for _ in range(3):
