@@ -252,8 +252,8 @@ class GatewayCore(Core):
             return  # not ours: shown by the snapshot, left alone
         if report.event is ABSENT:
             self.reconciler.absent(order, now)
-        elif report.event is LOSE or report.code == DUPLICATE_ID:
-            self._lost(order, now)  # an id that is taken there is one of which the answer was lost
+        elif report.event is LOSE or _leaves_doubt(order, report):
+            self._lost(order, now)
         else:
             self._moved(order, report, now)
         self.reconciler.answered(report.order_id, report.event, now)
@@ -363,6 +363,12 @@ class GatewayCore(Core):
         if event.stream:
             self.operator.lower(LatchState.HALTED, f"{event.position} was set aside", "gateway", now)
         return self.out
+
+
+def _leaves_doubt(order: Order, report: VenueReport) -> bool:
+    """Whether a no does not say that the order is not there: its id is taken, so that the answer to it was lost; or it
+    was not sent again, and nobody has heard of the first time."""
+    return report.code == DUPLICATE_ID or (report.event is OrderEvent.DENY and order.attempt > 1)
 
 
 def expired(intent: Intent, approval: Approved | None, now: Now) -> bool:

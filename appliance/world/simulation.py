@@ -38,8 +38,6 @@ LIVENESS = 25 * SECOND
 QUIET = 8 * SECOND
 """The market closes this long before the verdict, so that nothing is under way by itself."""
 SYMBOLS = ("AAA", "BBB")
-OTHERS = ("CCC", "DDD")
-"""What strangers trade: who sells what strategies hold takes it from them, and their symbol halts."""
 HOSTS = ("alpha", "beta")
 BAR = SECOND
 """Market time is short here: one-second bars give decisions enough for every fault to meet one."""
@@ -169,8 +167,7 @@ class World:
         return deliver
 
     def _answer(self, event: Event) -> None:
-        if self.trace is not None:
-            self.say(f"venue says {_brief(event)}")
+        self.say(f"venue says {_brief(event)}" if self.trace is not None else "")
         if not self.nodes["gateway"].hear(event):
             self._died("gateway")
 
@@ -192,7 +189,7 @@ class World:
             (self.power_cut, "power_cut_every"),
             (self._command, "command_every"),
             (self._link_down, "link_down_every"),
-            (self._stranger, "strangers_every"),
+            (self.venue.stranger, "strangers_every"),
         )
 
     def _again(self, trouble: Callable[[], None], every: str) -> None:
@@ -297,10 +294,6 @@ class World:
     def _link_down(self) -> None:
         self.say("the venue's link is down")
         self.venue.disconnect()
-
-    def _stranger(self) -> None:
-        self.say("somebody else trades at our account")
-        self.venue.stranger(self.random.choice(OTHERS), 100.0)
 
     def _command(self) -> None:
         self.send(self.random.choice(VERBS))

@@ -32,6 +32,9 @@ TIMEOUT = SECOND
 FLIGHT_MAX = 1_500 * MILLI
 """The longest a request may travel; shorter than two questions are apart."""
 
+OTHERS = ("CCC", "DDD")
+"""What strangers trade: who sells what strategies hold takes it from them, and their symbol halts."""
+
 
 class Placed(Struct, frozen=True):
     """One line of the venue's log: an order that arrived and was taken, when (ns), and the how manieth of its id."""
@@ -151,11 +154,11 @@ class SimulatedVenue:
         held = {symbol: shares for symbol, shares in held.items() if shares}
         return replace(told, fills=fills, positions=held, cash=told.cash + self.foreign_cash)
 
-    def stranger(self, symbol: str, price: float) -> None:
+    def stranger(self) -> None:
         """Somebody else trades at our account."""
         n, now = len(self.strangers) + 1, self._scheduler.time
-        side = self._random.choice((Side.BUY, Side.SELL))
-        shares, at = Decimal(self._random.randrange(1, 50)), Decimal(repr(price))
+        symbol, side = self._random.choice(OTHERS), self._random.choice((Side.BUY, Side.SELL))
+        shares, at = Decimal(self._random.randrange(1, 50)), Decimal(self._random.randrange(90, 110))
         fill = VenueFill(f"stranger:{n}", "", symbol, side, shares, at, Decimal(0), now, now)
         self.strangers[fill.fill_key] = fill
         self.foreign[symbol] = self.foreign.get(symbol, Decimal(0)) + shares * side.sign

@@ -386,6 +386,15 @@ def test_what_waited_for_its_turn_too_long_was_never_sent(asked: bool) -> None:
         play >> report(ENTRY.id, "deny", code=Rejection.RATE_LIMITED) << status("denied", code="RATE_LIMITED")
 
 
+def test_an_order_that_was_not_sent_again_is_still_in_doubt() -> None:
+    with linked() as play:
+        play >> approved() >> report(ENTRY.id, "lose") >> report(ENTRY.id, "absent") << ...
+        play.later(2) >> report(ENTRY.id, "absent") << status("sending", attempt=2) << VenueSubmit
+        play >> report(ENTRY.id, "deny", code=Rejection.NOT_SENT) << status("unknown") << VenueAsk(ENTRY.id)
+        play >> told(ENTRY.id, 100) << Fill << status("filled") << ...
+    assert core_of(play).ledger.blocked == {}
+
+
 def test_an_id_that_is_taken_is_looked_up_not_believed_to_be_refused() -> None:
     with linked() as play:
         play >> approved() << ... >> report(ENTRY.id, "reject", code=Rejection.DUPLICATE_ID)
@@ -599,7 +608,6 @@ def test_when_all_has_been_sold_by_another_hand_the_guards_own_exit_sells_nothin
         play << status("denied", code="NOTHING_LEFT")
 
 
-@pytest.mark.parametrize("before", [60, 100])
 def test_an_exit_that_waits_for_its_price_is_cancelled_when_another_hand_sells_what_it_would() -> None:
     with linked() as play:
         filled(play)
@@ -608,6 +616,7 @@ def test_an_exit_that_waits_for_its_price_is_cancelled_when_another_hand_sells_w
         assert [said.order_id for said in play.heard(VenueCancel)] == [EXIT.id]
 
 
+@pytest.mark.parametrize("before", [60, 100])
 def test_what_was_there_before_us_is_its_owners_to_sell(before: int) -> None:
     with linked(positions={"SPY": D(before)}) as play:
         filled(play, stop="90")
