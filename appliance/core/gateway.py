@@ -193,10 +193,14 @@ class GatewayCore(Core):
         """Whether an order's intent or approval no longer holds."""
         return expired(order.intent, order.approval, now)
 
+    def admits(self, order: Order) -> bool:
+        """Whether an entry that nobody has may be sent again: new risk is taken, but for its own doubt."""
+        return (self.link.refusal() or self._new_risk(order.intent)) is None
+
     def _new_risk(self, intent: Intent) -> tuple[str, str] | None:
         if intent.symbol in self.ledger.blocked:
             return "SYMBOL_HALTED", self.ledger.blocked[intent.symbol].why
-        if self.ledger.unknown_on(intent.symbol):
+        if self.ledger.unknown_on(intent.symbol, but=intent.id):
             return "UNKNOWN_ORDER", f"an order of {intent.symbol} is in doubt"
         if not self.guard_alive:
             return "GUARD_SILENT", "the guard has not been heard"

@@ -30,6 +30,8 @@ OVERLAP = 86_400_000_000_000
 NOTED_EVERY = 3_600_000_000_000
 """When we last agreed with the venue is written down no more often than this (ns): the card would wear."""
 IN_DOUBT = (OrderStatus.UNKNOWN, OrderStatus.SENDING)
+AT_THE_VENUE = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
+NEVER_ABSENT = (0, 0)
 NO_ANSWER = (OrderEvent.ABSENT, OrderEvent.LOSE)
 LOOK_PATIENCE = 5_000_000_000
 PATIENCE_MAX = 4
@@ -58,7 +60,7 @@ class Reconciler:
         self._asked: dict[str, int] = {}
         self._waiting: dict[str, None] = {}
         self._absent: dict[str, tuple[int, int]] = {}
-        self._short: dict[str, None] = {}
+        self._short: dict[str, Decimal] = {}
         self._live = False
         self._misses = 0
         self._looks = 0
@@ -152,7 +154,7 @@ class Reconciler:
             return
         if order.status.terminal:
             self._chased[order.id] = filled
-        self._short[order.id] = None
+        self._short[order.id] = filled
         self._ask(order.id, now)
 
     def watch(self, order: Order, now: Now) -> None:
@@ -245,12 +247,17 @@ class Reconciler:
             self._short.pop(order_id, None)
             self._unwanted.drop(order_id)
         asked = order_id in self._asked
+        if asked and event is OrderEvent.LOSE and order is not None and order.status in AT_THE_VENUE:
+            self._absent.setdefault(order_id, NEVER_ABSENT)  # whether it works there was asked, and is still to be told
         if asked and settled and not self._doubtful(order_id) and (order is None or not self._going(order)):
             del self._asked[order_id]
         self._waiting.pop(order_id, None)
         self._finish(now)
 
     def _doubtful(self, order_id: str) -> bool:
+        order = self._gateway.ledger.orders.get(order_id)
+        if order is not None and order.filled >= self._short.get(order_id, order.filled):
+            self._short.pop(order_id, None)  # all its fills are here
         return order_id in self._absent or order_id in self._short
 
     def absent(self, order: Order, now: Now) -> None:
@@ -287,7 +294,9 @@ class Reconciler:
         traits = self._gateway.traits
         if traits.absent_is_final:
             return True
-        count, since = self._absent.get(order.id, (0, now.ticks))
+        count, since = self._absent.get(order.id, NEVER_ABSENT)
+        if not count:
+            since = now.ticks
         if count and now.ticks - since >= traits.ask_every:
             return True
         self._absent[order.id] = (count + 1, since)
@@ -312,5 +321,6 @@ class Reconciler:
         if approval is None or self._gateway.expired(order, now):
             return False
         state = self._gateway.stop.state
-        own = order.id.startswith("guard-")
-        return state is LatchState.ACTIVE or own or (state is LatchState.REDUCING and order.intent.exit)
+        if not order.intent.exit:
+            return state is LatchState.ACTIVE and self._gateway.admits(order)
+        return (state is not LatchState.HALTED or order.id.startswith("guard-")) and self._gateway.plans.fits(order)
