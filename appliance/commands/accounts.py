@@ -10,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from appliance import live_money
-from appliance.broking import account_now, keep_credentials
+from appliance.broking import account_now, demand_credentials, keep_credentials
 from appliance.commands.options import RunOptions
 from appliance.core.models import MarketModel
 from appliance.domain.trading import Account, AccountKind
@@ -68,11 +68,15 @@ def confirmable(spec: RunSpec) -> RunSpec:
 
 def allow(spec: RunSpec, paths: StatePaths, settings: Settings) -> None:
     """Lay the broker's credentials ready; of live money ask its owner on a terminal, and without one take what he has
-    confirmed before. Raises RefusedError, VenueError, and EnvironmentFault while a box runs here."""
+    confirmed before. Raises RefusedError, VenueError (VenueRefused where keys are missing), and EnvironmentFault while
+    a box runs here."""
     paths.prepare()
     with Lock(paths.lock("appliance")):
         keep_credentials(settings, paths)
-    if spec.broker is None or not spec.broker.live:
+    if spec.broker is None:
+        return
+    demand_credentials(spec.broker, paths)
+    if not spec.broker.live:
         return
     if sys.stdin.isatty():
         confirm(spec, settings, paths)

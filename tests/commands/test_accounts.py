@@ -185,6 +185,17 @@ def test_paper_at_a_real_broker_starts_without_a_word_and_no_key_is_in_its_speci
     assert kept.read_text() == "hunter2\n"
 
 
+@pytest.mark.parametrize("part", ["key", "secret"])
+def test_up_does_not_begin_without_the_brokers_keys(appliance, settings, begun, tmp_path, part):
+    """Its gateway could only end at once, again and again, and tell nobody why."""
+    broker = "".join(line + "\n" for line in PAPER.splitlines() if not line.startswith(part))
+    said = _up(appliance, settings(broker), tmp_path / "state")
+    assert said.code == 5
+    assert f"alpaca: has no {part}" in said.err
+    assert f"APPLIANCE_BROKER__{part.upper()}" in said.err
+    assert begun == []
+
+
 def test_how_much_of_a_real_account_the_strategies_have_must_be_said(appliance, settings, tmp_path):
     said = _up(appliance, settings(PAPER.replace("cash = 2000\n", "")), tmp_path / "state")
     assert said.code == 2
