@@ -60,10 +60,10 @@ class RunFigures:
 
     @property
     def equity(self) -> Decimal | None:
-        """Cash and positions at the last price, USD; None while one that is held has no price yet."""
+        """Cash and positions at the last price, USD; while one that is held has no price yet, what the venue says."""
         held = {symbol: quantity for symbol, quantity in self.record.positions.items() if quantity}
         if self.cash is None or any(symbol not in self.prices for symbol in held):
-            return None
+            return self.record.account.equity if self.record.account is not None else None
         return self.cash + sum((q * Decimal(repr(self.prices[s])) for s, q in held.items()), ZERO)
 
     def summary(self, beats: Iterable[Heartbeat], outside: int, seconds: float) -> dict[str, Any]:

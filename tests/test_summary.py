@@ -54,5 +54,7 @@ def test_what_is_held_and_has_no_price_yet_is_not_taken_for_nothing() -> None:
     assert figures.equity == 1_000
     figures.record.positions["SPY"] = Decimal(10)
     assert figures.equity is None
+    figures.note(_heard(Account(Decimal(1_000), equity=Decimal(1_990))))
+    assert figures.equity == 1_990
     figures.prices["SPY"] = 99.5
     assert figures.equity == 1_995

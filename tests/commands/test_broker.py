@@ -201,3 +201,11 @@ def test_a_gateway_that_does_not_run_is_said_to_be_away(appliance, gateway, at_i
     assert said.code == 5
     assert "cannot be reached" in said.out
     assert "is the gateway running?" in said.out
+
+
+def test_an_api_that_only_reads_is_told_with_where_it_is_changed(appliance, gateway, at_ib):
+    gateway.faults.read_only = True
+    said = _check(appliance, at_ib, "--price", "500")
+    assert said.code == 1
+    assert "rejected, NOT_ALLOWED" in said.out
+    assert "untick Read-Only API" in said.out

@@ -14,7 +14,7 @@ from msgspec import Struct
 from appliance.domain.messages import VenueReport
 from appliance.domain.orders import OrderEvent, OrderStatus
 from appliance.domain.trading import Intent, Moment, Order, OrderType, Side, TimeInForce
-from appliance.domain.venue import VenueTraits
+from appliance.domain.venue import Rejection, VenueTraits
 from appliance.errors import ApplianceError, RefusedError
 from appliance.venues.base import BrokerInterface, VenueClock
 
@@ -25,6 +25,12 @@ PAIR_USD = Decimal(20)
 """What the order for a pair such as BTC/USD is worth at its limit: the smallest that brokers take is 10 USD."""
 PATIENCE = 10.0
 """Seconds a cancel may take."""
+HINTS = {
+    Rejection.UNKNOWN_SYMBOL.value: "name a symbol that the broker knows with --symbol",
+    Rejection.PRICE.value: "name its last price with --price",
+    Rejection.NOT_ALLOWED.value: "look at the account, and whether its API may do more than read (at Interactive "
+    "Brokers untick Read-Only API in the gateway's settings)",
+}
 ENDS = (OrderEvent.CANCEL, OrderEvent.EXPIRE, OrderEvent.REJECT)
 Found = TypeVar("Found")
 
@@ -202,6 +208,7 @@ def _taken(order: Order, report: VenueReport) -> str:
     what = f"buy {order.quantity:f} {order.symbol} at {order.limit_price:f} USD, as {order.id}"
     if report.event is OrderEvent.REJECT:
         error = _no(f"{what}: rejected, {report.code or 'OTHER'}: {report.text}")
+        error.hint = HINTS.get(report.code, error.hint)
         error.code = "REJECTED"
         raise error
     return what
