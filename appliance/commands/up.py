@@ -322,7 +322,8 @@ def _names(live: LiveSpec) -> str:
 
 
 def _farewell(summary: dict[str, object], paths: StatePaths) -> str:
+    equity = "unknown" if summary["equity"] is None else f"{summary['equity']} USD"
     return (
-        f"stopped: {summary['fills']} fills, position {summary['position']}, equity {summary['equity']} USD after "
+        f"stopped: {summary['fills']} fills, position {summary['position']}, equity {equity} after "
         f"{summary['seconds']} s; everything is kept in {paths.root}"
     )

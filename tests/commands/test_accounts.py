@@ -81,7 +81,8 @@ def test_the_owner_sees_the_account_and_types_its_name(appliance, settings, aske
     said = _confirm(appliance, settings(LIVE), tmp_path / "state", "live alpaca", monkeypatch)
     assert said.code == 0, said
     for words in ("LIVE MONEY: live alpaca at alpaca", "equity      23,456.78 USD", "cross", "2,000.00 USD",
-                  "max_order_shares 1000", "type 'live alpaca' to trade it"):  # fmt: skip
+                  "max_order_shares 1000", "stale_price_seconds 120, require_cash yes",
+                  "type 'live alpaca' to trade it"):  # fmt: skip
         assert words in said.err
     assert "hunter2" not in said.out + said.err
     found = live_money.confirmation(StatePaths(tmp_path / "state"))
