@@ -144,7 +144,9 @@ def engine_of(process: str, paths: StatePaths, spec: RunSpec) -> CoreEngine:
     password = mosquitto.password(paths, process)
     bus = EventBus(process, spec.box, paths.mqtt_socket, password)
     gate = "gateway/orders" if topics.kind_of(process) in ("host", "guard") else ""
-    turn = Turn(process, build, journal, bus.publish, clock, reads_of(process, spec), gate, spec.lockstep)
+    dated = spec.broker is not None  # it remembers the ids of a state directory that was removed, or is another one
+    reads = reads_of(process, spec)
+    turn = Turn(process, build, journal, bus.publish, clock, reads, gate, spec.lockstep, dated=dated)
     if death is not None:
         turn.accept(local(death, clock.now(None).time))
     hooks, venue = _hooks(process, paths, spec, clock, turn, bus)

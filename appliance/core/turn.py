@@ -62,11 +62,10 @@ class Turn:
         gate: str = "",
         lockstep: bool = False,
         consumer: str = "",
+        dated: bool = False,
     ) -> None:
-        self.process = process
-        self._build = build
-        self._store = store
-        self._publish = publish
+        self.process, self._dated = process, dated
+        self._build, self._store, self._publish = build, store, publish
         self._clock = clock
         self._lockstep = lockstep
         self._consumer = consumer or process
@@ -104,10 +103,11 @@ class Turn:
         return self.intake.gate_open
 
     def start(self) -> None:
-        """Begin: a new boot raises the epoch, the core says what it has to say first, peers are asked for heads."""
+        """Begin: a new boot, where ``dated`` the first too, raises the epoch; the core says what it has to say first,
+        peers are asked for heads."""
         now = self._clock.now(None)
         if now.boot != self._boot:
-            if self._boot:
+            if self._boot or self._dated:
                 self._raise_epoch(0)
             self._boot = now.boot
         for event in [event for event in self.inbox if event.type is EventType.DEATH]:

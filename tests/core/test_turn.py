@@ -170,6 +170,22 @@ def test_a_core_without_memory_ends_its_process_and_no_message_is_blamed() -> No
     assert store.letters == []
 
 
+def test_where_ids_are_remembered_elsewhere_a_state_begun_anew_uses_none_of_the_former_again() -> None:
+    """A broker knows the orders of a state directory that was removed: the same ids would be taken for them."""
+
+    def began(boot: int, store: MemoryStore, dated: bool = True) -> int:
+        clock = HandClock(time=BEGIN + boot * 60 * SECOND, boot=f"boot-{boot}")
+        turn = Turn("guard", lambda writers: Guardish(writers, {}), store, Wire([]), clock, (BARS,), dated=dated)
+        turn.start()
+        return turn._writers["guard/decisions"].next().epoch
+
+    first, second = MemoryStore(), MemoryStore()
+    assert began(1, first) == BEGIN // SECOND + 60
+    assert began(1, first) == BEGIN // SECOND + 60
+    assert began(2, second) == BEGIN // SECOND + 120
+    assert began(1, MemoryStore(), dated=False) == 1
+
+
 # --- streams --------------------------------------------------------------------------------------
 
 
