@@ -21,7 +21,7 @@ from appliance.domain.operations import Death
 from appliance.errors import RefusedError, StrategyError, VenueRefused
 from appliance.launch import Launch
 from appliance.making import LOAD, StrategyMaker
-from appliance.processes import core_of, death_of
+from appliance.processes import core_of, death_of, engine_of
 from appliance.runs import BrokerSpec, RunSpec, StrategySpec, write_spec
 from appliance.shell import credentials
 from appliance.shell.deaths import LAST_DEATH
@@ -180,6 +180,24 @@ def test_of_a_brokers_account_the_guard_lends_what_the_settings_give(
     monkeypatch.setattr("appliance.processes.GuardCore", lambda *args: given.append(args[-1]))
     core_of("guard", RunSpec("test", (), Decimal(1_000), broker=broker))(Writers({}, {}))
     assert given == [bound]
+
+
+@pytest.mark.parametrize(("broker", "dated"), [(None, False), (BOTH["alpaca"], True)])
+def test_ids_are_new_in_each_state_directory_where_a_broker_remembers_them(
+    broker: BrokerSpec | None, dated: bool, paths: StatePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Made(Exception):
+        pass
+
+    def made(*args: object, **given: object) -> None:
+        raise Made(given)
+
+    paths.prepare()
+    monkeypatch.setattr("appliance.processes.Turn", made)
+    monkeypatch.setattr("appliance.processes.mosquitto.password", lambda *args: "x")
+    with pytest.raises(Made) as caught:
+        engine_of("guard", paths, RunSpec("test", (), Decimal(1_000), broker=broker))
+    assert caught.value.args == ({"dated": dated},)
 
 
 def test_a_broker_without_keys_is_refused_with_where_they_go(paths: StatePaths) -> None:
