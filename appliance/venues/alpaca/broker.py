@@ -137,9 +137,9 @@ class AlpacaBroker:
                 if said:
                     self._note("OTHER_CONTENT", f"order {order.id} has other content there: {said}", order.id)
                 return report
-        except VenueRefused:
-            raise
         except (VenueError, Odd, Declined) as error:
+            if isinstance(error, VenueRefused) and self._link is not None:
+                self._link.lost(error)
             raise VenueSilent(f"order {order.id} {_PAST} ({error})", venue=self.name) from None
         raise VenueSilent(f"order {order.id}: its id is taken, and it is not found", venue=self.name)
 

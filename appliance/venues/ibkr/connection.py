@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from appliance.clients.ibkr import Ended, Line, Mute, NoContract, NoGateway, Trouble
+from appliance.clients.ibkr import Ended, Line, Mute, NoContract, NoGateway, Refused, Trouble
 from appliance.domain.messages import OpenOrder, VenueReport
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import ZERO, Order
@@ -155,7 +155,10 @@ class Connection:
             if not known.code:
                 raise
             told = Verdict.LOOK  # something was said of it that says neither yes nor no
-        return told if isinstance(told, VenueReport) else (await self.order(known.ref)).report
+        try:
+            return told if isinstance(told, VenueReport) else (await self.order(known.ref)).report
+        except Refused as error:  # a question is refused, not the order
+            raise NoGateway(f"order {known.ref} was sent, and what became of it is not told: {error.text}") from None
 
     async def _answer(self, answer: asyncio.Future[VenueReport | Verdict], what: str) -> VenueReport | Verdict:
         """What settles a wish. Raises Ended with the connection."""

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from appliance.clients.ibkr import Refused
 from appliance.domain.messages import VenueFill, VenueReport
 from appliance.domain.orders import OrderEvent
 from appliance.domain.venue import SECOND, LinkState, Rejection
 from appliance.errors import VenueDown, VenueError, VenueNonsense, VenueRefused, VenueSilent
 from appliance.venues.base import Change, Condition, Lost
 from appliance.venues.ibkr import IbkrBroker, questions
-from tests.standins.ibkr import REJECTIONS, WARNINGS, IbkrStandIn
+from appliance.venues.ibkr.connection import Connection
+from tests.standins.ibkr import REJECTIONS, WARNINGS, IbkrStandIn, telling
 from tests.standins.ibkr import book as standin
 from tests.venues.ibkr.conftest import SHORT, Ears, Make, limit, order, terms, until
 
@@ -218,6 +220,39 @@ def test_a_refused_order_that_is_listed_among_the_open_ones_does_not_work(
     assert anew.open_orders() == ()
     assert anew.order("a-1-1").report.event is OrderEvent.REJECT
     anew.close()
+
+
+def test_an_order_whose_fate_is_refused_to_be_told_is_in_doubt_not_refused(
+    one: IbkrStandIn, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no(self: Connection, ref: str) -> None:
+        raise Refused(321, "Error validating request")
+
+    broker = make(one)
+    one.faults.strange = "Quarantined"
+    monkeypatch.setattr(Connection, "order", no)
+    with pytest.raises(VenueNonsense, match=r"order a-1-1 was sent, .* not told"):
+        broker.submit(limit("a-1-1"))
+    assert placed(one) == ["a-1-1"]
+
+
+@pytest.mark.parametrize(("shares", "price"), [("-10", "100"), ("10", "-0.01"), ("nan", "100"), ("10", "inf")])
+def test_an_execution_that_makes_no_sense_is_not_booked_and_everything_is_compared(
+    one: IbkrStandIn, make: Make, monkeypatch: pytest.MonkeyPatch, shares: str, price: str
+) -> None:
+    tell = telling.execution
+
+    def strange(*given: Any, **named: Any) -> Any:
+        fields = list(tell(*given, **named))
+        fields[19], fields[20] = shares, price
+        return fields
+
+    ears = Ears()
+    broker = make(one, ears)
+    monkeypatch.setattr(telling, "execution", strange)
+    broker.submit(order("a-1-1"))
+    assert ears.wait(lambda told: isinstance(told, Condition) and told.lost).code == "UNREADABLE"
+    assert ears.of(VenueFill) == []
 
 
 def test_an_order_that_the_system_has_cancelled_was_refused(one: IbkrStandIn, make: Make) -> None:
