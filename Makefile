@@ -5,7 +5,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 
 help:  ## list these commands
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 run:  ## install what is missing, then trade a simulated market on paper (ARGS='--cash 50000' goes to `appliance up`)
 	@tools/bootstrap run && exec $(BIN)/appliance up $(ARGS)

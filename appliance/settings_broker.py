@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, model_validator
@@ -25,6 +26,8 @@ KEYS: dict[str, tuple[str, ...]] = {
 """The keys of ``[broker]`` that mean something at each venue. ``key`` and ``secret`` alone may stand there anyway."""
 LIVE_PORTS = (4001, 7496)
 """Where Interactive Brokers' Gateway and TWS listen when they are logged in to a live account."""
+PRACTICE = ("paper-api.alpaca.markets", "127.0.0.1", "::1", "localhost")
+"""Hosts where no live money is: Alpaca's own for paper accounts, and this machine."""
 SOURCE_IDS = 8
 """How many client ids a source of market data at Interactive Brokers takes, from its own on."""
 _IB_ACCOUNT = re.compile(r"[A-Z]{1,3}[0-9]{3,12}")
@@ -64,7 +67,8 @@ class Broker(Section):
         """Whether it is live money: what is not surely a practice account is."""
         if self.venue == "ibkr":
             return self.port in LIVE_PORTS or not self.account.startswith("DU")
-        return self.venue == "alpaca" and self.account == "live"
+        elsewhere = [url for url in (self.url, self.stream_url) if url and urlsplit(url).hostname not in PRACTICE]
+        return self.venue == "alpaca" and (self.account == "live" or bool(elsewhere))
 
     @property
     def name(self) -> str:

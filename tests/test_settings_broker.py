@@ -41,6 +41,8 @@ def test_without_a_word_it_is_paper_and_nothing_leaves_the_box():
     [
         (ALPACA, "paper alpaca"),
         (ALPACA + 'account = "paper"', "paper alpaca"),
+        (ALPACA + 'url = "https://paper-api.alpaca.markets"', "paper alpaca"),
+        (ALPACA + 'url = "http://127.0.0.1:8080"\nstream_url = "ws://localhost:81/stream"', "paper alpaca"),
         (IB, "paper DU1234567"),
         (IB + "port = 7497", "paper DU1234567"),
     ],
@@ -56,6 +58,9 @@ def test_a_practice_account_is_no_live_money(load, text, name):
     ("text", "name"),
     [
         (ALPACA + 'account = "live"', "live alpaca"),
+        (ALPACA + 'account = "paper"\nurl = "https://api.alpaca.markets"', "live alpaca"),
+        (ALPACA + 'stream_url = "wss://api.alpaca.markets/stream"', "live alpaca"),
+        (ALPACA + 'url = "https://proxy.example.test"', "live alpaca"),
         (IB.replace("DU", "U"), "live U1234567"),
         (IB.replace("DU", "F"), "live F1234567"),
         (IB + "port = 4001", "live DU1234567"),

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from appliance.core.activities import Prices, adjusted, divided, remaining_after
 from appliance.core.ledger import Protection, protection
 from appliance.core.stops import leaves
-from appliance.domain.market import CorporateAction
+from appliance.domain.market import CorporateAction, Split
 from appliance.domain.messages import Event, Now, VenueActivity
 from appliance.domain.operations import Severity
 from appliance.domain.trading import ZERO, Activity, ActivityKind, Order, Part, Position
@@ -111,6 +111,7 @@ class Activities:
     def _hold(self, activity: Activity, now: Now) -> None:
         """Positions after it; their average price follows a split."""
         ledger, symbol = self._ledger, activity.symbol
+        self._gateway.strangers.split(Split(symbol, activity.time, activity.new, activity.old, activity.price))
         for part in activity.parts:
             if part.strategy:
                 ledger.holdings[f"{part.strategy}/{symbol}"] = part.quantity

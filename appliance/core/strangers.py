@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from appliance.core.activities import whole_after
+from appliance.domain.market import Split
 from appliance.domain.messages import Foreign, Now, OpenOrder, VenueFill
 from appliance.domain.operations import Severity
 from appliance.domain.trading import ZERO
@@ -119,6 +121,11 @@ class Strangers:
             self.taken.drop(symbol)
             return None
         return max(ZERO, abs(position) - abs(taken))
+
+    def split(self, split: Split) -> None:
+        """What is gone would be as many shares as a split makes of it."""
+        if split.symbol in self.taken:
+            self.taken[split.symbol] = whole_after(self.taken[split.symbol], split)
 
     def rename(self, symbol: str, becomes: str) -> None:
         """A symbol is called otherwise."""

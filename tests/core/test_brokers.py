@@ -15,6 +15,7 @@ from appliance.core.strangers import looks_ours
 from appliance.domain.messages import (
     Foreign,
     OpenOrder,
+    VenueActivity,
     VenueAsk,
     VenueCancel,
     VenueFill,
@@ -24,7 +25,7 @@ from appliance.domain.messages import (
 )
 from appliance.domain.operations import Latch, Notice, Severity, Verb, Wakeup
 from appliance.domain.orders import OrderStatus
-from appliance.domain.trading import Account, Fill, Order, OrderType, Side, Trail
+from appliance.domain.trading import Account, Activity, ActivityKind, Fill, Order, OrderType, Side, Trail
 from appliance.domain.venue import LinkState, Rejection, VenueTraits
 from tests.core.make import again, approved, command, intent, order, report, snapshot, status, told, writers
 from tests.playbook import BEGIN, SECOND, Playbook
@@ -629,6 +630,15 @@ def test_what_was_short_before_us_takes_nothing_from_a_strategy() -> None:
     with linked(positions={"SPY": D(-100)}) as play:
         filled(play)
         play >> approved(EXIT) << status("sending", quantity=D(100)) << VenueSubmit
+
+
+def test_a_split_makes_of_what_is_gone_what_it_makes_of_what_is_there() -> None:
+    with linked() as play:
+        filled(play)
+        split = Activity("s", ActivityKind.SPLIT, "SPY", BEGIN, position=D(80), new=2, old=1, price=D(100))
+        play >> sold(60) >> VenueActivity(split, BEGIN) << ...
+        held = core_of(play).ledger.position("SPY")
+        assert core_of(play).plans.left("trend", "SPY") == held - 120
 
 
 def test_what_is_bought_back_by_hand_may_be_sold_again_and_a_closed_position_starts_anew() -> None:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from appliance.domain.messages import OpenOrder, VenueActivity, VenueFill, VenueReport
 from appliance.domain.orders import OrderEvent
-from appliance.domain.trading import ID_LENGTH_MAX, Account, Order
+from appliance.domain.trading import ID_LENGTH_MAX, ZERO, Account, Order
 from appliance.domain.venue import LinkState, Rejection
 from appliance.errors import VenueBusy, VenueDown, VenueError, VenueNonsense, VenueRefused, VenueSilent
 from appliance.venues.alpaca import orders
@@ -202,10 +204,13 @@ class AlpacaBroker:
             links = questions.chain(order_id)
             if not links:
                 return Answer(VenueReport(order_id, ABSENT, self._clock()))
-            return Answer(self._standing(order_id, links), questions.fills_of(links))
+            fills = questions.fills_of(links)
+            report = self._standing(order_id, links)
+            told = sum((fill.quantity for fill in fills), ZERO)
+            return Answer(replace(report, filled=max(report.filled, told)) if len(links) > 1 else report, fills)
 
     def _standing(self, order_id: str, links: tuple[Body, ...], said: str = "") -> VenueReport:
-        found = orders.standing(order_id, links, self._clock(), said)
+        found = orders.standing(order_id, links, self._clock(), said, self._names.anew)
         if found.odd:
             self._note("UNKNOWN_STATUS", f"order {order_id}: {found.odd}", found.report.venue_id)
         return found.report

@@ -12,7 +12,7 @@ from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import ZERO
 from appliance.domain.venue import LinkState
 from appliance.venues.alpaca.executions import Executions
-from appliance.venues.alpaca.names import Named, Names
+from appliance.venues.alpaca.names import Named, Names, together
 from appliance.venues.alpaca.orders import REPLACED, fill_heard, standing
 from appliance.venues.alpaca.reading import Body, Odd, beginning, body, maybe_number, maybe_text, moment, number, text
 from appliance.venues.base import Condition, Heard
@@ -54,7 +54,9 @@ def _update(data: Body, names: Names, executions: Executions, at: int) -> tuple[
     named = names.learn(order)
     told: list[Heard] = []
     if event in FILLS:
-        told.append(executions.heard(maybe_text(data, "execution_id"), fill_heard(data, named, at)))
+        fill = fill_heard(data, named, at)
+        names.witness(text(order, "id"), number(order, "filled_qty") - fill.quantity)
+        told.append(executions.heard(maybe_text(data, "execution_id"), fill))
     elif event in CORRECTIONS:
         told.extend(_correction(event, data, executions, at))
     elif event in REFUSED_CHANGES:
@@ -82,7 +84,7 @@ def _stands(data: Body, order: Body, names: Names, named: Named, at: int) -> tup
             if report.event is OrderEvent.ACCEPT
             else (_look("REPLACED", f"{named.order_id}, changed before, is {status}"),)
         )
-    report = replace(report, filled=report.filled + before)
+    report = replace(report, filled=together(before, report.filled, names.anew(report.venue_id)))
     return (report, _look("UNKNOWN_STATUS", f"{named.order_id}: {found.odd}")) if found.odd else (report,)
 
 

@@ -48,6 +48,13 @@ def symbol_of(body: Body) -> str:
     return crypto_pair(symbol) if maybe_text(body, "asset_class") == "crypto" else symbol
 
 
+def together(before: Decimal, filled: Decimal, anew: bool = False) -> Decimal:
+    """Shares filled by an order and by those it took the place of, which had filled ``before``. It begins with what
+    they had (as has been measured) or ``anew`` (as was reported once), and does not say which: fewer than before are
+    its own alone. What this makes too little of, the executions themselves add up to."""
+    return before + filled if anew or filled < before else filled
+
+
 def crypto_pair(symbol: str) -> str:
     """BTCUSD as BTC/USD."""
     for quoted in _QUOTED_IN:
@@ -64,6 +71,7 @@ class Names:
         self._first: OrderedDict[str, str] = OrderedDict()
         self._after: OrderedDict[str, str] = OrderedDict()
         self._before: OrderedDict[str, Decimal] = OrderedDict()
+        self._anew: OrderedDict[str, bool] = OrderedDict()
         self._one = threading.Lock()
 
     def learn(self, order: Body) -> Named:
@@ -80,6 +88,7 @@ class Names:
                 self._after.pop(before, None)  # the one it should have taken the place of is still at work
             elif before:
                 keep(self._after, before, venue_id)
+            self._witness(venue_id, maybe_number(order, "filled_qty") or ZERO)
             if after := maybe_text(order, "replaced_by"):
                 keep(self._after, venue_id, after)
                 if venue_id in self._named:
@@ -105,7 +114,23 @@ class Names:
         """What an order had filled when another took its place, with what was filled before it."""
         before = self._before.get(venue_id) if order.get("replaces") else ZERO
         if before is not None and order.get("status") == "replaced":
-            keep(self._before, after, before + (maybe_number(order, "filled_qty") or ZERO))
+            keep(
+                self._before, after, together(before, maybe_number(order, "filled_qty") or ZERO, venue_id in self._anew)
+            )
+
+    def witness(self, venue_id: str, filled: Decimal) -> None:
+        """An order had filled so much at some time: fewer than those it took the place of, and it began anew."""
+        with self._one:
+            self._witness(venue_id, filled)
+
+    def _witness(self, venue_id: str, filled: Decimal) -> None:
+        if filled < self._before.get(venue_id, ZERO):
+            keep(self._anew, venue_id, True)
+
+    def anew(self, venue_id: str) -> bool:
+        """Whether an order in another's place is known to have begun with nothing filled."""
+        with self._one:
+            return venue_id in self._anew
 
     def filled_before(self, order: Body) -> Decimal | None:
         """Shares filled by those that an order took the place of; None: not known. Raises Odd."""

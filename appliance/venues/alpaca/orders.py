@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from appliance.domain.messages import OpenOrder, VenueFill, VenueReport
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import ZERO, Order, OrderType, Side, TimeInForce
-from appliance.venues.alpaca.names import Named, crypto_pair, symbol_of
+from appliance.venues.alpaca.names import Named, crypto_pair, symbol_of, together
 from appliance.venues.alpaca.reading import (
     Body,
     Odd,
@@ -88,12 +88,16 @@ class Standing(NamedTuple):
     odd: str = ""
 
 
-def standing(order_id: str, links: Sequence[Body], at: int, said: str = "") -> Standing:
+def standing(
+    order_id: str, links: Sequence[Body], at: int, said: str = "", anew: Callable[[str], bool] = lambda venue_id: False
+) -> Standing:
     """How an order of ours stands: ``links`` are the orders there that were put one in another's place, of which the
-    last one counts. Raises Odd."""
+    last one counts; ``anew``: which of them are known to have begun with nothing filled. Raises Odd."""
     last = links[-1]
     status = text(last, "status")
-    filled = sum((maybe_number(link, "filled_qty") or ZERO for link in links), ZERO)
+    filled = ZERO
+    for link in links:
+        filled = together(filled, maybe_number(link, "filled_qty") or ZERO, anew(text(link, "id")))
     event = STATUS.get(status)
     if event is _E.REJECT and filled:
         event = _E.CANCEL  # what has filled was not rejected

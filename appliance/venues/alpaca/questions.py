@@ -13,7 +13,7 @@ from appliance.domain.trading import ZERO
 from appliance.venues.alpaca.activities import Holdings, Row, halves, listed, names_symbol, told
 from appliance.venues.alpaca.client import Clock, Requests
 from appliance.venues.alpaca.executions import Executions
-from appliance.venues.alpaca.names import LINKS_MAX, Named, Names, symbol_of
+from appliance.venues.alpaca.names import LINKS_MAX, Named, Names, symbol_of, together
 from appliance.venues.alpaca.orders import ENDED, REPLACED, STATUS, fill_listed, flat, open_order
 from appliance.venues.alpaca.reading import (
     SECOND,
@@ -123,6 +123,8 @@ class Questions:
         named = self._named_by(order)
         shown = open_order(order, named.order_id)
         before = self._filled_before(order)
+        if together(before, shown.filled, self._names.anew(shown.venue_id)) == shown.filled:
+            return shown
         return replace(shown, quantity=shown.quantity + before, filled=shown.filled + before)
 
     def _filled_before(self, order: Body) -> Decimal:
@@ -171,7 +173,9 @@ class Questions:
         return found[::-1]
 
     def _listed(self, row: Body, named: Named) -> VenueFill:
-        return self._executions.listed(fill_listed(row, named))
+        fill = fill_listed(row, named)
+        self._names.witness(text(row, "order_id"), number(row, "cum_qty") - fill.quantity)
+        return self._executions.listed(fill)
 
     def _learn(self, found: Sequence[Body]) -> None:
         """The names of the orders that these filled, where we lack them: of many, page by page."""

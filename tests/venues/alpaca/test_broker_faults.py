@@ -71,7 +71,7 @@ def test_an_order_that_never_arrived_is_in_doubt_absent_and_may_be_sent_again(
     assert len(alpaca.books.log.accepted()) == 1
 
 
-@pytest.mark.parametrize("cut", [1, 9, 40, 150, 200, 260, 400, 550])
+@pytest.mark.parametrize("cut", [1, 40, 200, 400, 550])
 @pytest.mark.parametrize("end", [True, False])
 def test_an_answer_cut_at_any_byte_is_a_doubt_and_never_a_rejection(
     broker: AlpacaBroker, alpaca: AlpacaTrading, cut: int, end: bool

@@ -145,6 +145,17 @@ def test_a_change_says_nothing_of_an_end_and_its_fills_are_our_orders() -> None:
     assert stream.names.latest("trend-1-1") == "v2"
 
 
+def test_a_changed_order_that_begins_with_what_was_filled_before_is_not_counted_twice() -> None:
+    stream = Stream()
+    old, new = replaced()
+    stream.says(recorded.update("replaced", old))
+    stream.says(recorded.update("new", {**new, "qty": "100", "filled_qty": "30"}))
+    fill, report = stream.says(recorded.filled({**new, "filled_qty": "100", "status": "filled"}, "70", "100"))
+    assert isinstance(fill, VenueFill)
+    assert isinstance(report, VenueReport)
+    assert (fill.fill_key, fill.quantity, report.filled) == ("v2:100", D(70), D(100))
+
+
 def test_a_stranger_who_changes_our_order_does_not_take_it_from_us() -> None:
     stream = Stream()
     old, new = replaced()

@@ -105,11 +105,14 @@ def test_what_has_filled_was_not_rejected() -> None:
     assert (report.event, report.filled) == (OrderEvent.CANCEL, D(3))
 
 
-def test_a_changed_order_has_filled_what_all_in_its_place_have() -> None:
+@pytest.mark.parametrize(
+    ("filled", "anew", "whole"), [("4", True, 7), ("4", False, 4), ("2", False, 5), ("3", False, 3), ("0", False, 3)]
+)
+def test_a_changed_order_has_filled_what_all_in_its_place_have(filled: str, anew: bool, whole: int) -> None:
     first = recorded.order(**_named(), status="replaced", filled_qty="3", replaced_by="v2")
-    second = recorded.order(id="v2", client_order_id="a~1", replaces="v1", status="canceled", filled_qty="4")
-    report = standing("a", [first, second], 0).report
-    assert (report.order_id, report.venue_id, report.event, report.filled) == ("a", "v2", OrderEvent.CANCEL, D(7))
+    second = recorded.order(id="v2", client_order_id="a~1", replaces="v1", status="canceled", filled_qty=filled)
+    report = standing("a", [first, second], 0, anew=lambda venue_id: anew and venue_id == "v2").report
+    assert (report.order_id, report.venue_id, report.event, report.filled) == ("a", "v2", OrderEvent.CANCEL, D(whole))
 
 
 def test_a_trailing_stop_tells_the_price_it_has_come_to() -> None:
