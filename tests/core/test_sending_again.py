@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from appliance.core.gateway import GatewayCore
-from appliance.domain.messages import VenueAsk, VenueLink, VenueSubmit
-from appliance.domain.operations import Inhibit, Peer, Wakeup
+from appliance.domain.messages import VenueAsk, VenueCancel, VenueLink, VenueSubmit
+from appliance.domain.operations import Inhibit, Notice, Peer, Severity, Wakeup
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import OrderType, TimeInForce
 from appliance.domain.venue import LinkState, Rejection
@@ -105,3 +105,17 @@ def test_a_stop_that_is_refused_for_how_long_it_should_rest_is_placed_for_the_da
         (fresh,) = core_of(play).ledger.protective("trend", "SPY")
         play >> report(fresh.id, "reject", code=Rejection.UNSUPPORTED) << status("rejected")
         play << notice("STOP_MISSING/trend/SPY")
+
+
+def test_an_order_that_does_not_end_however_often_it_is_cancelled_is_told_to_its_owner() -> None:
+    with linked() as play:
+        filled(play, stop="90")
+        play >> approved(EXIT) << status("waiting") << ...
+        for _ in range(5):
+            play.later(2) >> Wakeup()
+        (said,) = play.heard(Notice)
+        assert (said.code, said.severity) == (f"NOT_CANCELLED/{STOP}", Severity.CRITICAL)
+        assert "an exit waits" in said.text
+        play.later(2) >> Wakeup() << VenueCancel(STOP)
+        play >> report(STOP, "cancel") << status("canceled") << status("sending") << VenueSubmit
+        play << notice(f"NOT_CANCELLED/{STOP}", False)
