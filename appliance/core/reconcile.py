@@ -99,7 +99,7 @@ class Reconciler:
         self._n += 1
         self._looked = now.ticks
         self._unseen.clear()
-        last = self._reconciled.get("", 0)
+        last = min(self._reconciled.get("", 0), now.time)  # it was written down by a clock that has been put back since
         self._gateway.send(REQUESTS, VenueLook(self._n, max(0, last - OVERLAP)), now)
 
     def _patience(self) -> int:
@@ -219,7 +219,7 @@ class Reconciler:
         self._compares.happened(told, now)
         self._compares.orders(told, now)
         if not stale:
-            if now.time - self._reconciled.get("", 0) >= NOTED_EVERY:
+            if not 0 <= now.time - self._reconciled.get("", 0) < NOTED_EVERY:
                 self._reconciled[""] = now.time
             self._compares.books(told, now)
         self._gateway.protector.mend(now)

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from appliance.core.gateway import GatewayCore
-from appliance.domain.messages import VenueAsk, VenueCancel, VenueLink, VenueSubmit
-from appliance.domain.operations import Inhibit, Notice, Peer, Severity, Wakeup
+from appliance.domain.messages import VenueAsk, VenueCancel, VenueLink, VenueLook, VenueSubmit
+from appliance.domain.operations import Inhibit, Notice, Peer, Severity, Verb, Wakeup
 from appliance.domain.orders import OrderStatus
 from appliance.domain.trading import OrderType, TimeInForce
 from appliance.domain.venue import LinkState, Rejection
-from tests.core.make import approved, intent, report, snapshot, status, told, writers
-from tests.core.test_brokers import ALPACA, ENTRY, EXIT, STOP, core_of, corrects, filled, linked, notice
-from tests.playbook import Playbook
+from tests.core.make import again, approved, command, intent, report, snapshot, status, told, writers
+from tests.core.test_brokers import ALPACA, ENTRY, EXIT, STOP, core_of, corrects, filled, linked, look, notice
+from tests.playbook import BEGIN, SECOND, Playbook
 
 D = Decimal
 OTHER = intent(id="trend-1-9", counter=9)
@@ -119,3 +119,28 @@ def test_an_order_that_does_not_end_however_often_it_is_cancelled_is_told_to_its
         play.later(2) >> Wakeup() << VenueCancel(STOP)
         play >> report(STOP, "cancel") << status("canceled") << status("sending") << VenueSubmit
         play << notice(f"NOT_CANCELLED/{STOP}", False)
+
+
+@pytest.mark.parametrize("verb", [Verb.REDUCE, Verb.HALT, Verb.FLATTEN])
+def test_an_entry_that_may_still_wait_for_its_turn_goes_no_more_once_entries_are_paused(verb: Verb) -> None:
+    with linked() as play:
+        play >> approved() << status("sending") << VenueSubmit
+        play >> command(verb)
+        (cancel,) = play.heard(VenueCancel)
+        assert cancel.order_id == ENTRY.id
+        play >> report(ENTRY.id, "deny", code=Rejection.NOT_SENT) << status("denied")
+
+
+def test_a_clock_that_has_been_put_back_hides_no_fills() -> None:
+    core = GatewayCore("gateway", writers("gateway"), ALPACA)
+    days = 86_400
+    play = Playbook(core, start=BEGIN + 9 * days * SECOND)
+    play >> VenueLink(True) >> snapshot(1) << ...
+    back = Playbook(again(core, GatewayCore("gateway", writers("gateway"), ALPACA)), boot="boot-2")
+    back >> VenueLink(True)
+    (asked,) = back.heard(VenueLook)
+    assert asked.since == BEGIN - days * SECOND
+    back >> snapshot(1) << ...
+    back.later(3600)
+    look(back) << ...
+    assert core_of(back).reconciler.told_from() <= BEGIN

@@ -201,9 +201,12 @@ class IbkrBroker:
         if row.currency != "USD":
             raise NoAccount(f"account {row.account} is kept in {row.currency}", hint="its base currency must be USD")
         try:
-            return Decimal(row.value)
+            found = Decimal(row.value)
         except InvalidOperation:
-            raise NoGateway(f"tells {tag} as {row.value!r}") from None
+            found = Decimal("NaN")
+        if not found.is_finite():
+            raise NoGateway(f"tells {tag} as {row.value!r}")
+        return found
 
     def clock(self) -> VenueClock:
         """See BrokerInterface. IB's clock has whole seconds, and tells nothing of sessions."""
