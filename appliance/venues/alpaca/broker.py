@@ -72,6 +72,10 @@ class AlpacaBroker:
         if status in _CLOSED or account.get("account_blocked") is True:
             said = f"account status {status}" + (", blocked" if account.get("account_blocked") is True else "")
             raise refused(said, self._options)
+        currency = maybe_text(account, "currency") or "USD"
+        if currency != "USD":
+            said = f"keeps the account in {currency}"
+            raise VenueRefused(said, venue=self.name, hint="give the key of an account whose currency is USD")
 
     def close(self) -> None:
         """See BrokerInterface."""

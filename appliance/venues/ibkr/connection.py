@@ -22,7 +22,7 @@ from appliance.venues.ibkr.options import IbkrTerms
 from appliance.venues.ibkr.questions import Questions
 from appliance.venues.ibkr.receiver import Receiver, Told
 from appliance.venues.ibkr.tickets import changed, fields, open_order, ticket
-from appliance.venues.ibkr.told import Done, Seen, Ticket, Word
+from appliance.venues.ibkr.told import Deal, Done, Seen, Ticket, Word
 from appliance.venues.ibkr.verdicts import Verdict, Wish
 from appliance.venues.ibkr.words import REFUSED, rejection, warns
 
@@ -91,6 +91,8 @@ class Connection:
     # --- what is told ---------------------------------------------------------------------------------------------
 
     def _told(self, one: Told) -> None:
+        if isinstance(one, Deal) and one.account not in ("", self.account or one.account):
+            return  # of another account of the login
         if isinstance(one, Word):
             self.line.heard(one.code, one.text)
         self.listening.told(one)

@@ -221,10 +221,15 @@ def test_an_account_that_does_not_let_us_in_refuses_us_at_the_door(
     assert ear.heard == []
 
 
-def test_an_account_that_is_blocked_refuses_us_at_the_door(make: Broker, alpaca: AlpacaTrading, ear: Ear) -> None:
-    for change in ({"account_blocked": True}, {"status": "ACCOUNT_CLOSED"}):
+def test_an_account_that_is_blocked_or_in_other_money_refuses_us_at_the_door(
+    make: Broker, alpaca: AlpacaTrading, ear: Ear
+) -> None:
+    for change, said in (
+        ({"account_blocked": True}, "account status"), ({"status": "ACCOUNT_CLOSED"}, "account status"),
+        ({"currency": "EUR"}, "in EUR"),
+    ):  # fmt: skip
         alpaca.rest.account = change
-        with pytest.raises(VenueRefused, match="account status"):
+        with pytest.raises(VenueRefused, match=said):
             make().open(ear)
 
 

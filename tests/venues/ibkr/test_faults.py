@@ -255,6 +255,24 @@ def test_an_execution_that_makes_no_sense_is_not_booked_and_everything_is_compar
     assert ears.of(VenueFill) == []
 
 
+def test_an_execution_of_another_account_of_the_login_is_not_ours(
+    one: IbkrStandIn, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell = telling.execution
+
+    def elsewhere(*given: Any, **named: Any) -> Any:
+        fields = list(tell(*given, **named))
+        fields[16] = "DU7654321"
+        return fields
+
+    ears = Ears()
+    broker = make(one, ears)
+    monkeypatch.setattr(telling, "execution", elsewhere)
+    broker.submit(order("a-1-1"))
+    ears.report("fill", "a-1-1")
+    assert ears.of(VenueFill) == []
+
+
 def test_an_order_that_the_system_has_cancelled_was_refused(one: IbkrStandIn, make: Make) -> None:
     one.faults.rejection, one.faults.rejected, one.faults.refused_as_cancelled = "not_shortable", 1, True
     make(one).submit(order("a-1-1"))
