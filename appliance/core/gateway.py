@@ -292,6 +292,8 @@ class GatewayCore(Core):
             self.block(order.symbol, str(error), now)
             return
         self.tell(moved, now)
+        if event is ACCEPT:
+            self.reconciler.expect(moved, now)
         if order.status is NOT_PLACED:
             self.turned_up(moved, now)
         if moved.status.terminal:

@@ -20,7 +20,7 @@ from appliance.domain.messages import (
 )
 from appliance.domain.operations import LatchState, Severity
 from appliance.domain.orders import OrderEvent, OrderStatus
-from appliance.domain.trading import ZERO, Order, TimeInForce
+from appliance.domain.trading import ZERO, Order, OrderType, TimeInForce
 
 if TYPE_CHECKING:
     from appliance.core.gateway import GatewayCore
@@ -63,6 +63,7 @@ class Reconciler:
         self._waiting: dict[str, None] = {}
         self._absent: dict[str, tuple[int, int]] = {}
         self._short: dict[str, Decimal] = {}
+        self._expected: dict[str, tuple[int, int]] = {}
         self._live = False
         self._misses = 0
         self._looks = 0
@@ -78,6 +79,7 @@ class Reconciler:
         if not self._live or not self._up:
             return None
         times = [ticks + self._gateway.traits.ask_every for ticks in self._asked.values()]
+        times += [due for due, _ in self._expected.values()]
         if self._looked is not None:
             times.append(self._looked + self._patience())
         elif self._next_look is not None:
@@ -128,6 +130,26 @@ class Reconciler:
         for order_id, ticks in list(self._asked.items()):
             if now.ticks >= ticks + self._gateway.traits.ask_every:
                 self._ask_again(order_id, now)
+        for order_id, (due, wait) in list(self._expected.items()):
+            if now.ticks >= due:
+                self._expect_again(order_id, wait, now)
+
+    def expect(self, order: Order, now: Now) -> None:
+        """A market order works: its fills come at once while the market is open, or what told of them was lost and a
+        position lies bare. It is asked about soon, then ever more rarely: the market may be closed."""
+        traits = self._gateway.traits
+        if self._live and order.type is OrderType.MARKET and not traits.absent_is_final:
+            self._expected[order.id] = (now.ticks + traits.ask_every, traits.ask_every)
+
+    def _expect_again(self, order_id: str, wait: int, now: Now) -> None:
+        order = self._gateway.ledger.orders.get(order_id)
+        if order is None or order.status.terminal:
+            del self._expected[order_id]
+            return
+        wait = min(2 * wait, self._gateway.traits.look_every)
+        self._expected[order_id] = (now.ticks + wait, wait)
+        if order_id not in self._asked:
+            self._ask(order_id, now)
 
     def _ask_again(self, order_id: str, now: Now) -> None:
         order = self._gateway.ledger.orders.get(order_id)

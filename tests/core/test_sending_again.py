@@ -19,6 +19,7 @@ from tests.playbook import BEGIN, SECOND, Playbook
 
 D = Decimal
 OTHER = intent(id="trend-1-9", counter=9)
+RESTS = intent(type=OrderType.LIMIT, limit_price=D(90))
 
 
 def absent_twice(play: Playbook, order_id: str) -> Playbook:
@@ -75,7 +76,7 @@ def asks(play: Playbook, seconds: int = 10) -> int:
 
 def test_an_order_is_asked_about_until_its_fills_are_here_and_no_longer() -> None:
     with linked() as play:
-        play >> approved() >> report(ENTRY.id, "accept") << ...
+        play >> approved(RESTS) >> report(ENTRY.id, "accept") << ...
         play >> report(ENTRY.id, "partial_fill", filled=D(50)) << VenueAsk(ENTRY.id)
         play >> report(ENTRY.id, "partial_fill", filled=D(50))
         assert asks(play) >= 4
@@ -86,7 +87,7 @@ def test_an_order_is_asked_about_until_its_fills_are_here_and_no_longer() -> Non
 def test_an_order_that_is_missing_from_what_works_is_asked_about_until_that_is_answered() -> None:
     core = GatewayCore("gateway", writers("gateway"), ALPACA)
     with linked(core=core) as play:
-        play >> approved() >> report(ENTRY.id, "accept") << ...
+        play >> approved(RESTS) >> report(ENTRY.id, "accept") << ...
         play >> VenueLink(False) >> VenueLink(True) << ...
         play >> snapshot(2) << VenueAsk(ENTRY.id) >> report(ENTRY.id, "lose") << ...
         assert asks(play) >= 4
