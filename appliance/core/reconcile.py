@@ -258,6 +258,7 @@ class Reconciler:
 
     def found(self, order: Order, now: Now) -> None:
         """An order works at the venue."""
+        self._absent.pop(order.id, None)
         if order.status in IN_DOUBT:
             moved = self._gateway.ledger.move(order, OrderEvent.ACCEPT)
             self._gateway.tell(moved, now)

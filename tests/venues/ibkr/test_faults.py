@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -424,6 +425,20 @@ def test_a_list_whose_end_does_not_come_is_no_answer_and_never_empty(
         broker.beat()  # its late answer would say which question it is for
     else:
         ears.wait(lost)  # its late answer could be taken for the next one's
+
+
+def test_what_waits_in_the_librarys_queue_ends_with_the_connection(one: IbkrStandIn, make: Make) -> None:
+    broker = make(one)
+    made = broker._connection
+    assert made is not None
+    made.line.client.throttleStart.emit()  # too many messages at once
+    with ThreadPoolExecutor() as pool:
+        asked = [pool.submit(ask, broker) for ask in QUESTIONS.values()]
+        until(lambda: len(made.questions._asked) == 5)
+        one.hang_up()
+        for answer in asked:
+            with pytest.raises(VenueSilent, match="ended"):
+                answer.result(2)
 
 
 @pytest.mark.parametrize("question", ["16", "99", "7"])
