@@ -20,6 +20,7 @@ from appliance.venues.ibkr.told import Cost, Deal
 REMEMBERED = 3 * 86_400_000_000_000
 """Executions are kept for so long (ns): the gateway itself tells only those of its day."""
 
+_DIGITS = 9
 TIDIED_EVERY = 3_600_000_000_000
 
 
@@ -33,7 +34,8 @@ class Group(NamedTuple):
 def group(exec_id: str) -> Group:
     """``0000e0d5.67fe667b.01.01`` is the first of ``0000e0d5.67fe667b.01``."""
     base, _, last = exec_id.rpartition(".")
-    return Group(base, int(last)) if base and last.isdigit() else Group(exec_id, 1)
+    numbered = base and last.isascii() and last.isdigit() and len(last) <= _DIGITS
+    return Group(base, int(last)) if numbered else Group(exec_id, 1)
 
 
 def fill_key(exec_id: str) -> str:

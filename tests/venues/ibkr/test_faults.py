@@ -441,6 +441,17 @@ def test_what_waits_in_the_librarys_queue_ends_with_the_connection(one: IbkrStan
                 answer.result(2)
 
 
+def test_who_asks_in_the_moment_in_which_it_is_closed_has_asked_nothing(one: IbkrStandIn, make: Make) -> None:
+    broker = make(one)
+    loop, made = broker._loop, broker._connection
+    assert loop is not None
+    broker.close()
+    until(loop.is_closed)
+    broker._loop, broker._connection = loop, made  # as a thread has read them just before
+    with pytest.raises(VenueDown, match="no connection"):
+        broker.submit(order("a-1-1"))
+
+
 @pytest.mark.parametrize("question", ["16", "99", "7"])
 def test_who_does_not_tell_its_orders_at_the_start_is_not_open(one: IbkrStandIn, make: Make, question: str) -> None:
     broker = make(one, opened=False, **SHORT)
