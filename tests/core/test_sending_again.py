@@ -6,12 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from appliance.core.gateway import GatewayCore
-from appliance.domain.messages import VenueAsk, VenueCancel, VenueLink, VenueLook, VenueSubmit
+from appliance.domain.messages import VenueActivity, VenueAsk, VenueCancel, VenueLink, VenueLook, VenueSubmit
 from appliance.domain.operations import Inhibit, Notice, Peer, Severity, Verb, Wakeup
 from appliance.domain.orders import OrderStatus
-from appliance.domain.trading import OrderType, TimeInForce
+from appliance.domain.trading import Activity, ActivityKind, OrderType, TimeInForce
 from appliance.domain.venue import LinkState, Rejection
 from tests.core.make import again, approved, command, intent, report, snapshot, status, told, writers
 from tests.core.test_brokers import ALPACA, ENTRY, EXIT, STOP, core_of, corrects, filled, linked, look, notice
@@ -156,3 +157,20 @@ def test_an_order_that_was_found_to_work_is_not_gone_because_it_was_absent_befor
             play >> report(ENTRY.id, "absent") << ...
             assert core.ledger.orders[ENTRY.id].status is OrderStatus.ACCEPTED
             look(play, open=(ENTRY.id,)).later(60) << ...
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_commission_that_is_told_after_its_fill_was_booked_is_a_fee_once(heard: bool) -> None:
+    free = told(ENTRY.id, 100)
+    dear = replace(free, commission=D(1))
+    fee = Activity(f"{free.fill_key}:commission", ActivityKind.FEE, "", BEGIN, cash=D(-1))
+    with linked() as play:
+        play >> approved() >> report(ENTRY.id, "accept") >> replace(free, commission=D(0)) << ...
+        if heard:
+            play >> VenueActivity(fee, BEGIN) << ...
+        cash = core_of(play).ledger.account[""].cash
+        for _ in range(3):
+            look(play, fills=(dear,), positions={"SPY": D(100)}, cash=cash if heard else cash - 1)
+        fees = play.heard(Activity)
+        assert [one.cash for one in fees] == ([] if heard else [D(-1)])
+    assert core_of(play).ledger.account[""].cash == (cash if heard else cash - 1)

@@ -138,7 +138,7 @@ class Deals:
         return self._costs[max(older, key=lambda one: group(one).number)] if older else ZERO
 
     def _fee(self, deal: Deal, late: Decimal, now: int) -> VenueActivity:
-        key = f"{deal.exec_id}:commission"
+        key = f"{fill_key(deal.exec_id)}:commission"
         text = f"commission of {deal.symbol}, told after its fill"
         fee = VenueActivity(Activity(key, ActivityKind.FEE, "", deal.time, cash=-late, text=text), now)
         self._fees[key] = fee
@@ -154,4 +154,4 @@ class Deals:
             self._groups[base].remove(number)
             for kept in (self._deals, self._costs, self._told, self._waiting, self._heard):
                 kept.pop(one, None)  # type: ignore[attr-defined]
-            self._fees.pop(f"{one}:commission", None)
+            self._fees.pop(f"{fill_key(one)}:commission", None)

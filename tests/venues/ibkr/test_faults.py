@@ -390,7 +390,7 @@ def test_a_commission_that_comes_late_is_a_fee_of_its_own_and_cash_is_exact(one:
     assert fill.commission == 0
     (fee,) = until(lambda: broker.activities(0))
     assert fee in ears.heard
-    assert (fee.activity.cash, fee.activity.key) == (D(-1), f"{fill.fill_key}.01:commission")
+    assert (fee.activity.cash, fee.activity.key) == (D(-1), f"{fill.fill_key}:commission")
     again = broker.fills(0)[0]
     assert (again.fill_key, again.commission) == (fill.fill_key, D(0)), "a fill is told the same each time"
     assert D(100_000) - fill.quantity * fill.price - fill.commission + fee.activity.cash == one.books.cash
