@@ -35,7 +35,7 @@ from appliance.domain.messages import (
 )
 from appliance.domain.operations import LatchState, Peer
 from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus
-from appliance.domain.trading import ZERO, Approved, Cancel, Intent, Order, ordered
+from appliance.domain.trading import ZERO, Approved, Cancel, Intent, Order, Position, ordered
 from appliance.domain.venue import Rejection, VenueTraits
 
 ORDERS = "gateway/orders"
@@ -240,7 +240,8 @@ class GatewayCore(Core):
 
     def show_position(self, symbol: str, now: Now) -> None:
         """Show what the account holds of a symbol."""
-        self.show(f"view/position/{topics.level(symbol)}", self.ledger.positions[symbol], now)
+        held = self.ledger.positions.get(symbol) or Position(symbol)
+        self.show(f"view/position/{topics.level(symbol)}", held, now)
 
     def block(self, symbol: str, why: str, now: Now) -> None:
         """No new risk on a symbol until the owner has looked; everyone hears of it through the latch."""

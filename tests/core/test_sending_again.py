@@ -174,3 +174,11 @@ def test_a_commission_that_is_told_after_its_fill_was_booked_is_a_fee_once(heard
         fees = play.heard(Activity)
         assert [one.cash for one in fees] == ([] if heard else [D(-1)])
     assert core_of(play).ledger.account[""].cash == (cash if heard else cash - 1)
+
+
+def test_what_never_happened_may_be_said_to_have_never_happened_twice() -> None:
+    with linked() as play:
+        play >> approved() >> report(ENTRY.id, "accept") << ...
+        play >> corrects("b", f"{ENTRY.id}:100", 0) >> corrects("c", "b", 0) << ...
+        play >> told(ENTRY.id, 100) << ...
+    assert core_of(play).ledger.position("SPY") == 0
