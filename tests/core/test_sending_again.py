@@ -12,7 +12,7 @@ from appliance.core.gateway import GatewayCore
 from appliance.domain.messages import VenueActivity, VenueAsk, VenueCancel, VenueLink, VenueLook, VenueSubmit
 from appliance.domain.operations import Inhibit, Notice, Peer, Severity, Verb, Wakeup
 from appliance.domain.orders import OrderStatus
-from appliance.domain.trading import Activity, ActivityKind, OrderType, TimeInForce
+from appliance.domain.trading import Activity, ActivityKind, OrderType, Side, TimeInForce
 from appliance.domain.venue import LinkState, Rejection
 from tests.core.make import again, approved, command, intent, report, snapshot, status, told, writers
 from tests.core.test_brokers import ALPACA, ENTRY, EXIT, STOP, core_of, corrects, filled, linked, look, notice
@@ -182,3 +182,19 @@ def test_what_never_happened_may_be_said_to_have_never_happened_twice() -> None:
         play >> corrects("b", f"{ENTRY.id}:100", 0) >> corrects("c", "b", 0) << ...
         play >> told(ENTRY.id, 100) << ...
     assert core_of(play).ledger.position("SPY") == 0
+
+
+def test_an_exit_goes_that_would_sell_what_was_taken_back_or_sold_by_a_stop_after_its_cancel() -> None:
+    with linked() as play:
+        filled(play, stop="90")
+        play >> approved(EXIT) >> report(STOP, "cancel") >> report(EXIT.id, "accept") << ...
+        play >> told(STOP, 10, Side.SELL)
+        assert EXIT.id in [one.order_id for one in play.heard(VenueCancel)]
+    with linked() as play:
+        filled(play)
+        play >> approved(EXIT) >> report(EXIT.id, "accept") << ...
+        play >> told(EXIT.id, 40, Side.SELL) << ...
+        play >> replace(corrects("b", f"{EXIT.id}:40", 30, order_id=EXIT.id), side=Side.SELL)
+        assert play.heard(VenueCancel) == [], "what is left is what it sells"
+        play >> corrects("c", f"{ENTRY.id}:100", 60)
+        assert [one.order_id for one in play.heard(VenueCancel)] == [EXIT.id]
