@@ -341,6 +341,8 @@ class GatewayCore(Core):
         if order.status is NOT_PLACED:
             self.turned_up(moved, now)
         self.plans.filled(moved, fill, now)
+        if order.status.terminal and (order.protects or order.intent.exit):
+            self.plans.cut(moved, now)  # others have been sent for what it was believed to have left
         if moved.status.terminal:
             self.plans.ended(moved, now)
         self.protector.check(now)

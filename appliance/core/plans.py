@@ -203,8 +203,6 @@ class Plans:
         """A fill is shared by its group, shrinks what protects, and what an entry bought is protected from now on."""
         self._share(order, fill, now)
         self.trim(order, now)
-        if order.protects:
-            self._cut(order, now)
         if not self._ledger.holding(order.intent.strategy, order.symbol):
             self._ledger.protections.drop(_key(order))  # the next entry brings its own
         if order.protects or order.intent.exit:
@@ -231,11 +229,11 @@ class Plans:
         if held and wish.wished and order.protects and _key(order) not in self._ledger.protections:
             self._ledger.protections[_key(order)] = wish  # the stop that had closed it has not
         self.changed(order, now)
-        self._cut(order, now)
+        self.cut(order, now)
 
-    def _cut(self, order: Order, now: Now) -> None:
-        """A fill that was taken back, or one of a stop after its cancel, leaves less than exits at the venue would
-        trade: they must go, or what is not held would be traded."""
+    def cut(self, order: Order, now: Now) -> None:
+        """A fill that was taken back, or one of a stop or an exit after its end, leaves less than exits at the venue
+        would trade: they must go, or what is not held would be traded."""
         strategy, symbol = order.intent.strategy, order.symbol
         exits = [exit for exit in self._ledger.exits(strategy, symbol) if exit.status is not WAITING]
         leaving = sum((exit.remaining * exit.side.sign for exit in exits), ZERO)

@@ -184,12 +184,18 @@ def test_what_never_happened_may_be_said_to_have_never_happened_twice() -> None:
     assert core_of(play).ledger.position("SPY") == 0
 
 
-def test_an_exit_goes_that_would_sell_what_was_taken_back_or_sold_by_a_stop_after_its_cancel() -> None:
+def test_an_exit_goes_that_would_sell_what_was_taken_back_or_sold_by_another_order_after_its_cancel() -> None:
     with linked() as play:
         filled(play, stop="90")
         play >> approved(EXIT) >> report(STOP, "cancel") >> report(EXIT.id, "accept") << ...
         play >> told(STOP, 10, Side.SELL)
         assert EXIT.id in [one.order_id for one in play.heard(VenueCancel)]
+    with linked() as play:
+        filled(play)
+        second = intent(id="trend-1-3", counter=3, side=Side.SELL, exit=True)
+        play >> approved(EXIT) >> report(EXIT.id, "cancel") >> approved(second) >> report(second.id, "accept") << ...
+        play >> told(EXIT.id, 10, Side.SELL)
+        assert [one.order_id for one in play.heard(VenueCancel)] == [second.id]
     with linked() as play:
         filled(play)
         play >> approved(EXIT) >> report(EXIT.id, "accept") << ...
