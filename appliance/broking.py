@@ -113,8 +113,18 @@ def check_broker(settings: Settings, paths: StatePaths) -> BrokerInterface:
     return _made(spec, {**_kept(spec, paths), **_given(settings.broker)}, None, True)
 
 
+def demand_credentials(spec: BrokerSpec, paths: StatePaths) -> None:
+    """Raises VenueRefused where a part of the credential is missing: a gateway without it never begins."""
+    _complete(spec, _kept(spec, paths))
+
+
 def _made(spec: BrokerSpec, keys: dict[str, str], observe: Observe | None, beside: bool) -> BrokerInterface:
     """Raises VenueRefused where a part of the credential is missing."""
+    return MAKERS[spec.venue](spec, _complete(spec, keys), observe, beside)
+
+
+def _complete(spec: BrokerSpec, keys: dict[str, str]) -> dict[str, str]:
+    """Every part of the credential, which no log shows from here on. Raises VenueRefused where one is missing."""
     parts = {part: keys.get(part, "") for part in NEEDS[spec.venue]}
     logs.hide(*parts.values())
     if lacking := [part for part, value in parts.items() if not value]:
@@ -124,7 +134,7 @@ def _made(spec: BrokerSpec, keys: dict[str, str], observe: Observe | None, besid
             hint=f"set APPLIANCE_BROKER__{lacking[0].upper()}, or give the credential {OWNER}-{lacking[0]} to the "
             "gateway's systemd unit",
         )
-    return MAKERS[spec.venue](spec, parts, observe, beside)
+    return parts
 
 
 def _alpaca(spec: BrokerSpec, keys: dict[str, str], observe: Observe | None, beside: bool) -> BrokerInterface:

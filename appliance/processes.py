@@ -80,7 +80,11 @@ def core_of(
     built: dict[str, Callable[[Writers], Core]] = {
         "feed": lambda writers: FeedCore(process, writers, _barrier(spec)),
         "guard": lambda writers: GuardCore(
-            process, writers, rules(spec.limits, spec.model.account, known), spec.approval_valid
+            process,
+            writers,
+            rules(spec.limits, spec.model.account, known),
+            spec.approval_valid,
+            None if spec.broker is None else spec.cash,
         ),
         "gateway": lambda writers: GatewayCore(process, writers, traits),
         "monitor": lambda writers: MonitorCore(process, writers),

@@ -23,7 +23,7 @@ from appliance.launch import WATCHDOG, Launch
 from appliance.runs import RunSpec
 from appliance.shell.clock import machine_ticks
 from appliance.shell.paths import StatePaths
-from appliance.summary import RunFigures
+from appliance.summary import Refusals, RunFigures
 from appliance.watching import FileWatch, Reloader, stamp_of
 
 POLL_S = 0.02
@@ -35,10 +35,10 @@ _RAISED = re.compile(r"^\S", re.MULTILINE)
 class Session:
     """Brings a box up and stays with it until Ctrl-C, or with ``until_done`` until the recorded data has been traded.
 
-    ``say`` gets one line a second; ``outside`` is how many bars of the files are outside the session; a process silent
-    for longer than ``watchdog`` ns is killed and started again. Recorded data ends with the first failure of a
-    strategy, unless ``keep_going``: then, as live, the strategy is paused after the third and the others go on.
-    ``reload``: a strategy's file that changes is told to its host.
+    ``say`` gets one line a second, ``tell`` what its owner must not miss; ``outside`` is how many bars of the files are
+    outside the session; a process silent for longer than ``watchdog`` ns is killed and started again. Recorded data
+    ends with the first failure of a strategy, unless ``keep_going``: then, as live, the strategy is paused after the
+    third and the others go on. ``reload``: a strategy's file that changes is told to its host.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Session:
         paths: StatePaths,
         spec: RunSpec,
         say: Callable[[str], None],
+        tell: Callable[[str], None],
         outside: int = 0,
         watchdog: int = WATCHDOG,
         keep_going: bool = False,
@@ -56,6 +57,10 @@ class Session:
         self._paths = paths
         self._spec = spec
         self._say = say
+        self._tell = tell
+        self._since = time.time_ns()
+        self._refusals = Refusals(self._since)
+        self._heard_out = False
         self._outside = outside
         self._stop = ""
         self._strict = spec.lockstep and not keep_going
@@ -66,7 +71,7 @@ class Session:
 
     def _watch(self) -> Reloader:
         return Reloader(
-            FileWatch(self._spec.strategies, stamp_of), self._launch.say, self._say, machine_ticks, time.time_ns,
+            FileWatch(self._spec.strategies, stamp_of), self._launch.say, self._tell, machine_ticks, time.time_ns,
             lambda: f"cli-{secrets.token_hex(8)}",
         )  # fmt: skip
 
@@ -94,6 +99,7 @@ class Session:
                     return
             if time.monotonic() - told >= SAY_EVERY_S:
                 told = time.monotonic()
+                self._tell_what_lasts()
                 self._say(self.line())
 
     def _is_done(self) -> bool:
@@ -131,14 +137,29 @@ class Session:
         if self._reloader is not None:
             self._reloader.heard(event)
         self.figures.note(event)
+        if not self._spec.lockstep and (refused := self._refusals.line(event)):
+            self._tell(refused)
 
     def _alert(self, alert: Alert) -> None:
+        """Tell an alert; what the monitor said to another run of this state directory only while it lasts."""
         before = self.alerts.get(alert.code)
         self.alerts[alert.code] = alert
+        if max(alert.last_seen, alert.resolved) < self._since and not self._spec.lockstep:
+            return
         if alert.resolved and before is not None:
-            self._say(f"resolved: {alert.text}")
+            self._tell(f"resolved: {alert.text}")
         elif not alert.resolved:
-            self._say(f"{alert.severity.value}: {alert.text}")
+            self._tell(f"{alert.severity.value}: {alert.text}")
+
+    def _tell_what_lasts(self) -> None:
+        """Once all that was ever said has been heard: the alerts of former runs that nothing has resolved."""
+        collector = self._launch.collector
+        if self._heard_out or collector is None or not (collector.beats and collector.caught_up()):
+            return
+        self._heard_out = True
+        for alert in self.alerts.values():
+            if not alert.resolved and alert.last_seen < self._since and not self._spec.lockstep:
+                self._tell(f"{alert.severity.value}: {alert.text}")
 
     # --- telling --------------------------------------------------------------------------------------------------
 
@@ -204,6 +225,12 @@ def _text_of(line: str) -> str:
         return str(json.loads(line)["text"])
     except (ValueError, KeyError, TypeError):
         return ""
+
+
+def lasting_line(text: str) -> None:
+    """One line that stays, in place of the one that replaces itself; on standard error."""
+    sys.stderr.write(f"\r\x1b[2K{text}\n" if sys.stderr.isatty() else f"{text}\n")
+    sys.stderr.flush()
 
 
 def progress_line(text: str) -> None:

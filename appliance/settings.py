@@ -169,7 +169,7 @@ class Settings(Section):
         if broker.live and self.profile != "live":
             yield (
                 f"broker.account: {broker.name!r} is live money, and the profile is {self.profile!r}; to trade it set "
-                "profile = 'live' as well, else name a paper account"
+                f"profile = 'live' as well, else name a paper account{broker.live_by_address}"
             )
         if broker.real and self.market.source != "live":
             yield (

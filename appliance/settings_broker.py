@@ -71,6 +71,15 @@ class Broker(Section):
         return self.venue == "alpaca" and (self.account == "live" or bool(elsewhere))
 
     @property
+    def live_by_address(self) -> str:
+        """What else than the account's name makes it live money, as the end of a sentence; "" where nothing does."""
+        if self.venue == "ibkr" and self.port in LIVE_PORTS:
+            return f" at another port: {self.port} is a live gateway's"
+        if self.venue == "alpaca" and self.live and self.account != "live":
+            return " and leave url and stream_url away: they are not the paper account's"
+        return ""
+
+    @property
     def name(self) -> str:
         """The account in two words: ``paper alpaca``, ``live U1234567``."""
         return f"{'live' if self.live else 'paper'} {self.account if self.venue == 'ibkr' else self.venue}"

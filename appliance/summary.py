@@ -1,4 +1,5 @@
-"""What `appliance up` and `appliance backtest` tell at the end: the figures of a run, from its own messages."""
+"""What `appliance up` and `appliance backtest` tell at the end: the figures of a run, from its own messages; and what
+`up` tells meanwhile of orders that nobody took."""
 
 from __future__ import annotations
 
@@ -10,9 +11,13 @@ from appliance.core.record import OrderRecord, plain
 from appliance.domain.market import Bar, last_price
 from appliance.domain.messages import Event, EventType, Stage
 from appliance.domain.operations import Heartbeat, Latch
-from appliance.domain.trading import ZERO
+from appliance.domain.orders import OrderStatus
+from appliance.domain.trading import ZERO, Denied, Order
 
 MS = 1_000_000
+AGAIN = 60 * 1_000 * MS
+"""An order that is refused for what another one of the same strategy and symbol was is told after so long (ns)."""
+NOT_TAKEN = (OrderStatus.DENIED, OrderStatus.REJECTED, OrderStatus.NOT_PLACED)
 
 
 class RunFigures:
@@ -55,11 +60,11 @@ class RunFigures:
 
     @property
     def equity(self) -> Decimal | None:
-        """Cash and positions at the last price, USD."""
-        if self.cash is None:
-            return None
-        held = (q * Decimal(repr(self.prices[s])) for s, q in self.record.positions.items() if s in self.prices)
-        return self.cash + sum(held, ZERO)
+        """Cash and positions at the last price, USD; while one that is held has no price yet, what the venue says."""
+        held = {symbol: quantity for symbol, quantity in self.record.positions.items() if quantity}
+        if self.cash is None or any(symbol not in self.prices for symbol in held):
+            return self.record.account.equity if self.record.account is not None else None
+        return self.cash + sum((q * Decimal(repr(self.prices[s])) for s, q in held.items()), ZERO)
 
     def summary(self, beats: Iterable[Heartbeat], outside: int, seconds: float) -> dict[str, Any]:
         """One JSON object's worth; money and shares as plain strings, latency in ms per hop between processes."""
@@ -81,6 +86,40 @@ class RunFigures:
             "seconds": round(seconds, 3),
             "latency_ms": _latency(told),
         }
+
+
+class Refusals:
+    """Says in a line which order was denied here, or rejected by the broker, and why; what is older than ``since`` (ns
+    UTC) was told by another run."""
+
+    def __init__(self, since: int) -> None:
+        self._since = since
+        self._told: dict[tuple[str, str, str], int] = {}
+        self._ids: dict[str, None] = {}
+
+    def line(self, event: Event) -> str:
+        """``rejected cross-1-4, buy 10 SPY: BUYING_POWER: insufficient …``; "" for anything else, and for what has been
+        told within the last minute."""
+        body = event.body
+        if isinstance(body, Denied):
+            order_id, intent, status, code, text = body.intent.id, body.intent, "denied", body.code, body.text
+        elif isinstance(body, Order) and body.status in NOT_TAKEN:
+            order_id, intent, status, code, text = body.id, body.intent, body.status.value, body.code, body.text
+        else:
+            return ""
+        key = (intent.strategy, intent.symbol, code)
+        if event.ts < max(self._since, self._told.get(key, 0) + AGAIN) or order_id in self._ids:
+            return ""
+        self._told[key] = event.ts
+        self._ids = {**dict.fromkeys(list(self._ids)[-100:]), order_id: None}
+        what = f"{body.side.value} {plain(body.quantity)}" if isinstance(body, Order) else _asked(body)
+        return f"{status.replace('_', ' ')} {order_id}, {what} {intent.symbol}: {code or 'no code'}: {text}".rstrip(
+            ": "
+        )
+
+
+def _asked(denied: Denied) -> str:
+    return f"{denied.intent.side.value} {plain(denied.intent.quantity)}"
 
 
 def _latency(beats: list[Heartbeat]) -> dict[str, float]:

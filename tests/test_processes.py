@@ -172,6 +172,16 @@ def test_guard_and_gateway_know_what_the_broker_can(venue: str, paths: StatePath
     assert broker.name == venue
 
 
+@pytest.mark.parametrize(("broker", "bound"), [(None, None), (BOTH["ibkr"], Decimal(1_000))])
+def test_of_a_brokers_account_the_guard_lends_what_the_settings_give(
+    broker: BrokerSpec | None, bound: Decimal | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+    monkeypatch.setattr("appliance.processes.GuardCore", lambda *args: given.append(args[-1]))
+    core_of("guard", RunSpec("test", (), Decimal(1_000), broker=broker))(Writers({}, {}))
+    assert given == [bound]
+
+
 def test_a_broker_without_keys_is_refused_with_where_they_go(paths: StatePaths) -> None:
     with pytest.raises(VenueRefused) as caught:
         broker_of(BOTH["alpaca"], paths)

@@ -73,6 +73,18 @@ def test_live_money_needs_the_profile_to_say_so_as_well(load, text, name):
     assert load(text + "\n" + LIVE_DATA, "live").broker.name == name
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (IB + "port = 4001", "a paper account at another port: 4001 is a live gateway's"),
+        (ALPACA + 'url = "https://proxy.example.test"', "a paper account and leave url and stream_url away"),
+    ],
+)
+def test_what_makes_a_paper_account_live_money_is_said(load, text, words):
+    (line,) = _wrong(load, text + "\n" + LIVE_DATA)
+    assert words in line
+
+
 def test_the_live_profile_alone_trades_no_live_money(load):
     assert not load(ALPACA + LIVE_DATA, "live").broker.live
     assert not load("", "live").broker.real

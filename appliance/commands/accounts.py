@@ -10,9 +10,10 @@ import click
 from msgspec.structs import replace
 
 from appliance import live_money
-from appliance.broking import account_now, keep_credentials
+from appliance.broking import account_now, demand_credentials, keep_credentials
 from appliance.commands.options import RunOptions
 from appliance.core.models import MarketModel
+from appliance.domain.market import SECOND
 from appliance.domain.trading import Account, AccountKind
 from appliance.errors import RefusedError, SettingsError, UsageError
 from appliance.runs import RunSpec, StrategySpec
@@ -68,11 +69,15 @@ def confirmable(spec: RunSpec) -> RunSpec:
 
 def allow(spec: RunSpec, paths: StatePaths, settings: Settings) -> None:
     """Lay the broker's credentials ready; of live money ask its owner on a terminal, and without one take what he has
-    confirmed before. Raises RefusedError, VenueError, and EnvironmentFault while a box runs here."""
+    confirmed before. Raises RefusedError, VenueError (VenueRefused where keys are missing), and EnvironmentFault while
+    a box runs here."""
     paths.prepare()
     with Lock(paths.lock("appliance")):
         keep_credentials(settings, paths)
-    if spec.broker is None or not spec.broker.live:
+    if spec.broker is None:
+        return
+    demand_credentials(spec.broker, paths)
+    if not spec.broker.live:
         return
     if sys.stdin.isatty():
         confirm(spec, settings, paths)
@@ -99,12 +104,18 @@ def _shown(spec: RunSpec, account: Account) -> str:
     """The account as its owner sees it before he says yes."""
     assert spec.broker is not None
     equity = f"{account.equity:,.2f} USD" if account.equity is not None else "unknown"
-    limits = ", ".join(
-        f"{name} {value}" for name in spec.limits.__struct_fields__ if (value := getattr(spec.limits, name)) is not None
-    )
+    found = ((name, getattr(spec.limits, name)) for name in spec.limits.__struct_fields__)
+    limits = ", ".join(_limit(name, value) for name, value in found if value is not None)
     return (
         f"LIVE MONEY: {spec.broker.name} at {spec.broker.venue}\n"
         f"  equity      {equity}, cash {account.cash:,.2f} USD\n"
         f"  strategies  {', '.join(spec.names)}, which have {spec.cash:,.2f} USD of it\n"
         f"  limits      {limits or 'none'}"
     )
+
+
+def _limit(name: str, value: object) -> str:
+    """A limit as the settings have it: ``stale_price_seconds 120``, ``max_order_shares 1000``."""
+    if name == "stale_price" and isinstance(value, int):
+        return f"{name}_seconds {value / SECOND:g}"
+    return f"{name} {'yes' if value is True else 'no' if value is False else value}"

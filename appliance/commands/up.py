@@ -28,7 +28,7 @@ from appliance.domain.market import RECORDED, SECOND, Sessions
 from appliance.errors import INTERRUPTED, StrategyError, UsageError
 from appliance.making import Around, StrategyMaker
 from appliance.runs import RunSpec, StrategySpec
-from appliance.session import Session, progress_line
+from appliance.session import Session, lasting_line, progress_line
 from appliance.settings import Settings, build_hash, load_settings, settings_hash
 from appliance.shell.locks import Lock
 from appliance.shell.paths import StatePaths
@@ -86,7 +86,8 @@ def up(
     if spec.live is not None:
         spec = replace(spec, past=str(paths.past))
         _prepare_live(spec, paths, settings, say)
-    session = Session(paths, spec, say, outside, int(settings.watchdog.seconds * SECOND), keep_going, reload)
+    tell = _quiet if options.as_json else lasting_line
+    session = Session(paths, spec, say, tell, outside, int(settings.watchdog.seconds * SECOND), keep_going, reload)
     with orders_file(options.orders_out) as write:
         summary = session.run(until_done)
         write(session.figures.record.jsonl())
@@ -321,7 +322,8 @@ def _names(live: LiveSpec) -> str:
 
 
 def _farewell(summary: dict[str, object], paths: StatePaths) -> str:
+    equity = "unknown" if summary["equity"] is None else f"{summary['equity']} USD"
     return (
-        f"stopped: {summary['fills']} fills, position {summary['position']}, equity {summary['equity']} USD after "
+        f"stopped: {summary['fills']} fills, position {summary['position']}, equity {equity} after "
         f"{summary['seconds']} s; everything is kept in {paths.root}"
     )

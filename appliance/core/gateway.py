@@ -293,6 +293,7 @@ class GatewayCore(Core):
             self.block(order.symbol, str(error), now)
             return
         self.tell(moved, now)
+        self.link.answered(moved, event, now)
         if event is ACCEPT:
             self.reconciler.expect(moved, now)
         if order.status is NOT_PLACED:

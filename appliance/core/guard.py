@@ -11,6 +11,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from appliance.core.activities import price_after
+from appliance.core.allotment import Allotment
 from appliance.core.base import Core
 from appliance.core.gateway import expired
 from appliance.core.limits import Rule
@@ -22,7 +23,6 @@ from appliance.domain.messages import Event, EventType, Now, Stage
 from appliance.domain.operations import Latch, LatchState, Verb
 from appliance.domain.trading import (
     ZERO,
-    Account,
     Activity,
     ActivityKind,
     Approved,
@@ -51,11 +51,14 @@ class Mark(Struct, frozen=True):
 
 
 class GuardCore(Core):
-    """Intents in, decisions out. ``validity`` is how long an approval holds (ns)."""
+    """Intents in, decisions out. ``validity`` is how long an approval holds (ns); ``cash``: see Allotment."""
 
     watches = ("gateway",)
 
-    def __init__(self, process: str, writers: Writers, rules: Sequence[Rule], validity: int = APPROVAL_VALID) -> None:
+    def __init__(
+        self, process: str, writers: Writers, rules: Sequence[Rule], validity: int = APPROVAL_VALID,
+        cash: Decimal | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(process, writers)
         self._rules = rules
         self._validity = validity
@@ -69,7 +72,7 @@ class GuardCore(Core):
         self._holdings = self.table("holding", Decimal)
         self._net = SecondNet(self)
         self._exits = self.table("exit", str)
-        self._account = self.table("account", Account)
+        self._allotment = Allotment(self, cash)
         self._latch = self.table("latch", Latch)
         self._flattened = self.table("flattened", Mark)
         self._gateway_alive = True
@@ -82,7 +85,7 @@ class GuardCore(Core):
         self.on(EventType.ORDER, self._order)
         self.on(EventType.FILL, self._fill)
         self.on(EventType.ACTIVITY, self._activity)
-        self.on(EventType.ACCOUNT, self._accounted)
+        self.on(EventType.ACCOUNT, self._allotment.accounted)
         self.on(EventType.LATCH, self._latched)
         self.on(EventType.COMMAND, self._command)
         self.on(EventType.PEER, self._peer)
@@ -175,10 +178,9 @@ class GuardCore(Core):
             if symbol == intent.symbol:
                 buying += left if side.sign > 0 else ZERO
                 selling += left if side.sign < 0 else ZERO
-        account = self._account.get("")
         return Case(
             intent, now, self._prices.get(intent.symbol), self._positions.get(intent.symbol, ZERO), buying, selling,
-            account.cash if account is not None else None, reserved, reduces, self._positions, self._prices,
+            self._allotment.free(), reserved, reduces, self._positions, self._prices,
             self._covering(),
         )  # fmt: skip
 
@@ -295,6 +297,7 @@ class GuardCore(Core):
 
     def _fill(self, event: Event, now: Now) -> None:
         fill: Fill = event.body
+        self._allotment.filled(fill)
         key, signed = f"{fill.strategy}/{fill.symbol}", fill.signed
         self._positions[fill.symbol] = self._positions.get(fill.symbol, ZERO) + signed
         holding = self._holdings.get(key, ZERO) + signed
@@ -307,6 +310,7 @@ class GuardCore(Core):
         """A corporate action changes what is held, the last price and the stops that are watched; a margin call ends
         all positions."""
         activity: Activity = event.body
+        self._allotment.happened(activity)
         if activity.kind is ActivityKind.MARGIN_CALL:
             self._take_back("margin call", now, event.position)
             self._leave_all("", "margin call", now, event.position)
@@ -350,9 +354,6 @@ class GuardCore(Core):
         if not shares:
             self._net.fold(key)
             self._holdings.drop(key)
-
-    def _accounted(self, event: Event, now: Now) -> None:
-        self._account[""] = event.body
 
     def _latched(self, event: Event, now: Now) -> None:
         self._latch[""] = event.body

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from appliance.domain.messages import Event, Now, VenueLink, VenueState
 from appliance.domain.operations import Severity
-from appliance.domain.venue import LinkState
+from appliance.domain.orders import OrderEvent
+from appliance.domain.trading import Order
+from appliance.domain.venue import LinkState, Rejection
 
 if TYPE_CHECKING:
     from appliance.core.gateway import GatewayCore
 
+NOT_ALLOWED = "VENUE_NOT_ALLOWED"
 DOWN, SYNCING, READY, DEGRADED = LinkState.DOWN, LinkState.SYNCING, LinkState.READY, LinkState.DEGRADED
 TOLD: dict[LinkState, tuple[str, Severity, str]] = {
     LinkState.DOWN: ("VENUE_DOWN", Severity.WARNING, "the venue is not connected: what rests there stays"),
@@ -60,6 +63,14 @@ class Link:
         """We agree with the venue."""
         if self.told.state is SYNCING:
             self._stands(READY, VenueLink(True, self.told.text, READY, self.told.code), now)
+
+    def answered(self, order: Order, event: OrderEvent, now: Now) -> None:
+        """The venue has taken an order, or refused it as it would any: then its owner must act."""
+        if event is OrderEvent.REJECT and order.code == Rejection.NOT_ALLOWED:
+            text = f"the venue lets us not trade, look at the account and its API's settings: {order.id}: {order.text}"
+            self._gateway.notices.holds(NOT_ALLOWED, Severity.CRITICAL, text, now)
+        elif event is OrderEvent.ACCEPT:
+            self._gateway.notices.over(NOT_ALLOWED, f"the venue takes orders: {order.id}", now)
 
     def refusal(self) -> tuple[str, str] | None:
         """Why new risk may not be sent, or None."""

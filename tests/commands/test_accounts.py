@@ -81,7 +81,8 @@ def test_the_owner_sees_the_account_and_types_its_name(appliance, settings, aske
     said = _confirm(appliance, settings(LIVE), tmp_path / "state", "live alpaca", monkeypatch)
     assert said.code == 0, said
     for words in ("LIVE MONEY: live alpaca at alpaca", "equity      23,456.78 USD", "cross", "2,000.00 USD",
-                  "max_order_shares 1000", "type 'live alpaca' to trade it"):  # fmt: skip
+                  "max_order_shares 1000", "stale_price_seconds 120, require_cash yes",
+                  "type 'live alpaca' to trade it"):  # fmt: skip
         assert words in said.err
     assert "hunter2" not in said.out + said.err
     found = live_money.confirmation(StatePaths(tmp_path / "state"))
@@ -183,6 +184,17 @@ def test_paper_at_a_real_broker_starts_without_a_word_and_no_key_is_in_its_speci
     assert "hunter2" not in repr(spec)
     kept = StatePaths(tmp_path / "state").credentials / "broker-secret"
     assert kept.read_text() == "hunter2\n"
+
+
+@pytest.mark.parametrize("part", ["key", "secret"])
+def test_up_does_not_begin_without_the_brokers_keys(appliance, settings, begun, tmp_path, part):
+    """Its gateway could only end at once, again and again, and tell nobody why."""
+    broker = "".join(line + "\n" for line in PAPER.splitlines() if not line.startswith(part))
+    said = _up(appliance, settings(broker), tmp_path / "state")
+    assert said.code == 5
+    assert f"alpaca: has no {part}" in said.err
+    assert f"APPLIANCE_BROKER__{part.upper()}" in said.err
+    assert begun == []
 
 
 def test_how_much_of_a_real_account_the_strategies_have_must_be_said(appliance, settings, tmp_path):

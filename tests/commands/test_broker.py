@@ -72,11 +72,21 @@ def test_of_live_money_it_only_reads(appliance, server, tmp_path):
     assert server.books.log.accepted() == []
 
 
-@pytest.mark.parametrize("more", [("--read-only", "--price", "500"), ()])
-def test_without_leave_or_a_price_it_only_reads_and_says_so(appliance, server, settings, more):
-    said = _check(appliance, settings, *more)
+def test_without_leave_it_only_reads_and_says_so(appliance, server, settings):
+    said = _check(appliance, settings, "--read-only", "--price", "500")
     assert said.code == 0
-    assert ("--read-only" if more else "no price of SPY is known; name it with --price") in said.out
+    assert "not placed: --read-only" in said.out
+    assert server.books.log.accepted() == []
+
+
+def test_an_order_that_could_not_be_tried_is_no_success(appliance, server, settings):
+    """Nobody has asked for less than the whole check, and it is not known whether orders are taken."""
+    said = _check(appliance, settings)
+    assert said.code == 1
+    assert "no price of SPY is known" in said.out
+    assert "hint: name one with --symbol and --price" in said.out
+    told = _check(appliance, settings, "--json").json
+    assert (told["ok"], told["steps"][-1]["step"], told["steps"][-1]["code"]) == (False, "order", "NOT_TRIED")
     assert server.books.log.accepted() == []
 
 
@@ -191,3 +201,11 @@ def test_a_gateway_that_does_not_run_is_said_to_be_away(appliance, gateway, at_i
     assert said.code == 5
     assert "cannot be reached" in said.out
     assert "is the gateway running?" in said.out
+
+
+def test_an_api_that_only_reads_is_told_with_where_it_is_changed(appliance, gateway, at_ib):
+    gateway.faults.read_only = True
+    said = _check(appliance, at_ib, "--price", "500")
+    assert said.code == 1
+    assert "rejected, NOT_ALLOWED" in said.out
+    assert "untick Read-Only API" in said.out

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from appliance.commands.broker.trying import Step, Trial, far_off
+from appliance.commands.broker.trying import Step, Trial, far_off, left_out
 from appliance.domain.messages import OpenOrder, VenueReport
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import Account, Order, OrderType, Side, TimeInForce
@@ -111,7 +111,7 @@ def test_everything_is_read_and_an_order_placed_found_and_canceled_each_with_its
 
 def test_without_an_order_nothing_is_placed_and_it_is_said_why():
     broker = Obedient()
-    steps, _ = _tried(broker, "live U1234567 is live money")
+    steps, _ = _tried(broker, left_out("live U1234567 is live money"))
     assert steps["order"] == Step("order", None, "not placed: live U1234567 is live money")
     assert "submit" not in broker.log
 
@@ -195,7 +195,10 @@ def test_the_order_is_small_and_far_below_the_market(symbol, last, traits, quant
     [("SPY", "500", _takes()), ("BTC/USD", "1", VenueTraits(crypto=None)), ("SPY", "0.01", VenueTraits())],
 )
 def test_what_the_broker_does_not_take_is_not_placed(symbol: str, last: str, traits: VenueTraits):
-    assert isinstance(far_off(symbol, Decimal(last), traits, NOW), str)
+    step = far_off(symbol, Decimal(last), traits, NOW)
+    assert isinstance(step, Step)
+    assert (step.failed, step.exit_code) == (True, 1)
+    assert step.hint
 
 
 @pytest.mark.parametrize(
@@ -210,5 +213,5 @@ def test_what_the_broker_does_not_take_is_not_placed(symbol: str, last: str, tra
 def test_a_clock_of_whole_seconds_is_not_called_late(theirs: int, said: str):
     broker = Obedient()
     broker.clock = lambda: VenueClock(theirs)  # type: ignore[method-assign]
-    steps, _ = _tried(broker, "nothing")
+    steps, _ = _tried(broker, left_out("nothing"))
     assert steps["clock"].said == said

@@ -674,3 +674,18 @@ def test_a_look_that_still_tells_what_was_corrected_by_name_changes_nothing() ->
         for _ in range(3):
             look(play, fills=seen, positions={"SPY": D(90)}, cash=D(90_999))
     assert shares(play) == (90, 90, 90)
+
+
+def test_a_broker_that_lets_us_not_trade_is_an_alert_until_it_takes_an_order() -> None:
+    """A read-only API, a blocked account: every order would be refused so, and only its owner can change it."""
+    play = Playbook(GatewayCore("gateway", writers("gateway"), ALPACA))
+    play >> VenueLink(True) >> snapshot(1) << ...
+    first, second, third = (intent(id=f"trend-1-{n}") for n in (1, 2, 3))
+    play >> approved(first) >> report(first.id, "reject", code="PRICE", text="off the tick")
+    assert play.heard(Notice) == []
+    play >> approved(second) >> report(second.id, "reject", code="NOT_ALLOWED", text="it is read-only")
+    (told,) = play.heard(Notice)
+    assert (told.code, told.severity, told.holds) == ("VENUE_NOT_ALLOWED", Severity.CRITICAL, True)
+    assert "trend-1-2: it is read-only" in told.text
+    play >> approved(third) >> report(third.id, "accept")
+    assert play.heard(Notice)[-1].holds is False

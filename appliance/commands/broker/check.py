@@ -72,19 +72,21 @@ def check(symbol: str, price: str, read_only: bool, settings_file: Path | None, 
 
 def _order(
     settings: Settings, symbol: str, price: str, read_only: bool, where: tuple[Path | None, Path], traits: VenueTraits
-) -> Order | str:
+) -> Order | Step:
     """The order to place, or why there is none. Raises UsageError for a price that is none."""
-    from appliance.commands.broker.trying import far_off
+    from appliance.commands.broker.trying import far_off, left_out
 
     given = _usd(price) if price else None
     if settings.broker.live:
-        return f"{settings.broker.name} is live money"
+        return left_out(f"{settings.broker.name} is live money")
     if read_only:
-        return "--read-only"
+        return left_out("--read-only")
     symbol = symbol or next(iter(settings.market.symbols), "")
     last = given if given is not None else _last(symbol, *where)
     if last is None:
-        return f"no price of {symbol} is known; name it with --price"
+        return left_out(
+            f"no price of {symbol or 'a symbol'} is known", "name one with --symbol and --price, or --read-only"
+        )
     return far_off(symbol, last, traits, time.time_ns())
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from appliance.domain.messages import VenueReport
 from appliance.domain.orders import OrderEvent, OrderStatus
 from appliance.domain.trading import Intent, Moment, Order, OrderType, Side, TimeInForce
-from appliance.domain.venue import VenueTraits
+from appliance.domain.venue import Rejection, VenueTraits
 from appliance.errors import ApplianceError, RefusedError
 from appliance.venues.base import BrokerInterface, VenueClock
 
@@ -25,6 +25,12 @@ PAIR_USD = Decimal(20)
 """What the order for a pair such as BTC/USD is worth at its limit: the smallest that brokers take is 10 USD."""
 PATIENCE = 10.0
 """Seconds a cancel may take."""
+HINTS = {
+    Rejection.UNKNOWN_SYMBOL.value: "name a symbol that the broker knows with --symbol",
+    Rejection.PRICE.value: "name its last price with --price",
+    Rejection.NOT_ALLOWED.value: "look at the account, and whether its API may do more than read (at Interactive "
+    "Brokers untick Read-Only API in the gateway's settings)",
+}
 ENDS = (OrderEvent.CANCEL, OrderEvent.EXPIRE, OrderEvent.REJECT)
 Found = TypeVar("Found")
 
@@ -48,15 +54,18 @@ class Trial:
         self.steps: list[Step] = []
         self._broker, self._ticks, self._now = broker, ticks, now
 
-    def run(self, order: Order | str, rest: Callable[[float], None]) -> Iterator[Step]:
-        """Each step when it is over, to the first that fails. ``order`` is what is placed, or why nothing is; ``rest``
-        lets seconds pass."""
+    def run(self, order: Order | Step, rest: Callable[[float], None]) -> Iterator[Step]:
+        """Each step when it is over, to the first that fails. ``order`` is what is placed, or why nothing is (see
+        ``left_out``); ``rest`` lets seconds pass."""
         try:
             yield from self._read()
-            if isinstance(order, str):
-                yield Step("order", None, f"not placed: {order}")
-            elif not self._failed:
+            if self._failed:
+                return
+            if isinstance(order, Order):
                 yield from self._place(order, rest)
+            else:
+                self.steps.append(order)
+                yield order
         finally:
             self._broker.close()
 
@@ -129,7 +138,12 @@ class Trial:
         return step
 
 
-def far_off(symbol: str, last: Decimal, traits: VenueTraits, now: int) -> Order | str:
+def left_out(why: str, hint: str = "") -> Step:
+    """No order is placed. That is a failure where its owner has not wished it so: then there is a ``hint``."""
+    return Step("order", None, f"not placed: {why}", bool(hint), "NOT_TRIED" if hint else "", hint, int(bool(hint)))
+
+
+def far_off(symbol: str, last: Decimal, traits: VenueTraits, now: int) -> Order | Step:
     """An order to buy one share of ``symbol`` (of a pair, what 20 USD buy) at half its ``last`` price (USD), which no
     market comes to while it rests; or why there is none. ``now`` (ns UTC) is in its id."""
     takes = traits.takes(symbol)
@@ -137,9 +151,9 @@ def far_off(symbol: str, last: Decimal, traits: VenueTraits, now: int) -> Order 
     time_in_force = next((one for one in (TimeInForce.DAY, TimeInForce.GTC) if one in times), None)
     limit = (last / 2).quantize(CENT, ROUND_DOWN)
     if time_in_force is None:
-        return f"the broker takes no limit order of {symbol}"
+        return left_out(f"the broker takes no limit order of {symbol}", "name another with --symbol")
     if limit <= 0:
-        return f"half of {last} USD is no price of an order"
+        return left_out(f"half of {last} USD is no price of an order", "name a higher one with --price")
     quantity = (PAIR_USD / limit).quantize(Decimal("0.0001"), ROUND_UP) if "/" in symbol else Decimal(1)
     order_id = f"check-{now}"
     intent = Intent(
@@ -194,6 +208,7 @@ def _taken(order: Order, report: VenueReport) -> str:
     what = f"buy {order.quantity:f} {order.symbol} at {order.limit_price:f} USD, as {order.id}"
     if report.event is OrderEvent.REJECT:
         error = _no(f"{what}: rejected, {report.code or 'OTHER'}: {report.text}")
+        error.hint = HINTS.get(report.code, error.hint)
         error.code = "REJECTED"
         raise error
     return what

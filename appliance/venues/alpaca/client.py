@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from appliance.errors import VenueDown, VenueError, VenueNonsense, VenueSilent
 from appliance.venues.alpaca.options import AlpacaBrokerOptions
@@ -25,7 +26,7 @@ Params = Mapping[str, Any]
 _PIECE = 1 << 16
 _LARGEST = 16 << 20
 """Bytes: 500 orders are under a million; what never ends is no answer."""
-_NETWORK = "check the network; it is tried again by itself"
+_NETWORK = "check the network, and the broker's url where the settings name one; the box tries again by itself"
 
 
 class Requests:
@@ -142,7 +143,8 @@ class Line:
             headers = error.response.headers
             return trouble(self._status, self._raw, headers, asked, self._options, self._clock())
         if isinstance(error, requests.RequestException) and _never_connected(error):
-            return VenueDown(f"cannot be reached ({_why(error)})", venue=name, hint=_NETWORK)
+            where = urlsplit(str(error.request.url)).netloc if error.request is not None else "its address"
+            return VenueDown(f"{where} cannot be reached ({_why(error)})", venue=name, hint=_NETWORK)
         if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
             return VenueSilent(f"no answer to {asked} within {self._options.answer:g} s", venue=name)
         if isinstance(error, urllib3.exceptions.DecodeError | UnicodeDecodeError):
