@@ -30,9 +30,9 @@ ambiguity:  ## brokers that fail in every way, for an hour: one order at most pe
 	@tools/bootstrap dev
 	@$(BIN)/python -m tests.ambiguity $(ARGS)
 
-bench:  ## latency, speed of backtests, memory, many strategies, isolation, market data; each ends with one line of JSON
+bench:  ## latency, speed of backtests, memory, many strategies, isolation, market data, brokers; each ends with one line of JSON
 	@tools/bootstrap dev
-	@for name in latency backtest orders vectorized memory strategies isolation history cache data failover; do $(BIN)/python -m tests.bench $$name --json || exit; done
+	@for name in latency backtest orders vectorized memory strategies isolation history cache data failover gateway; do $(BIN)/python -m tests.bench $$name --json || exit; done
 
 lock:  ## write the lock files anew from pyproject.toml
 	@tools/bootstrap dev

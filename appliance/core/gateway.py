@@ -193,10 +193,14 @@ class GatewayCore(Core):
         """Whether an order's intent or approval no longer holds."""
         return expired(order.intent, order.approval, now)
 
+    def admits(self, order: Order) -> bool:
+        """Whether an entry that nobody has may be sent again: new risk is taken, but for its own doubt."""
+        return (self.link.refusal() or self._new_risk(order.intent)) is None
+
     def _new_risk(self, intent: Intent) -> tuple[str, str] | None:
         if intent.symbol in self.ledger.blocked:
             return "SYMBOL_HALTED", self.ledger.blocked[intent.symbol].why
-        if self.ledger.unknown_on(intent.symbol):
+        if self.ledger.unknown_on(intent.symbol, but=intent.id):
             return "UNKNOWN_ORDER", f"an order of {intent.symbol} is in doubt"
         if not self.guard_alive:
             return "GUARD_SILENT", "the guard has not been heard"
@@ -288,6 +292,8 @@ class GatewayCore(Core):
             self.block(order.symbol, str(error), now)
             return
         self.tell(moved, now)
+        if event is ACCEPT:
+            self.reconciler.expect(moved, now)
         if order.status is NOT_PLACED:
             self.turned_up(moved, now)
         if moved.status.terminal:

@@ -145,9 +145,9 @@ class Ledger:
                 shares += order.remaining
         return shares
 
-    def unknown_on(self, symbol: str) -> bool:
-        """Whether an order of ``symbol`` is in doubt."""
-        return any(order.symbol == symbol and order.status is UNKNOWN for order in self.live())
+    def unknown_on(self, symbol: str, but: str = "") -> bool:
+        """Whether an order of ``symbol`` is in doubt, other than that with the id ``but``."""
+        return any(order.symbol == symbol and order.status is UNKNOWN and order.id != but for order in self.live())
 
     # --- changing -------------------------------------------------------------------------------------------------
 

@@ -94,6 +94,11 @@ class Plans:
             left = left if there is None else min(left, there - self._leaving(symbol))
         return left
 
+    def fits(self, order: Order) -> bool:
+        """Whether the holding is still as large as an exit, which is not at the venue, and those beside it."""
+        held = self._ledger.holding(order.intent.strategy, order.symbol) * -order.side.sign
+        return self.left(order.intent.strategy, order.symbol) >= 0 and held >= order.remaining
+
     def _leaving(self, symbol: str) -> Decimal:
         """Shares that exits of any strategy may already trade."""
         live = (order for order in self._ledger.live() if order.symbol == symbol and order.intent.exit)

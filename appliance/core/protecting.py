@@ -17,7 +17,7 @@ from appliance.domain.messages import Now
 from appliance.domain.operations import Severity
 from appliance.domain.orders import OrderEvent, OrderStatus
 from appliance.domain.trading import ID_LENGTH_MAX, ZERO, Order, OrderType, TimeInForce
-from appliance.domain.venue import EVERYTHING, Takes
+from appliance.domain.venue import EVERYTHING, Rejection, Takes
 
 if TYPE_CHECKING:
     from appliance.core.gateway import GatewayCore
@@ -144,9 +144,20 @@ class Protector:
             return
         if self.lacks(order) <= 0:
             return
+        if self._for_the_day(order):
+            self.again(replace(order, time_in_force=TimeInForce.DAY), now)
+            return
         words = ": ".join(word for word in (order.code, order.text) if word)
         why = f"{order.id} is {order.status.value.replace('_', ' ')}{f' ({words})' if words else ''}"
         self._tell(order, Bare(why, order.status in AGAIN), now)
+
+    def _for_the_day(self, order: Order) -> bool:
+        """Whether a stop that was refused for how long it should rest may be taken for the day: what is hard to borrow
+        is, at Alpaca, for no longer."""
+        refused = order.status is OrderStatus.REJECTED and order.code == Rejection.UNSUPPORTED
+        takes = self._gateway.traits.takes(order.symbol)
+        lasts = order.time_in_force is not TimeInForce.DAY
+        return refused and lasts and takes is not None and TimeInForce.DAY in takes.orders.get(order.type, ())
 
     def lacks(self, order: Order) -> Decimal:
         """Shares behind which a stop was wished and none rests."""

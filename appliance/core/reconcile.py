@@ -20,7 +20,7 @@ from appliance.domain.messages import (
 )
 from appliance.domain.operations import LatchState
 from appliance.domain.orders import OrderEvent, OrderStatus
-from appliance.domain.trading import ZERO, Order, TimeInForce
+from appliance.domain.trading import ZERO, Order, OrderType, TimeInForce
 
 if TYPE_CHECKING:
     from appliance.core.gateway import GatewayCore
@@ -30,6 +30,8 @@ OVERLAP = 86_400_000_000_000
 NOTED_EVERY = 3_600_000_000_000
 """When we last agreed with the venue is written down no more often than this (ns): the card would wear."""
 IN_DOUBT = (OrderStatus.UNKNOWN, OrderStatus.SENDING)
+AT_THE_VENUE = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
+NEVER_ABSENT = (0, 0)
 NO_ANSWER = (OrderEvent.ABSENT, OrderEvent.LOSE)
 LOOK_PATIENCE = 5_000_000_000
 PATIENCE_MAX = 4
@@ -58,7 +60,8 @@ class Reconciler:
         self._asked: dict[str, int] = {}
         self._waiting: dict[str, None] = {}
         self._absent: dict[str, tuple[int, int]] = {}
-        self._short: dict[str, None] = {}
+        self._short: dict[str, Decimal] = {}
+        self._expected: dict[str, tuple[int, int]] = {}
         self._live = False
         self._misses = 0
         self._looks = 0
@@ -72,6 +75,7 @@ class Reconciler:
         if not self._live or not self._up:
             return None
         times = [ticks + self._gateway.traits.ask_every for ticks in self._asked.values()]
+        times += [due for due, _ in self._expected.values()]
         if self._looked is not None:
             times.append(self._looked + self._patience())
         elif self._next_look is not None:
@@ -121,6 +125,26 @@ class Reconciler:
         for order_id, ticks in list(self._asked.items()):
             if now.ticks >= ticks + self._gateway.traits.ask_every:
                 self._ask_again(order_id, now)
+        for order_id, (due, wait) in list(self._expected.items()):
+            if now.ticks >= due:
+                self._expect_again(order_id, wait, now)
+
+    def expect(self, order: Order, now: Now) -> None:
+        """A market order works: its fills come at once while the market is open, or what told of them was lost and a
+        position lies bare. It is asked about soon, then ever more rarely: the market may be closed."""
+        traits = self._gateway.traits
+        if self._live and order.type is OrderType.MARKET and not traits.absent_is_final:
+            self._expected[order.id] = (now.ticks + traits.ask_every, traits.ask_every)
+
+    def _expect_again(self, order_id: str, wait: int, now: Now) -> None:
+        order = self._gateway.ledger.orders.get(order_id)
+        if order is None or order.status.terminal:
+            del self._expected[order_id]
+            return
+        wait = min(2 * wait, self._gateway.traits.look_every)
+        self._expected[order_id] = (now.ticks + wait, wait)
+        if order_id not in self._asked:
+            self._ask(order_id, now)
 
     def _ask_again(self, order_id: str, now: Now) -> None:
         order = self._gateway.ledger.orders.get(order_id)
@@ -152,7 +176,7 @@ class Reconciler:
             return
         if order.status.terminal:
             self._chased[order.id] = filled
-        self._short[order.id] = None
+        self._short[order.id] = filled
         self._ask(order.id, now)
 
     def watch(self, order: Order, now: Now) -> None:
@@ -245,12 +269,17 @@ class Reconciler:
             self._short.pop(order_id, None)
             self._unwanted.drop(order_id)
         asked = order_id in self._asked
+        if asked and event is OrderEvent.LOSE and order is not None and order.status in AT_THE_VENUE:
+            self._absent.setdefault(order_id, NEVER_ABSENT)  # whether it works there was asked, and is still to be told
         if asked and settled and not self._doubtful(order_id) and (order is None or not self._going(order)):
             del self._asked[order_id]
         self._waiting.pop(order_id, None)
         self._finish(now)
 
     def _doubtful(self, order_id: str) -> bool:
+        order = self._gateway.ledger.orders.get(order_id)
+        if order is not None and order.filled >= self._short.get(order_id, order.filled):
+            self._short.pop(order_id, None)  # all its fills are here
         return order_id in self._absent or order_id in self._short
 
     def absent(self, order: Order, now: Now) -> None:
@@ -287,7 +316,9 @@ class Reconciler:
         traits = self._gateway.traits
         if traits.absent_is_final:
             return True
-        count, since = self._absent.get(order.id, (0, now.ticks))
+        count, since = self._absent.get(order.id, NEVER_ABSENT)
+        if not count:
+            since = now.ticks
         if count and now.ticks - since >= traits.ask_every:
             return True
         self._absent[order.id] = (count + 1, since)
@@ -312,5 +343,6 @@ class Reconciler:
         if approval is None or self._gateway.expired(order, now):
             return False
         state = self._gateway.stop.state
-        own = order.id.startswith("guard-")
-        return state is LatchState.ACTIVE or own or (state is LatchState.REDUCING and order.intent.exit)
+        if not order.intent.exit:
+            return state is LatchState.ACTIVE and self._gateway.admits(order)
+        return (state is not LatchState.HALTED or order.id.startswith("guard-")) and self._gateway.plans.fits(order)

@@ -56,7 +56,7 @@ BENCHES: dict[str, tuple[str, Options]] = {
         "--bars": (5, "how many bars a fault lasts in simulated time"),
     }),
     "gateway": ("an approval in, an order's bytes on the broker's socket; five hundred orders that rest", {
-        "--orders": (200, "measured orders, before and with those that rest"),
+        "--orders": (100, "measured orders, before and with those that rest"),
         "--open": (500, "orders that rest"),
     }),
     "memory": ("an idle box: memory, processor time, bytes written", {

@@ -132,7 +132,7 @@ def test_differences_that_are_not_the_same_are_not_believed() -> None:
 
 def test_an_order_missing_from_two_looks_is_asked_about_and_one_from_a_single_look_is_not() -> None:
     with linked() as play:
-        play >> approved() >> report(ENTRY.id, "accept") << ...
+        play >> approved(intent(type=OrderType.LIMIT, limit_price=D(90))) >> report(ENTRY.id, "accept") << ...
         look(play)
         look(play, open=(ENTRY.id,))
         look(play)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -277,3 +278,26 @@ def test_new_risk_waits_for_the_venue_to_have_the_market_again() -> None:
     play = linked(IBKR)
     play >> VenueLink(True, "", LinkState.DEGRADED, "1100") << ... >> approved()
     assert [(order.status, order.code) for order in play.heard(Order)] == [(OrderStatus.DENIED, "VENUE_DEGRADED")]
+
+
+@BROKERS
+def test_a_market_order_that_is_not_told_filled_is_asked_about_soon_and_then_ever_more_rarely(
+    traits: VenueTraits,
+) -> None:
+    with linked(traits) as play:
+        play >> approved(ENTRY) << ... >> report(ENTRY.id, "accept") << ...
+        waits = []
+        while len(waits) < 5:
+            before, deadline = play.now.ticks, play.core.deadline()
+            assert deadline is not None
+            play.later((deadline - before) / SECOND) >> Wakeup()
+            if any(isinstance(event.body, VenueAsk) for event in play.unread):
+                waits.append(play.now.ticks)
+                play << ... >> report(ENTRY.id, "accept")
+            for look in [event.body for event in play.unread if isinstance(event.body, VenueLook)]:
+                play >> snapshot(look.n, open=(ENTRY.id,))
+            play << ...
+        gaps = [after - before for before, after in pairwise(waits)]
+        assert gaps == [4 * SECOND, 8 * SECOND, 16 * SECOND, traits.look_every]
+        play >> told(ENTRY.id, 100) << ...
+        play.later(60) >> Wakeup() << VenueLook

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
@@ -17,14 +18,18 @@ _LARGEST = 1 << 24
 """Bytes of a message of the gateway's; one that claims more is none."""
 _INCOMPLETE = "check that the API is on in the gateway's settings, and restart it if it hangs"
 _IN_USE = 326
+_EXECUTION, _TIME = 11, 15
+"""The message that tells an execution, and where in it its time is."""
+_UTC = re.compile(r"(\d{8})-(\d\d:\d\d:\d\d)")
 
 
 class Line:
     """``lost`` is done when the socket is. All that goes wrong is a Trouble.
 
     Traps of the libraries that are kept away here: a half-open socket is never seen; frames that cannot be read only
-    get logged; a burst is more than a gateway takes. ``unread`` takes a message that the decoder leaves out, which may
-    be the answer that is waited for, and ``garbled`` what cannot be taken apart.
+    get logged; a burst is more than a gateway takes; a time in UTC is read as one of the gateway's own zone. ``unread``
+    takes a message that the decoder leaves out, which may be the answer that is waited for, and ``garbled`` what cannot
+    be taken apart.
     """
 
     def __init__(self, client: Any, where: str, unread: Callable[[str], None], garbled: Callable[[str], None]) -> None:
@@ -43,6 +48,7 @@ class Line:
         client.throttleStart += self._flowing.clear
         client.throttleEnd += self._flowing.set
         client.decoder.logger = _Unread(unread)
+        client.decoder.handlers[_EXECUTION] = _in_utc(client.decoder.handlers[_EXECUTION])
 
     async def enter(self, connecting: Awaitable[Any], connect: float) -> None:
         """Get in by the library's own coroutine, each of whose steps takes ``connect`` seconds at most. Raises Refused
@@ -141,6 +147,16 @@ class _Unread:
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_, **__: None
+
+
+def _in_utc(decode: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
+    """Gateways of 2026 tell executions by 20260611-13:30:30, which is UTC: write it so that a library sees that."""
+
+    def decoded(fields: list[str]) -> None:
+        found = _UTC.fullmatch(fields[_TIME]) if len(fields) > _TIME else None
+        decode(fields if found is None else [*fields[:_TIME], f"{found[1]} {found[2]} UTC", *fields[_TIME + 1 :]])
+
+    return decoded
 
 
 async def _ended(task: asyncio.Future[Any]) -> None:

@@ -36,6 +36,7 @@ MEANINGS: tuple[tuple[str, Rejection], ...] = (
     ("insufficient balance", _R.BUYING_POWER),
     ("buying power", _R.BUYING_POWER),
     ("day trading", _R.NOT_ALLOWED),
+    ("only day orders are allowed", _R.UNSUPPORTED),
     ("not allowed to short", _R.NOT_SHORTABLE),
     ("cannot be sold short", _R.NOT_SHORTABLE),
     ("shorting", _R.NOT_SHORTABLE),

@@ -25,6 +25,8 @@ ON_ITS_WAY = ("ApiPending", "PendingSubmit", "PendingCancel")
 """The gateway has it, IB may not: it works until something else is told."""
 CANCELLED = ("Cancelled", "ApiCancelled")
 FILLED, INACTIVE = "Filled", "Inactive"
+BY_SYSTEM = "rejected by system"
+"""So begins why a completed order was cancelled that was refused."""
 KEPT = 5_000
 """Orders that are remembered; working ones always."""
 
@@ -215,9 +217,17 @@ def doubtful(known: Known) -> bool:
 
 def works(seen: Iterable[Seen]) -> list[Seen]:
     """Of all that were told while open orders were asked for, those that work, each as it was told last. One of an
-    unknown status is there, so it works until it is gone."""
-    last = {(one.client, one.order_id, one.perm_id): one for one in seen}
-    return [one for one in last.values() if one.status not in (*CANCELLED, FILLED)]
+    unknown status is there, so it works until it is gone; one that was refused is listed, too, by gateways of 2026."""
+    return [one for one in _last(seen) if one.status not in (*CANCELLED, FILLED, INACTIVE)]
+
+
+def inactive(seen: Iterable[Seen]) -> list[Seen]:
+    """Those of them that were refused."""
+    return [one for one in _last(seen) if one.status == INACTIVE]
+
+
+def _last(seen: Iterable[Seen]) -> list[Seen]:
+    return list({(one.client, one.order_id, one.perm_id): one for one in seen}.values())
 
 
 def ending(done: Done) -> OrderEvent | None:
@@ -227,5 +237,7 @@ def ending(done: Done) -> OrderEvent | None:
     if done.status == INACTIVE:
         return CANCEL if done.filled else REJECT
     if done.status in CANCELLED:
+        if done.text.lower().startswith(BY_SYSTEM) and not done.filled:
+            return REJECT
         return EXPIRE if "expire" in done.text.lower() else CANCEL
     return None

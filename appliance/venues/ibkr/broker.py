@@ -207,12 +207,12 @@ class IbkrBroker:
 
     def clock(self) -> VenueClock:
         """See BrokerInterface. IB's clock has whole seconds, and tells nothing of sessions."""
-        return VenueClock(self._ask(lambda made: made.questions.time(self._terms.answer)) * SECOND)
+        return VenueClock(self._ask(lambda made: made.questions.time(fresh=False)) * SECOND)
 
     def beat(self) -> None:
         """See BrokerInterface. Around the gateway's daily restart no new risk is sent: it would be lost with it."""
         made = self._now()
-        self._ask(lambda made: made.questions.time(self._terms.answer))
+        self._ask(lambda made: made.questions.time())
         quiet = self._outages.near_restart(self._clock())
         if quiet != made.listening.quiet:
             made.listening.quiet = quiet

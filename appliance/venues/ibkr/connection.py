@@ -15,7 +15,7 @@ from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import ZERO, Order
 from appliance.domain.venue import Rejection
 from appliance.venues.base import Answer, Change, Condition, Hear
-from appliance.venues.ibkr.book import ACCEPT, CANCEL, REJECT, Book, Known, ending, works
+from appliance.venues.ibkr.book import ACCEPT, CANCEL, REJECT, Book, Known, ending, inactive, works
 from appliance.venues.ibkr.deals import Deals
 from appliance.venues.ibkr.listening import Clock, Listening
 from appliance.venues.ibkr.options import IbkrTerms
@@ -24,7 +24,7 @@ from appliance.venues.ibkr.receiver import Receiver, Told
 from appliance.venues.ibkr.tickets import changed, fields, open_order, ticket
 from appliance.venues.ibkr.told import Done, Seen, Ticket, Word
 from appliance.venues.ibkr.verdicts import Verdict, Wish
-from appliance.venues.ibkr.words import rejection, warns
+from appliance.venues.ibkr.words import REFUSED, rejection, warns
 
 ABSENT = OrderEvent.ABSENT
 
@@ -220,15 +220,18 @@ class Connection:
 
     async def order(self, ref: str) -> Answer:
         """What became of an order: it is absent when it is neither open, nor completed, nor has executions."""
-        fills: tuple[Any, ...] = ()
+        fills, listed = tuple[Any, ...](), list[Seen]()
         for _ in range(2):  # an order may have become open between two questions: then it has executions by now
-            seen = [one for one in works(await self.questions.open_orders()) if one.ticket.ref == ref]
+            listed = [one for one in await self.questions.open_orders() if one.ticket.ref == ref]
+            seen = works(listed)
             done = [] if seen else [one for one in await self.questions.completed() if one.ref == ref]
             await self.executions()
             fills = self.deals.fills(0, self._clock(), ref)
             if seen or done or not fills:
                 break
-        report = self._open(seen[-1]) if seen else self._done(done[-1]) if done else self._neither(ref)
+        report = (
+            self._open(seen[-1]) if seen else self._done(done[-1]) if done else self._neither(ref, inactive(listed))
+        )
         filled = max(report.filled, sum((one.quantity for one in fills), ZERO) if not seen and not done else ZERO)
         if fills and report.event is ABSENT:
             report = replace(report, event=CANCEL, text="it is no longer open")
@@ -246,18 +249,22 @@ class Connection:
         known = self.book.get(done.ref)
         code, said = (known.code, known.text) if known is not None else (0, "")
         refused = event is REJECT
-        text, kind = (said or done.text, rejection(code, said).value) if refused else (done.text, "")
+        why = rejection(code, said) if code else rejection(REFUSED, done.text)
+        text, kind = (said or done.text, why.value) if refused else (done.text, "")
         return VenueReport(
             done.ref, event, self._clock(), venue_id=str(done.perm_id or ""), text=text, filled=done.filled, code=kind
         )
 
-    def _neither(self, ref: str) -> VenueReport:
-        """No list has it: it is as we have heard it end, refused where only an error was said of it, or absent."""
+    def _neither(self, ref: str, refused: list[Seen]) -> VenueReport:
+        """No list has it: it is as we have heard it end, refused where only an error was said of it or it is listed as
+        such, or absent."""
         known, now = self.book.get(ref), self._clock()
         if known is not None and known.told is not None and known.ended:
             return self.book.report(known, known.told[0], now)
         if known is not None and known.told is None and known.code and not warns(known.code):
             return self.book.report(known, REJECT, now)
+        if known is not None and refused:
+            return self.book.refused(known, now)
         return VenueReport(ref, ABSENT, now)
 
     # --- lists ----------------------------------------------------------------------------------------------------

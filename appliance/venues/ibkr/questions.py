@@ -8,6 +8,7 @@ be given up, which ``spoiled`` says.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,6 +20,8 @@ from appliance.venues.ibkr.words import READ_ONLY
 
 FIRST_REQUEST = 1_000_000_000
 """Ids of requests are not those of orders: a gateway forgets neither, and an error says only the number."""
+CLOCK_GAP = 4.5
+"""Seconds between questions for the time: a gateway does not answer one that comes less than 4 s after another."""
 TAGS = "NetLiquidation,TotalCashValue,BuyingPower"
 
 
@@ -45,6 +48,8 @@ class Questions:
         self._asked: dict[tuple[str, int], _Asked] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._contracts: dict[str, Any] = {}
+        self._clock_turn = asyncio.Lock()
+        self._time, self._timed = 0, -math.inf
         self.spoiled = False
 
     # --- what is told ---------------------------------------------------------------------------------------------
@@ -85,10 +90,20 @@ class Questions:
 
     # --- questions ------------------------------------------------------------------------------------------------
 
-    async def time(self, seconds: float) -> int:
-        """The gateway's clock (s), within so many seconds."""
-        rows = await self._list("time", TIME, self._client.reqCurrentTime, seconds)
-        return int(rows[-1])
+    async def time(self, fresh: bool = True) -> int:
+        """The gateway's clock (s): asked for once its turn has come, or, unless it is to be ``fresh``, what it must be
+        by the last answer."""
+        loop = asyncio.get_running_loop()
+        async with self._clock_turn:
+            age = loop.time() - self._timed
+            if age < CLOCK_GAP and self._time and not fresh:
+                return self._time + int(age)
+            if age < CLOCK_GAP:
+                await asyncio.sleep(CLOCK_GAP - age)
+            self._time, self._timed = 0, loop.time()
+            rows = await self._list("time", TIME, self._client.reqCurrentTime)
+            self._time, self._timed = int(rows[-1]), loop.time()
+            return self._time
 
     async def open_orders(self) -> list[Seen]:
         """All that was told of orders until the end of the list, of all clients."""
@@ -134,9 +149,8 @@ class Questions:
         self._next += 1
         return self._next
 
-    async def _list(self, name: str, request: int, send: Callable[[], None], seconds: float = 0.0) -> list[Any]:
+    async def _list(self, name: str, request: int, send: Callable[[], None]) -> list[Any]:
         """Send a question and wait for its end. Raises Ended, Mute, Refused or NoGateway."""
-        limit = seconds or self._answer
         async with self._turn(name, request):
             asked = self._asked[name, request] = _Asked()
             try:
@@ -144,7 +158,7 @@ class Questions:
                 with self._line.sending():
                     send()
                 await self._line.flowing()
-                await self._line.answer(asked.end, limit, name)
+                await self._line.answer(asked.end, self._answer, name)
                 return asked.rows
             except Mute:
                 self.spoiled = self.spoiled or request < 0

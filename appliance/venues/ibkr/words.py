@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from appliance.domain.venue import Rejection
 
-CANCELLED = 202
+REFUSED, CANCELLED = 201, 202
 READ_ONLY = 321
 TOO_FAST = 100
 USED_ID = 103
@@ -57,7 +57,7 @@ _TEXTS: tuple[tuple[tuple[str, ...], Rejection], ...] = (
     (("restrict", "permission", "not allowed", "liquidat", "blocked", "not permitted"), Rejection.NOT_ALLOWED),
 )
 """What the text of a 201, a 202 or a 321 tells: the first of these lines with a word in it."""
-_TELLING = frozenset((201, CANCELLED, READ_ONLY))
+_TELLING = frozenset((REFUSED, CANCELLED, READ_ONLY))
 
 
 def rejection(code: int, text: str) -> Rejection:

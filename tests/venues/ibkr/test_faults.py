@@ -10,10 +10,10 @@ import pytest
 
 from appliance.domain.messages import VenueFill, VenueReport
 from appliance.domain.orders import OrderEvent
-from appliance.domain.venue import LinkState, Rejection
+from appliance.domain.venue import SECOND, LinkState, Rejection
 from appliance.errors import VenueDown, VenueError, VenueNonsense, VenueRefused, VenueSilent
 from appliance.venues.base import Change, Condition, Lost
-from appliance.venues.ibkr import IbkrBroker
+from appliance.venues.ibkr import IbkrBroker, questions
 from tests.standins.ibkr import REJECTIONS, WARNINGS, IbkrStandIn
 from tests.standins.ibkr import book as standin
 from tests.venues.ibkr.conftest import SHORT, Ears, Make, limit, order, terms, until
@@ -203,6 +203,54 @@ def test_a_status_that_did_not_exist_yesterday_is_looked_up_and_never_guessed(on
     assert ears.wait(lambda told: isinstance(told, Condition) and told.lost).code == "Quarantined"
     with pytest.raises(VenueNonsense, match="Quarantined"):
         broker.order("a-1-1")
+
+
+@pytest.mark.parametrize("completed", [True, False])
+def test_a_refused_order_that_is_listed_among_the_open_ones_does_not_work(
+    one: IbkrStandIn, make: Make, monkeypatch: pytest.MonkeyPatch, completed: bool
+) -> None:
+    one.faults.rejection, one.faults.rejected, one.faults.inactive_listed = "not_shortable", 1, True
+    make(one).submit(order("a-1-1"))
+    if not completed:
+        forgetful(monkeypatch)
+    anew = IbkrBroker(terms(one, client_id=8))
+    anew.open(Ears())
+    assert anew.open_orders() == ()
+    assert anew.order("a-1-1").report.event is OrderEvent.REJECT
+    anew.close()
+
+
+def test_an_order_that_the_system_has_cancelled_was_refused(one: IbkrStandIn, make: Make) -> None:
+    one.faults.rejection, one.faults.rejected, one.faults.refused_as_cancelled = "not_shortable", 1, True
+    make(one).submit(order("a-1-1"))
+    anew = IbkrBroker(terms(one, client_id=8))
+    anew.open(Ears())
+    report = anew.order("a-1-1").report
+    anew.close()
+    assert (report.event, report.code) == (OrderEvent.REJECT, Rejection.NOT_SHORTABLE.value)
+
+
+def test_an_execution_is_told_at_its_time_in_whichever_zone_the_gateway_writes_it(one: IbkrStandIn, make: Make) -> None:
+    ears = Ears()
+    broker = make(one, ears)
+    one.faults.utc_times = True
+    broker.submit(order("a-1-1"))
+    (execution,) = until(lambda: one.books.executions)
+    assert ears.fill("a-1-1").time == execution.time // SECOND * SECOND
+    assert [fill.time for fill in broker.fills(0)] == [ears.fill("a-1-1").time]
+
+
+def test_a_gateway_that_tells_the_time_every_few_seconds_only_is_asked_no_more_often(
+    one: IbkrStandIn, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "CLOCK_GAP", 0.3)
+    broker = make(one, answer=0.5)
+    one.faults.clock_gap = 0.25
+    first = broker.clock()
+    broker.beat()
+    broker.beat()
+    assert 0 <= broker.clock().time - first.time <= 2 * SECOND
+    assert len(one.log.of("received", "49")) == 3
 
 
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
