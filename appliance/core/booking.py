@@ -46,6 +46,7 @@ class Bookings:
         self.positions = host.table("position", Decimal)
         self.booked = host.table("booked", Booked)
         self.deferred = host.table("deferred", Signal)
+        self._awaited = host.table("awaited", int)
         self.missed = host.table("missed", Signal)
         self.protecting = host.table("protecting", Protecting)
         self._refused = host.table("refused", Refused)
@@ -62,7 +63,7 @@ class Bookings:
         key = f"{signal.strategy}/{signal.symbol}"
         held = self.positions.get(key, ZERO)
         if self._refused and self._was_refused(key, signal, held):
-            self.deferred.drop(key)
+            self._settle(key)
             return
         way, resting = ZERO, dict[str, Booked]()
         for order_id, booked in self._live(signal.strategy, signal.symbol):
@@ -71,16 +72,27 @@ class Bookings:
             else:
                 way += booked.left * booked.side.sign
         if resting and not _in_the_way(resting, signal, held + way):
-            self.deferred.drop(key)
+            self._settle(key)
             return
         wanted = None if resting else legs(signal.quantity, held, way)
         if wanted is None:
             self._cancel(resting, "another target", now)
-            self.deferred[key] = signal
+            self._defer(key, signal)
             return
-        self.deferred.drop(key)
+        self._settle(key)
         for leg in wanted:
             self._ask(signal, leg, now)
+
+    def _defer(self, key: str, signal: Signal) -> None:
+        """A target waits for all that has been asked for by now, also by later signals if it has waited before."""
+        self.deferred[key] = signal
+        self._awaited[key] = self._host.counter(signal.strategy)
+
+    def _settle(self, key: str) -> None:
+        """No target waits here any longer."""
+        if self.deferred:
+            self.deferred.drop(key)
+            self._awaited.drop(key)
 
     def _own_order(self, signal: Signal, side: Side, now: Now) -> None:
         """What closes a position is asked for as an exit, which passes where nothing new may be risked."""
@@ -211,9 +223,10 @@ class Bookings:
         )  # fmt: skip
         self._book(order.id, booked)
         wished = _key(intent.strategy, intent.symbol, intent.ticket)
-        for table in (self.deferred, self.missed):
-            if wished in table and table[wished].counter <= intent.counter:
-                del table[wished]
+        if wished in self.deferred and self.deferred[wished].counter <= intent.counter:
+            self._settle(wished)
+        if wished in self.missed and self.missed[wished].counter <= intent.counter:
+            del self.missed[wished]
 
     def _led_to(self, order: Order) -> Target | None:
         """The target an adopted order was asked for by, as far as can be known; None for one of the strategy's own."""
@@ -253,7 +266,7 @@ class Bookings:
         if not booked.ended:
             self._book(order_id, replace(booked, ended=True, left=ZERO))
             if len(self.booked) > BOOKED_MAX:
-                self._forget()
+                self._forget(but=order_id)
         if how in REFUSING and booked.target is not None and not booked.canceled:
             self._refuse(f"{booked.strategy}/{booked.symbol}", booked.target, booked.terms)
 
@@ -270,12 +283,14 @@ class Bookings:
             self._net_if_free(signal, now)
 
     def _net_if_free(self, deferred: Signal, now: Now) -> None:
-        """Net a deferred target once the orders before it have ended; those after it were not what it waited for."""
-        if not any(one.counter < deferred.counter for _, one in self._live(deferred.strategy, deferred.symbol)):
+        """Net a deferred target once all it waits for has ended; what was asked for since is not what it waits for."""
+        last = self._awaited.get(f"{deferred.strategy}/{deferred.symbol}", deferred.counter)
+        if not any(one.counter <= last for _, one in self._live(deferred.strategy, deferred.symbol)):
             self.net(deferred, now)
 
-    def _forget(self) -> None:
-        ended = sorted((key for key, booked in self.booked.items() if booked.ended), key=_age)
+    def _forget(self, but: str) -> None:
+        """Drop the older half of what has ended, but not the one whose end is being told: a target may wait for it."""
+        ended = sorted((key for key, booked in self.booked.items() if booked.ended and key != but), key=_age)
         for order_id in ended[: BOOKED_MAX // 2]:
             del self.booked[order_id]
 

@@ -16,7 +16,7 @@ from appliance.core.differences import Differences
 from appliance.domain.messages import Now, OpenOrder, VenueActivity, VenueFill, VenueSnapshot
 from appliance.domain.operations import Severity
 from appliance.domain.orders import OrderEvent, OrderStatus
-from appliance.domain.trading import ZERO, Account, Order
+from appliance.domain.trading import ZERO, Account, Activity, ActivityKind, Order
 
 if TYPE_CHECKING:
     from appliance.core.gateway import GatewayCore
@@ -62,8 +62,22 @@ class Comparison:
                 gateway.activities.take(happened, now)
             else:
                 gateway.fill(gateway.corrections.anew(happened), now)
+                self._cost(happened, now)
         if first:
             gateway.strangers.missing_journal(told.fills, told.positions, now)
+
+    def _cost(self, told: VenueFill, now: Now) -> None:
+        """A fill that was booked before its commission was known has one now, and who should have told of it may have
+        forgotten it: a fee, known by the key that he would give it."""
+        fills = self._gateway.ledger.fills
+        booked = fills.get(told.fill_key)
+        if booked is None or booked.commission or not told.commission:
+            return
+        fills[told.fill_key] = replace(booked, commission=told.commission)
+        text = f"commission of {told.symbol}, told after its fill"
+        key = f"{told.fill_key}:commission"
+        fee = Activity(key, ActivityKind.FEE, "", told.time, cash=-told.commission, text=text)
+        self._gateway.activities.take(VenueActivity(fee, now.time), now)
 
     def orders(self, told: VenueSnapshot, now: Now) -> None:
         """Compare what works there with what we believe to work there."""

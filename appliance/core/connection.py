@@ -104,15 +104,15 @@ class Pace(Struct, frozen=True):
 class LinkTerms(Struct, frozen=True):
     """How patient we are (ns). A beat every ``beat_every``, given up after ``beat_patience``; an attempt that does not
     come back is given up after ``open_patience``, which is longer than brokers' own deadlines for it. Peers that may be
-    back are tried within 4 s, so that 30 s are enough to be reconciled; where the owner must act, slowly, but again and
-    again: he may have."""
+    back are tried within 4 s, so that 30 s are enough to be reconciled; where the owner must act, more slowly, and in
+    time for the same 30 s: he may have."""
 
     beat_every: int = 5 * SECOND
     beat_patience: int = 5 * SECOND
     open_patience: int = 45 * SECOND
     down: Pace = Pace(SECOND // 2, 4 * SECOND)
     reset: Pace = Pace(2 * SECOND, 5 * SECOND)
-    owner: Pace = Pace(30 * SECOND, 300 * SECOND)
+    owner: Pace = Pace(5 * SECOND, 25 * SECOND)
 
 
 class Step(Struct, frozen=True):

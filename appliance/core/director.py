@@ -83,7 +83,9 @@ class Director:
             return False, f"no strategy {command.strategy!r} here{meant}; there are {', '.join(self._roster.makers)}"
         if not (now.time <= command.expires):
             return False, "it expired before it was heard: send it again"
-        return act(command, now)
+        answer = act(command, now)
+        self._host.log_of(command.strategy)
+        return answer
 
     # --- pause, resume, stop --------------------------------------------------------------------------------------
 

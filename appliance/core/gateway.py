@@ -35,7 +35,7 @@ from appliance.domain.messages import (
 )
 from appliance.domain.operations import LatchState, Peer
 from appliance.domain.orders import ImpossibleTransition, OrderEvent, OrderStatus
-from appliance.domain.trading import ZERO, Approved, Cancel, Intent, Order, ordered
+from appliance.domain.trading import ZERO, Approved, Cancel, Intent, Order, Position, ordered
 from appliance.domain.venue import Rejection, VenueTraits
 
 ORDERS = "gateway/orders"
@@ -240,7 +240,8 @@ class GatewayCore(Core):
 
     def show_position(self, symbol: str, now: Now) -> None:
         """Show what the account holds of a symbol."""
-        self.show(f"view/position/{topics.level(symbol)}", self.ledger.positions[symbol], now)
+        held = self.ledger.positions.get(symbol) or Position(symbol)
+        self.show(f"view/position/{topics.level(symbol)}", held, now)
 
     def block(self, symbol: str, why: str, now: Now) -> None:
         """No new risk on a symbol until the owner has looked; everyone hears of it through the latch."""
@@ -341,6 +342,8 @@ class GatewayCore(Core):
         if order.status is NOT_PLACED:
             self.turned_up(moved, now)
         self.plans.filled(moved, fill, now)
+        if order.status.terminal and (order.protects or order.intent.exit):
+            self.plans.cut(moved, now)  # others have been sent for what it was believed to have left
         if moved.status.terminal:
             self.plans.ended(moved, now)
         self.protector.check(now)

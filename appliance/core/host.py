@@ -206,6 +206,7 @@ class HostCore(Core):
         for name in self.roster.makers:
             self.tracker.open(name, self._allotments.get(name, ZERO), now.time)
         for name, wishes in self.roster.begin(now):
+            self.log_of(name)
             self.wished(name, wishes, now, "start")
         self._tell_notices(now)
 
@@ -260,6 +261,10 @@ class HostCore(Core):
         wishes = self.roster.call(name, hook, what, now)
         if wishes:
             self.decided(name, wishes, now, cause, spot)
+        self.log_of(name)
+
+    def log_of(self, name: str) -> None:
+        """Log what a strategy has written since the last time."""
         if self.keep and name in self.roster.runners:
             self.logged.extend(f"{name}: {line}" for line in self.roster.runners[name].logs())
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from appliance.core.gateway import GatewayCore
 
 ORDERS = "gateway/orders"
-CANCELABLE = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
+SENDING = OrderStatus.SENDING
+CANCELABLE = (SENDING, OrderStatus.UNKNOWN, OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 REMEMBERED = 256
 
 
@@ -83,7 +84,8 @@ class Operator:
         """Cancel working orders; protective stops and exits under way are spared unless everything goes."""
         orders = [order for order in self._gateway.ledger.live() if _goes(order, everything)]
         for order in orders:
-            self._gateway.reconciler.unwant(order, now)
+            if order.status is not SENDING or not self._gateway.reconciler.unwanted(order):
+                self._gateway.reconciler.unwant(order, now)
         return len(orders)
 
     def latch_file(self, event: Event, now: Now) -> None:
@@ -94,10 +96,14 @@ class Operator:
             self._cancel(False, now)
 
     def lower(self, state: LatchState, why: str, by: str, now: Now) -> bool:
-        """Lower the latch and tell everyone; False when it is as low already."""
+        """Lower the latch and tell everyone; False when it is as low already. What may still wait for its turn to be
+        sent is not sent any more."""
         if self._gateway.stop.lower(state, why, by, now) is None:
             return False
         self.announce(now)
+        for order in self._gateway.ledger.live():
+            if order.status is SENDING and not (order.protects or order.intent.exit):
+                self._gateway.reconciler.unwant(order, now)
         return True
 
     def told(self) -> Latch:

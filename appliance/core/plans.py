@@ -229,6 +229,19 @@ class Plans:
         if held and wish.wished and order.protects and _key(order) not in self._ledger.protections:
             self._ledger.protections[_key(order)] = wish  # the stop that had closed it has not
         self.changed(order, now)
+        self.cut(order, now)
+
+    def cut(self, order: Order, now: Now) -> None:
+        """A fill that was taken back, or one of a stop or an exit after its end, leaves less than exits at the venue
+        would trade: they must go, or what is not held would be traded."""
+        strategy, symbol = order.intent.strategy, order.symbol
+        exits = [exit for exit in self._ledger.exits(strategy, symbol) if exit.status is not WAITING]
+        leaving = sum((exit.remaining * exit.side.sign for exit in exits), ZERO)
+        left = self._ledger.holding(strategy, symbol) + leaving
+        if not leaving or left * leaving <= 0:
+            return
+        for exit in exits:
+            self._gateway.reconciler.unwant(exit, now)
 
     def changed(self, order: Order, now: Now) -> None:
         """Holding or protective orders are other than they were: no more is protected than is held, and no less."""

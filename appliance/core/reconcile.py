@@ -18,7 +18,7 @@ from appliance.domain.messages import (
     VenueLook,
     VenueSnapshot,
 )
-from appliance.domain.operations import LatchState
+from appliance.domain.operations import LatchState, Severity
 from appliance.domain.orders import OrderEvent, OrderStatus
 from appliance.domain.trading import ZERO, Order, OrderType, TimeInForce
 
@@ -33,6 +33,8 @@ IN_DOUBT = (OrderStatus.UNKNOWN, OrderStatus.SENDING)
 AT_THE_VENUE = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 NEVER_ABSENT = (0, 0)
 NO_ANSWER = (OrderEvent.ABSENT, OrderEvent.LOSE)
+INSISTED = 5
+"""So many cancels more without an end are told to the owner."""
 LOOK_PATIENCE = 5_000_000_000
 PATIENCE_MAX = 4
 """A look is waited for this many times as long at most."""
@@ -66,6 +68,8 @@ class Reconciler:
         self._misses = 0
         self._looks = 0
         self._unseen: dict[str, None] = {}
+        self._insisted: dict[str, int] = {}
+        self._stuck = gateway.table("stuck", bool)
         self._chased: dict[str, Decimal] = {}
         self._compares = Comparison(gateway, self._baseline)
         gateway.ledger.told_from = self.told_from
@@ -88,6 +92,7 @@ class Reconciler:
         self._up = up
         self.done = False
         self._misses = self._looks = 0
+        self._insisted.clear()
         self._compares.forget()
         if up:
             self._look(now)
@@ -96,7 +101,7 @@ class Reconciler:
         self._n += 1
         self._looked = now.ticks
         self._unseen.clear()
-        last = self._reconciled.get("", 0)
+        last = min(self._reconciled.get("", 0), now.time)  # it was written down by a clock that has been put back since
         self._gateway.send(REQUESTS, VenueLook(self._n, max(0, last - OVERLAP)), now)
 
     def _patience(self) -> int:
@@ -152,13 +157,29 @@ class Reconciler:
             del self._asked[order_id]
         elif self._going(order):
             self._asked[order_id] = now.ticks
-            self._gateway.cancel(order, now)
+            self._insist(order, now)
             if order.status in IN_DOUBT:
                 self._ask(order_id, now)
         elif order.status in IN_DOUBT or self._doubtful(order_id):
             self._ask(order_id, now)
         else:
             del self._asked[order_id]
+
+    def _insist(self, order: Order, now: Now) -> None:
+        """Cancel it once more; the owner hears of an order that does not end, and of the exit that waits for it."""
+        gateway = self._gateway
+        gateway.cancel(order, now)
+        n = self._insisted[order.id] = self._insisted.get(order.id, 0) + 1
+        if n < INSISTED:
+            return
+        self._stuck[order.id] = True
+        waits = gateway.plans.canceling(order)
+        severity = Severity.CRITICAL if waits else Severity.WARNING
+        text = (
+            f"{order.id} ({order.side.value} {order.remaining} {order.symbol}) does not end, however often it is "
+            f"cancelled{'; an exit waits for that' if waits else ''}: cancel it at the broker by hand"
+        )
+        gateway.notices.holds(f"NOT_CANCELLED/{order.id}", severity, text, now)
 
     def _ask(self, order_id: str, now: Now) -> None:
         self._asked[order_id] = now.ticks
@@ -220,7 +241,7 @@ class Reconciler:
         self._compares.happened(told, now)
         self._compares.orders(told, now)
         if not stale:
-            if now.time - self._reconciled.get("", 0) >= NOTED_EVERY:
+            if not 0 <= now.time - self._reconciled.get("", 0) < NOTED_EVERY:
                 self._reconciled[""] = now.time
             self._compares.books(told, now)
         self._gateway.protector.mend(now)
@@ -237,6 +258,7 @@ class Reconciler:
 
     def found(self, order: Order, now: Now) -> None:
         """An order works at the venue."""
+        self._absent.pop(order.id, None)
         if order.status in IN_DOUBT:
             moved = self._gateway.ledger.move(order, OrderEvent.ACCEPT)
             self._gateway.tell(moved, now)
@@ -258,7 +280,7 @@ class Reconciler:
 
     def answered(self, order_id: str, event: OrderEvent, now: Now) -> None:
         """An answer about an order came (or its lack was reported)."""
-        if not (self._asked or self._absent or self._short or self._unwanted or self._waiting):
+        if not (self._asked or self._absent or self._short or self._unwanted or self._waiting or self._stuck):
             self._finish(now)
             return
         order = self._gateway.ledger.orders.get(order_id)
@@ -268,6 +290,10 @@ class Reconciler:
         if order is None or order.status.terminal:
             self._short.pop(order_id, None)
             self._unwanted.drop(order_id)
+            self._insisted.pop(order_id, None)
+            if order_id in self._stuck:
+                self._stuck.drop(order_id)
+                self._gateway.notices.over(f"NOT_CANCELLED/{order_id}", f"{order_id} has ended", now)
         asked = order_id in self._asked
         if asked and event is OrderEvent.LOSE and order is not None and order.status in AT_THE_VENUE:
             self._absent.setdefault(order_id, NEVER_ABSENT)  # whether it works there was asked, and is still to be told

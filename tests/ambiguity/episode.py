@@ -21,8 +21,8 @@ from tests.ambiguity.box import DrillBox
 from tests.ambiguity.venues import PRICES, Venue, accepted, executions
 
 SETTLED_WITHIN = 45.0
-LONG = {"429": 90.0, "keys expire": 90.0}
-"""Faults after which we leave the broker alone for longer (s): until its minute is over, until keys may be mended."""
+LONG = {"429": 90.0}
+"""Faults after which we leave the broker alone for longer (s): until its minute is over."""
 LASTING = {"half-open": 14.0}
 """Faults that must last so long (s) for anybody to notice."""
 UNRESOLVED = (OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.WAITING)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from appliance.core import booking
 from appliance.core.booking import PATIENCE_MAX
 from appliance.core.guard import GuardCore
 from appliance.core.host import HostCore
@@ -130,6 +131,21 @@ def test_a_wish_from_on_order_takes_the_place_of_the_deferred_one() -> None:
         play >> closes(play, 2) << Signal << Cancel
         ends(play, resting, OrderStatus.CANCELED)
         play << Signal << wants(BUY, 60)
+
+
+def test_a_target_goes_on_when_the_oldest_order_of_a_thousand_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(booking, "BOOKED_MAX", 3)
+    script = by_close(c1=target(100, 50), c2=own(BUY, 10, "t1"), c3=target(80, 50))
+    with live(scripted(bar=script)) as play:
+        play >> closes(play, 1)
+        (resting,) = said(play)
+        works(play, resting)
+        for _ in range(2):
+            play >> closes(play, 2)
+            ends(play, said(play)[0], OrderStatus.CANCELED)
+        play >> closes(play, 3) >> closes(play, 2) << ...
+        ends(play, resting, OrderStatus.CANCELED)
+        play << wants(BUY, 70, limit_price=D(50))
 
 
 # --- orders of a strategy's own -------------------------------------------------------------------
@@ -517,6 +533,41 @@ def rows(talk: Talk) -> dict[str, bytes]:
     """The host's state; prices, and what is measured by them, begin anew at a restart."""
     priced = ("booked/", "performance/")
     return {key: row for key, row in talk.play.core.snapshot().items() if not key.startswith(priced)}
+
+
+@pytest.mark.parametrize(
+    ("bars", "acts", "cut"),
+    [
+        (
+            {"c0": (own(SELL, 60, "t2", 10),), "c2": (target(-50, 11), target(100, 11))},
+            [("bar", 2), ("bar", 0), ("reject", 0), ("bar", 0), ("bar", 3)],
+            4,
+        ),
+        ({"c0": (target(-50),), "c3": (own(BUY, 10, "t1", 10),)}, [("late", 0), *[("bar", 3)] * 2, ("bar", 1)], 3),
+    ],
+    ids=["deferred twice", "said in the past"],
+)
+def test_a_target_that_waits_anew_leaves_what_was_asked_for_since_alone_also_after_a_restart(
+    bars: dict[str, Any], acts: list[tuple[str, int]], cut: int
+) -> None:
+    """The target waits for an order of a later signal than its own; the newest order stays until that one has ended."""
+    steady, restarted = Talk(bars, set(), "boot-1"), Talk(bars, {cut}, "boot-1")
+    for talk in (steady, restarted):
+        for act, number in acts:
+            talk.act(act, number)
+        *_, waits_for, newest = talk.venue.open
+        assert [one.order_id for one in talk.told if isinstance(one, Cancel)][-1] == waits_for
+        talk.act("cancel", list(talk.venue.open).index(waits_for))
+        assert talk.told[-1].order_id == newest
+    assert restarted.told == steady.told
+    assert rows(restarted) == rows(steady)
+
+
+def test_a_target_that_waits_anew_in_lockstep_leaves_what_was_asked_for_since_alone() -> None:
+    talk = Talk({"c0": (own(SELL, 60, "t2", 10),), "c2": (target(-50, 11), target(100, 11))}, set(), DATA_BOOT)
+    for act, number in [("bar", 2), ("bar", 0), ("reject", 0), ("bar", 1), ("bar", 0), ("bar", 1)]:
+        talk.act(act, number)
+    assert [one.order_id for one in talk.told if isinstance(one, Cancel)] == ["trend-1-1", "trend-1-3"]
 
 
 @pytest.mark.parametrize("boot", ["boot-1", DATA_BOOT])

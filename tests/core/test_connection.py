@@ -115,8 +115,8 @@ def test_one_that_does_not_open_is_given_up() -> None:
 @pytest.mark.parametrize(
     ("state", "least", "most"),
     [
-        (LinkState.DOWN, 0.25, 4), (LinkState.WAITING_RESET, 1, 5), (LinkState.WAITING_2FA, 15, 300),
-        (LinkState.REFUSED, 15, 300),
+        (LinkState.DOWN, 0.25, 4), (LinkState.WAITING_RESET, 1, 5), (LinkState.WAITING_2FA, 2.5, 25),
+        (LinkState.REFUSED, 2.5, 25),
     ],
 )  # fmt: skip
 def test_it_is_tried_again_for_ever_ever_later_within_bounds(state: LinkState, least: float, most: float) -> None:

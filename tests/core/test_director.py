@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from appliance.core.host import HostCore
 from appliance.core.trials import CALLS_MAX
-from appliance.core.wishes import Wishes
+from appliance.core.wishes import Wish, Wishes
 from appliance.domain import wire
 from appliance.domain.market import Bar
 from appliance.domain.messages import Event, EventType
@@ -204,6 +204,39 @@ def test_on_stop_is_called_once_and_its_wishes_count() -> None:
         play >> asks(STOP, "c2") << answers(False, "is stopped")
         play >> closes(play, 1)
         assert puppet(play).heard.count("stop") == 1
+
+
+class Wordy(Scripted):
+    """It writes a line whenever it starts, stops or is given values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def start(self, now: int) -> tuple[Wish, ...]:
+        self.lines.append("hello")
+        return super().start(now)
+
+    def stop(self, now: int) -> Wishes:
+        self.lines.append("goodbye")
+        return super().stop(now)
+
+    def retune(self, values: dict[str, str], now: int) -> Wishes:
+        self.lines.append("as you like")
+        return ()
+
+    def logs(self) -> tuple[str, ...]:
+        lines, self.lines = tuple(self.lines), []
+        return lines
+
+
+def test_what_a_strategy_writes_at_its_start_and_on_a_command_is_logged_at_once_not_with_the_next_bar() -> None:
+    play = live(lambda: Wordy())
+    assert play.core.logged == ["trend: hello"]
+    play >> asks(SET, "c1", params={"size": "2"})
+    assert play.core.logged[1:] == ["trend: as you like"]
+    play >> asks(STOP, "c2")
+    assert play.core.logged[2:] == ["trend: goodbye"]
 
 
 def test_a_stopped_strategy_whose_state_does_not_load_any_more_fails_with_an_answer() -> None:

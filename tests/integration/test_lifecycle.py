@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +42,34 @@ HELD = {"ALFA": "100"}
 
 
 class Heard:
-    """What a window hears of one strategy: its report and the alerts about it."""
+    """What a window hears of one strategy: its report and the alerts about it.
+
+    It listens all the time: a window that is not polled for some seconds, while a test waits for a command, is put off
+    by Mosquitto's silence, connects anew and has missed what was said meanwhile.
+    """
 
     def __init__(self, box: Box) -> None:
         self.window = Window(StatePaths(box.state), hears=("view/strategy/<strategy>", "monitor/alerts"))
         self.report: PerformanceReport | None = None
         self.alerts: dict[str, Any] = {}
+        self._news = threading.Condition()
         self.window.events = self._note
         self.window.connect()
+        self._over = threading.Event()
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
+
+    def _listen(self) -> None:
+        while not self._over.is_set():
+            self.window.poll(0.05)
 
     def _note(self, event: Event) -> None:
-        if event.type is EventType.PERFORMANCE and event.body.name == "counting":
-            self.report = event.body
-        elif event.type is EventType.ALERT:
-            self.alerts[event.body.code] = event.body
+        with self._news:
+            if event.type is EventType.PERFORMANCE and event.body.name == "counting":
+                self.report = event.body
+            elif event.type is EventType.ALERT:
+                self.alerts[event.body.code] = event.body
+            self._news.notify_all()
 
     def until(self, state: str, resolved: bool | None = None, seconds: float = 20.0) -> PerformanceReport:
         """Wait until it is in that state; with ``resolved``, its alert is told and over, or not."""
@@ -63,15 +79,22 @@ class Heard:
             told = resolved is None or (alert is not None and bool(alert.resolved) is resolved)
             return self.report is not None and self.report.state == state and told
 
-        assert self.window.until(found, seconds), (state, self.report, self.alerts)
+        self.wait(found, seconds)
         assert self.report is not None
         return self.report
 
+    def wait(self, found: Callable[[], bool], seconds: float = 20.0) -> None:
+        """Wait until what was heard is as it should be."""
+        with self._news:
+            assert self._news.wait_for(found, seconds), (self.report, self.alerts)
+
     def params(self, values: dict[str, str]) -> None:
         """Wait until it runs with these parameters."""
-        assert self.window.until(lambda: self.report is not None and self.report.params == values, 20), self.report
+        self.wait(lambda: self.report is not None and self.report.params == values)
 
     def close(self) -> None:
+        self._over.set()
+        self._listening.join()
         self.window.close()
 
 
@@ -184,7 +207,7 @@ def test_a_file_that_is_saved_is_taken_over_and_a_bad_one_is_not_and_a_restart_k
 
 
 def _told(heard: Heard, code: str) -> None:
-    assert heard.window.until(lambda: code in heard.alerts, 20), heard.alerts
+    heard.wait(lambda: code in heard.alerts)
 
 
 # --- what is refused at the start, while the rest runs ----------------------------------------------------------------

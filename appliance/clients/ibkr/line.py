@@ -101,8 +101,14 @@ class Line:
     # --- questions ------------------------------------------------------------------------------------------------
 
     async def flowing(self) -> None:
-        """What waits in the library's own queue is not late yet."""
+        """What waits in the library's own queue is not late yet. Returns, too, once the connection has ended."""
         await self._flowing.wait()
+
+    async def pause(self, seconds: float) -> None:
+        """Let time pass, unless the connection ends. Raises Ended."""
+        await asyncio.wait([self.lost], timeout=seconds)
+        if self.lost.done():
+            raise Ended("the connection ended")
 
     @contextmanager
     def sending(self) -> Iterator[None]:
@@ -127,6 +133,7 @@ class Line:
     def _gone(self, text: str) -> None:
         if not self.lost.done():
             self.lost.set_result(text or "the gateway hung up")
+        self._flowing.set()  # what waits in the library's queue is never sent: the library does not say so
 
     def _arrived(self, data: bytes) -> None:
         self._came = self._came or bytes(data[:40])

@@ -72,6 +72,10 @@ class AlpacaBroker:
         if status in _CLOSED or account.get("account_blocked") is True:
             said = f"account status {status}" + (", blocked" if account.get("account_blocked") is True else "")
             raise refused(said, self._options)
+        currency = maybe_text(account, "currency") or "USD"
+        if currency != "USD":
+            said = f"keeps the account in {currency}"
+            raise VenueRefused(said, venue=self.name, hint="give the key of an account whose currency is USD")
 
     def close(self) -> None:
         """See BrokerInterface."""
@@ -139,9 +143,9 @@ class AlpacaBroker:
                 if said:
                     self._note("OTHER_CONTENT", f"order {order.id} has other content there: {said}", order.id)
                 return report
-        except VenueRefused:
-            raise
         except (VenueError, Odd, Declined) as error:
+            if isinstance(error, VenueRefused) and self._link is not None:
+                self._link.lost(error)
             raise VenueSilent(f"order {order.id} {_PAST} ({error})", venue=self.name) from None
         raise VenueSilent(f"order {order.id}: its id is taken, and it is not found", venue=self.name)
 

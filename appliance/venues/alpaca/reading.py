@@ -17,6 +17,8 @@ SHOWN = 120
 """Characters of an answer that a text of ours shows."""
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))")
 _STAMPED = re.compile(r"(\d{14})(\d{3})::")
+_LATEST = (1 << 63) - 1
+"""No later time (ns UTC) can be written down: it is in the year 2262."""
 _DIGITS = 30
 """No quantity and no price has more digits on one side of the point."""
 
@@ -94,7 +96,7 @@ def maybe_number(of: Body, key: str) -> Decimal | None:
 
 
 def moment(of: Body, key: str) -> int:
-    """A time that has to be there (ns UTC). Raises Odd."""
+    """A time that has to be there (ns UTC); one before 1970, as the zero time of the year 1, is 0. Raises Odd."""
     value = of.get(key)
     found = _RFC3339.fullmatch(value) if isinstance(value, str) else None
     if found is None:
@@ -104,17 +106,24 @@ def moment(of: Body, key: str) -> int:
     except ValueError:
         raise Odd(f"{key} is {value!r}, not a time") from None
     offset = (int(found[4]) * 3600 + int(found[5]) * 60) * (-1 if found[3] == "-" else 1) if found[3] else 0
-    return (seconds - offset) * SECOND + int((found[2] or "").ljust(9, "0"))
+    return _writable(of, key, (seconds - offset) * SECOND + int((found[2] or "").ljust(9, "0")))
+
+
+def _writable(of: Body, key: str, time: int) -> int:
+    if time > _LATEST:
+        raise Odd(f"{key} is {beginning(str(of[key]))}, a time too far from now")
+    return max(time, 0)
 
 
 def rfc3339(time: int) -> str:
     """A time (ns UTC) as Alpaca writes it."""
+    time = max(time, 0)
     return f"{datetime.fromtimestamp(time // SECOND, UTC):%Y-%m-%dT%H:%M:%S}.{time % SECOND:09d}Z"
 
 
 def to_the_second(time: int) -> str:
     """A time (ns UTC), or up to a second before it, in the form that questions about activities are documented with."""
-    return f"{datetime.fromtimestamp(time // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{datetime.fromtimestamp(max(time, 0) // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def stamp(of: Body, key: str = "id") -> int:
@@ -123,7 +132,7 @@ def stamp(of: Body, key: str = "id") -> int:
     try:
         if found is not None:
             local = datetime.strptime(found[1], "%Y%m%d%H%M%S").replace(tzinfo=NEW_YORK)
-            return int(local.timestamp()) * SECOND + int(found[2]) * 1_000_000
+            return _writable(of, key, int(local.timestamp()) * SECOND + int(found[2]) * 1_000_000)
     except ValueError:
         pass
     raise Odd(f"{key} is {of[key]!r}, which does not begin with a time")

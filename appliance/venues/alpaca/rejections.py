@@ -16,6 +16,8 @@ from appliance.venues.alpaca.options import AlpacaBrokerOptions
 from appliance.venues.alpaca.reading import SECOND, SHOWN, Body, Odd, beginning, decoded
 
 Headers = Mapping[str, str]
+WINDOW = 60 * SECOND
+"""The longest (ns) that Alpaca's limit lasts: who says more is not believed, or an exit would wait for it."""
 ADDRESS = "check the broker's url and stream_url, and what stands between us and it"
 _KEYS = (
     "give the key and its secret, both from Alpaca's page and of the account that is meant (paper and live have "
@@ -141,8 +143,8 @@ class Limits(NamedTuple):
         what to measure it from."""
         reset = _whole(headers.get("X-RateLimit-Reset"))
         after = _whole(headers.get("Retry-After"))
-        left = max(reset * SECOND - (_date(headers.get("Date")) or now), 0) if reset is not None else None
-        wait = after * SECOND if after is not None else (left or 0)
+        left = min(max(reset * SECOND - (_date(headers.get("Date")) or now), 0), WINDOW) if reset is not None else None
+        wait = min(after * SECOND, WINDOW) if after is not None else (left or 0)
         return cls(_whole(headers.get("X-RateLimit-Remaining")), now + left if left is not None else None, wait)
 
 

@@ -201,9 +201,12 @@ class IbkrBroker:
         if row.currency != "USD":
             raise NoAccount(f"account {row.account} is kept in {row.currency}", hint="its base currency must be USD")
         try:
-            return Decimal(row.value)
+            found = Decimal(row.value)
         except InvalidOperation:
-            raise NoGateway(f"tells {tag} as {row.value!r}") from None
+            found = Decimal("NaN")
+        if not found.is_finite():
+            raise NoGateway(f"tells {tag} as {row.value!r}")
+        return found
 
     def clock(self) -> VenueClock:
         """See BrokerInterface. IB's clock has whole seconds, and tells nothing of sessions."""
@@ -229,12 +232,12 @@ class IbkrBroker:
 
     def _ask(self, job: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
         made = self._now()
-        return self._run(self._asked(made, job(made)), _STEPS * self._terms.answer)
+        return self._run(self._asked(made, job), _STEPS * self._terms.answer)
 
-    async def _asked(self, made: Connection, job: Coroutine[Any, Any, T]) -> T:
+    async def _asked(self, made: Connection, job: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
         """A question whose late answer could be taken for another one's is the connection's last."""
         try:
-            return await job
+            return await job(made)
         finally:
             if made.questions.spoiled:
                 await made.give_up()
@@ -244,7 +247,11 @@ class IbkrBroker:
         if loop is None:
             job.close()
             raise VenueDown("there is no connection", venue=self.name)
-        doing = asyncio.run_coroutine_threadsafe(job, loop)
+        try:
+            doing = asyncio.run_coroutine_threadsafe(job, loop)
+        except RuntimeError:  # it was closed in this moment
+            job.close()
+            raise VenueDown("there is no connection", venue=self.name) from None
         try:
             return doing.result(seconds + _SPARE)
         except TimeoutError:

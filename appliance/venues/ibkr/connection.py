@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from appliance.clients.ibkr import Ended, Line, Mute, NoContract, NoGateway, Trouble
+from appliance.clients.ibkr import Ended, Line, Mute, NoContract, NoGateway, Refused, Trouble
 from appliance.domain.messages import OpenOrder, VenueReport
 from appliance.domain.orders import OrderEvent
 from appliance.domain.trading import ZERO, Order
@@ -22,7 +22,7 @@ from appliance.venues.ibkr.options import IbkrTerms
 from appliance.venues.ibkr.questions import Questions
 from appliance.venues.ibkr.receiver import Receiver, Told
 from appliance.venues.ibkr.tickets import changed, fields, open_order, ticket
-from appliance.venues.ibkr.told import Done, Seen, Ticket, Word
+from appliance.venues.ibkr.told import Deal, Done, Seen, Ticket, Word
 from appliance.venues.ibkr.verdicts import Verdict, Wish
 from appliance.venues.ibkr.words import REFUSED, rejection, warns
 
@@ -91,6 +91,8 @@ class Connection:
     # --- what is told ---------------------------------------------------------------------------------------------
 
     def _told(self, one: Told) -> None:
+        if isinstance(one, Deal) and one.account not in ("", self.account or one.account):
+            return  # of another account of the login
         if isinstance(one, Word):
             self.line.heard(one.code, one.text)
         self.listening.told(one)
@@ -155,7 +157,10 @@ class Connection:
             if not known.code:
                 raise
             told = Verdict.LOOK  # something was said of it that says neither yes nor no
-        return told if isinstance(told, VenueReport) else (await self.order(known.ref)).report
+        try:
+            return told if isinstance(told, VenueReport) else (await self.order(known.ref)).report
+        except Refused as error:  # a question is refused, not the order
+            raise NoGateway(f"order {known.ref} was sent, and what became of it is not told: {error.text}") from None
 
     async def _answer(self, answer: asyncio.Future[VenueReport | Verdict], what: str) -> VenueReport | Verdict:
         """What settles a wish. Raises Ended with the connection."""

@@ -20,6 +20,7 @@ from appliance.venues.ibkr.told import Cost, Deal
 REMEMBERED = 3 * 86_400_000_000_000
 """Executions are kept for so long (ns): the gateway itself tells only those of its day."""
 
+_DIGITS = 9
 TIDIED_EVERY = 3_600_000_000_000
 
 
@@ -33,7 +34,8 @@ class Group(NamedTuple):
 def group(exec_id: str) -> Group:
     """``0000e0d5.67fe667b.01.01`` is the first of ``0000e0d5.67fe667b.01``."""
     base, _, last = exec_id.rpartition(".")
-    return Group(base, int(last)) if base and last.isdigit() else Group(exec_id, 1)
+    numbered = base and last.isascii() and last.isdigit() and len(last) <= _DIGITS
+    return Group(base, int(last)) if numbered else Group(exec_id, 1)
 
 
 def fill_key(exec_id: str) -> str:
@@ -136,7 +138,7 @@ class Deals:
         return self._costs[max(older, key=lambda one: group(one).number)] if older else ZERO
 
     def _fee(self, deal: Deal, late: Decimal, now: int) -> VenueActivity:
-        key = f"{deal.exec_id}:commission"
+        key = f"{fill_key(deal.exec_id)}:commission"
         text = f"commission of {deal.symbol}, told after its fill"
         fee = VenueActivity(Activity(key, ActivityKind.FEE, "", deal.time, cash=-late, text=text), now)
         self._fees[key] = fee
@@ -152,4 +154,4 @@ class Deals:
             self._groups[base].remove(number)
             for kept in (self._deals, self._costs, self._told, self._waiting, self._heard):
                 kept.pop(one, None)  # type: ignore[attr-defined]
-            self._fees.pop(f"{one}:commission", None)
+            self._fees.pop(f"{fill_key(one)}:commission", None)

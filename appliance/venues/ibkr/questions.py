@@ -99,7 +99,7 @@ class Questions:
             if age < CLOCK_GAP and self._time and not fresh:
                 return self._time + int(age)
             if age < CLOCK_GAP:
-                await asyncio.sleep(CLOCK_GAP - age)
+                await self._line.pause(CLOCK_GAP - age)
             self._time, self._timed = 0, loop.time()
             rows = await self._list("time", TIME, self._client.reqCurrentTime)
             self._time, self._timed = int(rows[-1]), loop.time()

@@ -103,12 +103,15 @@ class Receiver:
         self._end("completed orders", ALL)
 
     def execDetails(self, request: int, contract: Any, one: Any) -> None:
-        """An execution, in reply or by itself."""
+        """An execution, in reply or by itself. Raises ValueError for one that takes shares back, or pays for them."""
+        shares, price = amount(one.shares), amount(one.price)
+        if shares < 0 or price < 0:
+            raise ValueError(f"{shares} shares at {price}")
         time = int(one.time.timestamp()) * 1_000_000_000 if isinstance(one.time, datetime) else 0
         self._tell(
             Deal(
                 request, one.execId, one.orderId, one.clientId, one.permId, one.orderRef, one.acctNumber,
-                _symbol(contract), one.side, amount(one.shares), amount(one.price), time,
+                _symbol(contract), one.side, shares, price, time,
             )
         )  # fmt: skip
 

@@ -116,6 +116,16 @@ def test_an_id_that_is_taken_and_cannot_be_looked_up_is_a_doubt(broker: AlpacaBr
             broker.submit(wanted(**LIMIT))
 
 
+def test_an_id_that_is_taken_while_the_keys_expire_is_a_doubt_and_ends_the_connection(
+    broker: AlpacaBroker, alpaca: AlpacaTrading, ear: Ear
+) -> None:
+    alpaca.faults.next("duplicate")
+    alpaca.faults.next("401", on="GET /v2/orders:by", status=401, body={"message": "unauthorized"})
+    with pytest.raises(VenueSilent, match="may have been done"):
+        broker.submit(wanted(**LIMIT))
+    assert ear.until(Lost).state is LinkState.REFUSED
+
+
 def test_an_order_that_cannot_be_found_yet_is_absent_for_now(broker: AlpacaBroker, alpaca: AlpacaTrading) -> None:
     alpaca.faults.orders_lag = 3600
     broker.submit(wanted(**LIMIT))
@@ -211,10 +221,15 @@ def test_an_account_that_does_not_let_us_in_refuses_us_at_the_door(
     assert ear.heard == []
 
 
-def test_an_account_that_is_blocked_refuses_us_at_the_door(make: Broker, alpaca: AlpacaTrading, ear: Ear) -> None:
-    for change in ({"account_blocked": True}, {"status": "ACCOUNT_CLOSED"}):
+def test_an_account_that_is_blocked_or_in_other_money_refuses_us_at_the_door(
+    make: Broker, alpaca: AlpacaTrading, ear: Ear
+) -> None:
+    for change, said in (
+        ({"account_blocked": True}, "account status"), ({"status": "ACCOUNT_CLOSED"}, "account status"),
+        ({"currency": "EUR"}, "in EUR"),
+    ):  # fmt: skip
         alpaca.rest.account = change
-        with pytest.raises(VenueRefused, match="account status"):
+        with pytest.raises(VenueRefused, match=said):
             make().open(ear)
 
 

@@ -24,7 +24,8 @@ D = Decimal
 ROW = {**recorded.FILLS[0], **recorded.BUY_WHOLE_FILLED, **recorded.POSITIONS[0], **recorded.ACCOUNT}
 STRANGE: tuple[Any, ...] = (
     None, "", "x", "1", "-1", "NaN", 0, 7, True, [], [1], {}, {"id": 1}, "replaced", "filled", "rejected",
-    [{"id": "l"}], [{"id": "l", "symbol": 7}], D("1.5"), "2026-10-08T15:10:18Z",
+    [{"id": "l"}], [{"id": "l", "symbol": 7}], D("1.5"), "2026-10-08T15:10:18Z", "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59-14:00", "00010101000000000::x", "1e400", D("1e400"), 10**40, "٣", "0001-01-01",
 )  # fmt: skip
 CALLS: dict[str, Any] = {
     "submit": lambda broker: broker.submit(wanted()),

@@ -84,6 +84,8 @@ def test_too_many_requests_says_how_long_to_wait_by_their_clock() -> None:
 def test_limits_are_read_and_nonsense_in_them_is_not_there() -> None:
     limits = Limits.of({"X-RateLimit-Remaining": "17", "X-RateLimit-Reset": "1790000030"}, NOW)
     assert limits == Limits(17, NOW + 30 * SECOND, 30 * SECOND)
+    assert Limits.of({"X-RateLimit-Reset": "99999999999", "Retry-After": "86400"}, NOW).wait == 60 * SECOND
+    assert Limits.of({"X-RateLimit-Reset": "99999999999"}, NOW).resets == NOW + 60 * SECOND
     assert Limits.of({"X-RateLimit-Remaining": "many", "X-RateLimit-Reset": "soon"}, NOW) == Limits(None, None, 0)
 
 

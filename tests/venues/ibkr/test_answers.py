@@ -71,6 +71,7 @@ def test_the_account_is_ours_to_the_cent_and_what_it_does_not_tell_is_not_known(
     [
         ([row("TotalCashValue", "1000.00", "EUR")], VenueRefused, "kept in EUR"),
         ([row("NetLiquidation", "1000.00")], VenueNonsense, "tells no cash"),
+        ([row("TotalCashValue", "NaN")], VenueNonsense, "tells TotalCashValue as 'NaN'"),
         ([row("TotalCashValue", "a lot")], VenueNonsense, "as 'a lot'"),
     ],
 )

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from appliance.clients.ibkr import Refused
 from appliance.domain.messages import VenueFill, VenueReport
 from appliance.domain.orders import OrderEvent
 from appliance.domain.venue import SECOND, LinkState, Rejection
 from appliance.errors import VenueDown, VenueError, VenueNonsense, VenueRefused, VenueSilent
 from appliance.venues.base import Change, Condition, Lost
 from appliance.venues.ibkr import IbkrBroker, questions
-from tests.standins.ibkr import REJECTIONS, WARNINGS, IbkrStandIn
+from appliance.venues.ibkr.connection import Connection
+from tests.standins.ibkr import REJECTIONS, WARNINGS, IbkrStandIn, telling
 from tests.standins.ibkr import book as standin
 from tests.venues.ibkr.conftest import SHORT, Ears, Make, limit, order, terms, until
 
@@ -220,6 +223,57 @@ def test_a_refused_order_that_is_listed_among_the_open_ones_does_not_work(
     anew.close()
 
 
+def test_an_order_whose_fate_is_refused_to_be_told_is_in_doubt_not_refused(
+    one: IbkrStandIn, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no(self: Connection, ref: str) -> None:
+        raise Refused(321, "Error validating request")
+
+    broker = make(one)
+    one.faults.strange = "Quarantined"
+    monkeypatch.setattr(Connection, "order", no)
+    with pytest.raises(VenueNonsense, match=r"order a-1-1 was sent, .* not told"):
+        broker.submit(limit("a-1-1"))
+    assert placed(one) == ["a-1-1"]
+
+
+@pytest.mark.parametrize(("shares", "price"), [("-10", "100"), ("10", "-0.01"), ("nan", "100"), ("10", "inf")])
+def test_an_execution_that_makes_no_sense_is_not_booked_and_everything_is_compared(
+    one: IbkrStandIn, make: Make, monkeypatch: pytest.MonkeyPatch, shares: str, price: str
+) -> None:
+    tell = telling.execution
+
+    def strange(*given: Any, **named: Any) -> Any:
+        fields = list(tell(*given, **named))
+        fields[19], fields[20] = shares, price
+        return fields
+
+    ears = Ears()
+    broker = make(one, ears)
+    monkeypatch.setattr(telling, "execution", strange)
+    broker.submit(order("a-1-1"))
+    assert ears.wait(lambda told: isinstance(told, Condition) and told.lost).code == "UNREADABLE"
+    assert ears.of(VenueFill) == []
+
+
+def test_an_execution_of_another_account_of_the_login_is_not_ours(
+    one: IbkrStandIn, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell = telling.execution
+
+    def elsewhere(*given: Any, **named: Any) -> Any:
+        fields = list(tell(*given, **named))
+        fields[16] = "DU7654321"
+        return fields
+
+    ears = Ears()
+    broker = make(one, ears)
+    monkeypatch.setattr(telling, "execution", elsewhere)
+    broker.submit(order("a-1-1"))
+    ears.report("fill", "a-1-1")
+    assert ears.of(VenueFill) == []
+
+
 def test_an_order_that_the_system_has_cancelled_was_refused(one: IbkrStandIn, make: Make) -> None:
     one.faults.rejection, one.faults.rejected, one.faults.refused_as_cancelled = "not_shortable", 1, True
     make(one).submit(order("a-1-1"))
@@ -336,7 +390,7 @@ def test_a_commission_that_comes_late_is_a_fee_of_its_own_and_cash_is_exact(one:
     assert fill.commission == 0
     (fee,) = until(lambda: broker.activities(0))
     assert fee in ears.heard
-    assert (fee.activity.cash, fee.activity.key) == (D(-1), f"{fill.fill_key}.01:commission")
+    assert (fee.activity.cash, fee.activity.key) == (D(-1), f"{fill.fill_key}:commission")
     again = broker.fills(0)[0]
     assert (again.fill_key, again.commission) == (fill.fill_key, D(0)), "a fill is told the same each time"
     assert D(100_000) - fill.quantity * fill.price - fill.commission + fee.activity.cash == one.books.cash
@@ -371,6 +425,31 @@ def test_a_list_whose_end_does_not_come_is_no_answer_and_never_empty(
         broker.beat()  # its late answer would say which question it is for
     else:
         ears.wait(lost)  # its late answer could be taken for the next one's
+
+
+def test_what_waits_in_the_librarys_queue_ends_with_the_connection(one: IbkrStandIn, make: Make) -> None:
+    broker = make(one)
+    made = broker._connection
+    assert made is not None
+    made.line.client.throttleStart.emit()  # too many messages at once
+    with ThreadPoolExecutor() as pool:
+        asked = [pool.submit(ask, broker) for ask in QUESTIONS.values()]
+        until(lambda: len(made.questions._asked) == 5)
+        one.hang_up()
+        for answer in asked:
+            with pytest.raises(VenueSilent, match="ended"):
+                answer.result(2)
+
+
+def test_who_asks_in_the_moment_in_which_it_is_closed_has_asked_nothing(one: IbkrStandIn, make: Make) -> None:
+    broker = make(one)
+    loop, made = broker._loop, broker._connection
+    assert loop is not None
+    broker.close()
+    until(loop.is_closed)
+    broker._loop, broker._connection = loop, made  # as a thread has read them just before
+    with pytest.raises(VenueDown, match="no connection"):
+        broker.submit(order("a-1-1"))
 
 
 @pytest.mark.parametrize("question", ["16", "99", "7"])

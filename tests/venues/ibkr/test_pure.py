@@ -68,6 +68,8 @@ def test_a_commission_in_another_currency_or_unset_is_none() -> None:
 def test_the_key_of_a_fill_is_its_execution_without_the_group_and_a_higher_group_corrects_it() -> None:
     assert fill_key("0000e0d5.67fe667b.01.01") == "0000e0d5.67fe667b.01"
     assert fill_key("0000e0d5.67fe667b.01.02") == "0000e0d5.67fe667b.01#2"
+    for strange in ("0000e0d5.²", f"0000e0d5.{'9' * 5_000}"):
+        assert fill_key(strange) == strange
     assert fill_key("strange") == "strange"
     deals = Deals()
     deals.take(deal(1), 0)
