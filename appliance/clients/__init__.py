@@ -1,1 +1,1 @@
-"""What rooms that do not know each other share of a peer's own client: no market data and no orders in here."""
+"""What market data and orders share on their way outside: a peer's own client, its traps, what wakes a loop."""

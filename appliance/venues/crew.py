@@ -7,16 +7,15 @@ deadline; past it, the job counts as unanswered, its thread is left to itself, a
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
 from msgspec import Struct
 
+from appliance.clients.bell import Bell
 from appliance.errors import EnvironmentFault
 
 log = logging.getLogger(__name__)
@@ -25,35 +24,6 @@ LEFT_MAX = 16
 """Threads that may hang at once; beyond, the process ends: a new one begins with none."""
 
 Work = Callable[[], Any]
-
-
-class Bell:
-    """Wakes a loop that waits on a file descriptor; rung from any thread."""
-
-    def __init__(self) -> None:
-        self._near, self._far = socket.socketpair()
-        self._near.setblocking(False)
-        self._far.setblocking(False)
-
-    def fileno(self) -> int:
-        """What to wait on."""
-        return self._near.fileno()
-
-    def ring(self) -> None:
-        """Wake the loop. A bell that rings already is enough."""
-        with suppress(OSError):
-            self._far.send(b"!")
-
-    def hush(self) -> None:
-        """The loop is awake."""
-        with suppress(BlockingIOError):
-            while self._near.recv(4096):
-                pass
-
-    def close(self) -> None:
-        """Give the descriptors back."""
-        self._near.close()
-        self._far.close()
 
 
 class Job(Struct, eq=False):

@@ -15,6 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from appliance.clients.bell import Bell
 from appliance.core.breaker import Dice
 from appliance.core.connection import BrokerManager, Do, LinkTerms, Phase, Step
 from appliance.core.outbox import UNLIMITED, Outbox, Rates, Request, Urgency, order_id_of
@@ -34,7 +35,7 @@ from appliance.domain.venue import LinkState
 from appliance.errors import VenueBusy, VenueDown, VenueError, VenueRefused, VenueSilent
 from appliance.venues import answers
 from appliance.venues.base import BrokerInterface, Condition, Heard, Lost
-from appliance.venues.crew import Bell, Crew, Done, Job
+from appliance.venues.crew import Crew, Done, Job
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from appliance.clients.bell import Bell
 from appliance.core.connection import Phase
 from appliance.core.outbox import Rates
 from appliance.core.rate_limit import Rate
@@ -36,7 +37,7 @@ from appliance.errors import (
     VenueSilent,
 )
 from appliance.venues.base import Answer, Condition, Lost
-from appliance.venues.crew import LEFT_MAX, Bell, Crew
+from appliance.venues.crew import LEFT_MAX, Crew
 from tests.playbook import BEGIN, SECOND
 from tests.venues.scripted import Counter, Hang, ScriptedBroker, submit
 

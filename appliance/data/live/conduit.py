@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from msgspec import Struct
 
+from appliance.clients.bell import Bell
 from appliance.core.feed import conflated
 from appliance.data.live.sequencer import Question
 from appliance.data.sources.base import HistorySource, Kind, LiveSource, Told
@@ -56,35 +55,6 @@ class Kept(Struct, frozen=True):
 
 Said = Answered | Learned | Kept
 """What history's thread says."""
-
-
-class Bell:
-    """Wakes a loop that waits on a file descriptor; rung from any thread."""
-
-    def __init__(self) -> None:
-        self._near, self._far = socket.socketpair()
-        self._near.setblocking(False)
-        self._far.setblocking(False)
-
-    def fileno(self) -> int:
-        """What to wait on."""
-        return self._near.fileno()
-
-    def ring(self) -> None:
-        """Wake the loop. A bell that rings already is enough."""
-        with suppress(OSError):
-            self._far.send(b"!")
-
-    def hush(self) -> None:
-        """The loop is awake."""
-        with suppress(BlockingIOError):
-            while self._near.recv(4096):
-                pass
-
-    def close(self) -> None:
-        """Give the descriptors back."""
-        self._near.close()
-        self._far.close()
 
 
 class Conduit:

@@ -7,10 +7,11 @@ from typing import cast
 
 from msgspec.structs import replace
 
+from appliance.clients.bell import Bell
 from appliance.core.feed import GONE, FeedCore
 from appliance.core.ports import Clock
 from appliance.core.turn import Turn
-from appliance.data.live.conduit import Asker, Bell, Conduit, Crashed, Ended, Kept, Learned, Said
+from appliance.data.live.conduit import Asker, Conduit, Crashed, Ended, Kept, Learned, Said
 from appliance.data.live.desk import Desk, Todo
 from appliance.data.live.sequencer import Key
 from appliance.data.live.showing import View

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from appliance.clients.alpaca import remembering
 from appliance.errors import VenueDown, VenueError, VenueNonsense, VenueSilent
 from appliance.venues.alpaca.client import Clock
 from appliance.venues.alpaca.options import AlpacaBrokerOptions
@@ -141,7 +142,7 @@ class Stream:
         params = {
             "open_timeout": options.connect + options.answer, "ping_interval": options.ping,
             "ping_timeout": options.ping, "close_timeout": _CLOSING, "max_queue": 1024,
-            "create_protocol": _remembering(),
+            "create_protocol": remembering(),
         }  # fmt: skip
         address = {"url_override": options.stream_url} if options.stream_url else {}
         made = TradingStream(
@@ -206,29 +207,6 @@ async def _closed(socket: Any) -> None:
     keeping = getattr(socket, "keepalive_ping_task", None)
     with suppress(TimeoutError):
         await asyncio.wait_for(asyncio.gather(*ending, *([keeping] if keeping else []), return_exceptions=True), 0.5)
-
-
-def _remembering() -> type[Any]:
-    """websockets' connection, which also keeps the ``last`` frame that came, and follows no redirection, so that no key
-    goes to another address."""
-    from websockets.exceptions import InvalidHandshake
-    from websockets.legacy.client import WebSocketClientProtocol
-    from websockets.legacy.exceptions import RedirectHandshake
-
-    class Remembering(WebSocketClientProtocol):
-        last: bytes | str = b""
-
-        async def recv(self) -> bytes | str:
-            self.last = frame = await super().recv()
-            return frame
-
-        async def handshake(self, *args: Any, **named: Any) -> Any:
-            try:
-                return await super().handshake(*args, **named)
-            except RedirectHandshake:
-                raise InvalidHandshake("a redirection, which is not followed") from None
-
-    return Remembering
 
 
 async def _unused(_: object) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from appliance.clients.bell import Bell
 from appliance.data.live import conduit as module
-from appliance.data.live.conduit import Answered, Asker, Bell, Conduit, Crashed, Ended, Kept, Learned
+from appliance.data.live.conduit import Answered, Asker, Conduit, Crashed, Ended, Kept, Learned
 from appliance.data.live.sequencer import Question
 from appliance.data.sources.base import Kind, Linked, Stop, Tell, Traits
 from appliance.domain.market import MINUTE, Bar, CorporateAction, Quote, Split

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from appliance.clients.alpaca import remembering
 from appliance.data.sources.alpaca.options import AlpacaOptions
 from appliance.data.sources.alpaca.refusals import ADDRESS, beginning, handshake_refusal, stream_refusal
 from appliance.data.sources.alpaca.requesting import Clock
@@ -46,7 +47,7 @@ class Connection:
         base = options.stream_url.rstrip("/") or str(BaseURL.MARKET_DATA_STREAM.value)
         params = {
             "open_timeout": options.connect + options.answer, "ping_interval": None, "close_timeout": _CLOSING,
-            "max_queue": 1024, "create_protocol": _remembering(),
+            "max_queue": 1024, "create_protocol": remembering(),
         }  # fmt: skip
         make = StockDataStream if options.market == "stocks" else CryptoDataStream
         url = base + _PATHS[options.market].format(feed=options.feed)
@@ -169,29 +170,6 @@ class Connection:
         return SourceNonsense(
             f"greets with what is not Alpaca's ({error}): {beginning(frame)}", source=self._options.name, hint=ADDRESS
         )
-
-
-def _remembering() -> type[Any]:
-    """websockets' connection, which also keeps the ``last`` frame that came, and follows no redirection, so that no key
-    goes to another address."""
-    from websockets.exceptions import InvalidHandshake
-    from websockets.legacy.client import WebSocketClientProtocol
-    from websockets.legacy.exceptions import RedirectHandshake
-
-    class Remembering(WebSocketClientProtocol):
-        last: bytes | str = b""
-
-        async def recv(self) -> bytes | str:
-            self.last = frame = await super().recv()
-            return frame
-
-        async def handshake(self, *args: Any, **named: Any) -> Any:
-            try:
-                return await super().handshake(*args, **named)
-            except RedirectHandshake:
-                raise InvalidHandshake("a redirection, which is not followed") from None
-
-    return Remembering
 
 
 async def _unused(_: object) -> None:
