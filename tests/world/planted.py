@@ -86,7 +86,7 @@ BUGS = (
     Bug(
         "epoch not raised after a power cut",
         "core/turn.py",
-        """            if self._boot:
+        """            if self._boot or self._dated:
                 self._raise_epoch(0)
 """,
         "",
