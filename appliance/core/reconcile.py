@@ -67,6 +67,7 @@ class Reconciler:
         self._live = False
         self._misses = 0
         self._looks = 0
+        self._stale = False
         self._unseen: dict[str, None] = {}
         self._insisted: dict[str, int] = {}
         self._stuck = gateway.table("stuck", bool)
@@ -233,21 +234,21 @@ class Reconciler:
         if told.n != self._n or self._looked is None:
             return
         seen = {*(fill.fill_key for fill in told.fills), *(one.activity.key for one in told.activities)}
-        stale = any(key not in seen for key in self._unseen)  # older than what we know: the next one will tell
+        self._stale = any(key not in seen for key in self._unseen)  # older than what we know: the next one will tell
         self._looked = None
         self._misses = 0
         self._looks += 1
         self._waiting.clear()  # what is still in doubt is asked about anew
         self._compares.happened(told, now)
         self._compares.orders(told, now)
-        if not stale:
+        if not self._stale:
             if not 0 <= now.time - self._reconciled.get("", 0) < NOTED_EVERY:
                 self._reconciled[""] = now.time
             self._compares.books(told, now)
         self._gateway.protector.mend(now)
         traits = self._gateway.traits
         self._next_look = now.ticks + (
-            min(traits.ask_every, traits.look_every) if self._compares.doubt else traits.look_every
+            min(traits.ask_every, traits.look_every) if self._compares.doubt or self._stale else traits.look_every
         )
         self._finish(now)
 
@@ -271,7 +272,8 @@ class Reconciler:
         """Reconciled is who waits for nothing and doubts nothing; what differs anew in each look is not waited for."""
         if self.done or self._waiting or self._looked is not None or not self._up:
             return
-        if self._compares.books_doubt and self._looks < self._gateway.traits.looks_to_differ + DOUBTED:
+        doubted = self._compares.books_doubt or self._stale
+        if doubted and self._looks < self._gateway.traits.looks_to_differ + DOUBTED:
             return
         self.done = True
         self._gateway.link.reconciled(now)

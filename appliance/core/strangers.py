@@ -75,6 +75,7 @@ class Strangers:
         self.fills.drop(replaces)
         self._note(told)
         gateway = self._gateway
+        gateway.reconciler.booked(told.fill_key)  # a first look taken before it does not have it in its positions
         if not gateway.ledger.account:
             return
         shares = told.quantity * told.side.sign
@@ -83,7 +84,6 @@ class Strangers:
             shares -= before.quantity * before.side.sign
             cash += before.quantity * before.side.sign * before.price + before.commission
         self.moved(told.symbol, shares, now)
-        gateway.reconciler.booked(told.fill_key)
         gateway.ledger.pay(cash, told.time)
         gateway.tell_account(now)
         if looks_ours(told.order_id):

@@ -224,6 +224,16 @@ def test_a_strangers_fill_from_before_our_first_look_is_in_the_baseline_already(
     assert core_of(play).reconciler.baseline("SPY") == 30
 
 
+def test_a_strangers_fill_that_the_first_look_is_too_old_for_is_in_the_baseline_of_the_next() -> None:
+    fill = told("somebody", 30, key="x1")
+    with Playbook(gateway()) as play:
+        play >> VenueLink(True) >> fill >> snapshot(1) << ...
+        assert not core_of(play).recovered()
+        look(play, fills=(fill,), positions={"SPY": D(30)}) << ...
+    assert core_of(play).recovered()
+    assert core_of(play).reconciler.baseline("SPY") == 30
+
+
 def test_a_strangers_fill_that_is_corrected_moves_the_baseline_by_the_difference() -> None:
     with linked() as play:
         first = told("", 30, key="x1")
