@@ -30,7 +30,7 @@ from appliance.domain.messages import (
     local,
 )
 from appliance.domain.orders import OrderEvent
-from appliance.domain.trading import ZERO, Account, Order
+from appliance.domain.trading import Account, Order
 from appliance.domain.venue import Rejection, VenueTraits
 from appliance.errors import VenueDown
 from appliance.venues.base import Answer, Change, Hear, Heard, Lost, VenueClock
@@ -99,12 +99,10 @@ class PaperBroker:
             self._market()
             self._venue.request(local(VenueSubmit(order), self._time()))
             said = self._drain()
-            answer = next((one for one in said if _is_report(one, order.id)), None)
-            if answer is not None:
-                self._tell([one for one in said if one is not answer])
-                found: VenueReport = answer.body
-                return found
-            return self._stands(order.id, said)  # the id was taken by an order that is filled
+            answer = next(one for one in said if _is_report(one, order.id))
+            self._tell([one for one in said if one is not answer])
+            found: VenueReport = answer.body
+            return found
 
     def cancel(self, order_id: str, venue_id: str = "") -> VenueReport | None:
         with self._lock:
@@ -136,10 +134,9 @@ class PaperBroker:
             return Answer(self._stands(order_id, said), fills)
 
     def _stands(self, order_id: str, said: list[Event]) -> VenueReport:
-        """How an order stands by what was said of it; of one that is filled the fills say all."""
-        filled = sum((one.body.quantity for one in said if one.type is EventType.VENUE_FILL), ZERO)
-        report = next((one.body for one in said if _is_report(one, order_id)), None)
-        return report or VenueReport(order_id, ACCEPT, self._time(), order_id, filled=filled)
+        """How an order stands by what was said of it."""
+        found: VenueReport = next(one.body for one in said if _is_report(one, order_id))
+        return found
 
     # --- the account ----------------------------------------------------------------------------------------------
 

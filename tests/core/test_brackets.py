@@ -308,6 +308,19 @@ def test_a_protective_order_the_venue_never_had_is_placed_anew_in_its_group(lost
         assert covered(play) == -100
 
 
+def test_one_placed_anew_that_comes_after_all_ends_with_the_shares_that_its_group_had_left() -> None:
+    with linked(IBKR) as play:
+        play >> approved(intent(stop=D(90), take_profit=D(120))) >> told(ENTRY.id, 100) << ...
+        play >> report(STOP, "accept") >> report(PROFIT, "lose") >> report(PROFIT, "absent") << ...
+        play.later(2) >> report(PROFIT, "absent") >> report(f"{PROFIT}-r", "accept") << ...
+        play >> told(f"{PROFIT}-r", 40, Side.SELL) >> told(PROFIT, 60, Side.SELL) << ...
+        assert status_of(play, PROFIT) is OrderStatus.PARTIALLY_FILLED
+        play >> report(PROFIT, "fill", filled=D(60)) << status("filled", id=PROFIT, quantity=D(60))
+        play >> report(STOP, "cancel") >> report(f"{PROFIT}-r", "cancel") << ...
+        assert covered(play) == 0
+        play.later(2) >> Wakeup()
+
+
 def test_one_that_the_owner_wanted_gone_is_not_placed_anew() -> None:
     with linked(IBKR) as play:
         play >> approved(intent(stop=D(90))) >> told(ENTRY.id, 100) >> report(STOP, "lose") << ...

@@ -86,7 +86,7 @@ def test_a_cancel_that_comes_too_late_is_answered_with_how_the_order_stands(mark
     market.minute()
     report = market.broker.cancel("a")
     assert report is not None
-    assert (report.event, report.filled) == (OrderEvent.ACCEPT, D(100))
+    assert (report.event, report.filled) == (OrderEvent.FILL, D(100))
     missing = market.broker.cancel("never")
     assert missing is not None
     assert missing.event is OrderEvent.ABSENT
@@ -96,7 +96,7 @@ def test_a_second_order_with_an_id_is_none(market: Market) -> None:
     market.broker.submit(order())
     market.minute()
     again = market.broker.submit(order())
-    assert (again.event, again.filled) == (OrderEvent.ACCEPT, D(100))
+    assert (again.event, again.filled) == (OrderEvent.FILL, D(100))
     market.minute()
     assert market.broker.positions() == {"SPY": D(100)}
 
@@ -113,7 +113,7 @@ def test_what_became_of_an_order_is_told_with_its_fills(market: Market) -> None:
     market.broker.submit(order())
     market.minute()
     answer = market.broker.order("a")
-    assert (answer.report.event, answer.report.filled) == (OrderEvent.ACCEPT, D(100))
+    assert (answer.report.event, answer.report.filled) == (OrderEvent.FILL, D(100))
     assert [fill.fill_key for fill in answer.fills] == ["a:100"]
 
 

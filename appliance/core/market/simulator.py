@@ -187,6 +187,8 @@ class MarketSimulator(Core):
             self._report(resting.id, REJECT, now, changed, resting.filled, code=Rejection.OTHER)
 
     def _tell(self, order_id: str, now: Now) -> None:
+        """Its fills, then how it stands: that it is filled its fills do not say, where its group left it fewer shares
+        than were asked for."""
         for fill in [fill for fill in self.fills.values() if fill.order_id == order_id]:
             self.send(ANSWERS, replace(fill, at=now.time), now)
         if order_id in self.resting:
@@ -194,8 +196,7 @@ class MarketSimulator(Core):
             self._report(order_id, OrderEvent.ACCEPT, now, filled=resting.filled, stop=resting.stands)
         elif order_id in self.ended:
             ended = self.ended[order_id]
-            if ended.event is not OrderEvent.FILL:
-                self._report(order_id, ended.event, now, ended.text, ended.filled, ended.stop, ended.code)
+            self._report(order_id, ended.event, now, ended.text, ended.filled, ended.stop, ended.code)
         else:
             self._report(order_id, OrderEvent.ABSENT, now)
 
@@ -324,7 +325,7 @@ class MarketSimulator(Core):
         """What rests of an order that was filled; a stop that has been hit is a market order from then on."""
         if filled == order.quantity:
             del self.resting[order.id]
-            self.ended[order.id] = Ended(OrderEvent.FILL, at=now.time)
+            self.ended[order.id] = Ended(OrderEvent.FILL, filled=filled, at=now.time)
             self.ended.keep_newest(REMEMBERED)
             return
         rest = replace(order, filled=filled, worth=worth)

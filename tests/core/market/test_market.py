@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from appliance.core.market.simulator import MarketSimulator
 from appliance.core.models import MarketModel
@@ -175,7 +176,7 @@ def test_a_second_order_with_an_id_is_never_made_and_its_state_is_the_answer() -
     with resting() as play:
         play >> VenueSubmit(order(intent(quantity=D(7)))) << reported("accept")
         play >> NEXT << (lambda said: said.quantity == 100)
-        play >> VenueSubmit(order(intent())) << VenueFill >> AFTER
+        play >> VenueSubmit(order(intent())) << VenueFill << reported("fill", filled=D(100)) >> AFTER
 
 
 @pytest.mark.parametrize("quantity", ["0", "-1", "NaN"])
@@ -194,6 +195,21 @@ def test_asked_by_id_it_tells_what_became_of_an_order() -> None:
     with resting() as play:
         play >> VenueAsk("nobody") << reported("absent") >> VenueAsk("trend-1-1") << reported("accept")
         play >> NEXT << VenueFill >> VenueAsk("trend-1-1") << filled("100.0", BEGIN)
+        play << reported("fill", filled=D(100))
+
+
+def test_of_an_order_that_its_group_left_fewer_shares_it_is_told_that_it_is_filled() -> None:
+    far, first, late = (
+        VenueSubmit(replace(order(intent(id=name, quantity=D(shares), type=kind, limit_price=price)), oco="group"))
+        for name, shares, kind, price in (
+            ("far", 20, LIMIT, D(1)), ("first", 10, MARKET, None), ("late", 20, MARKET, None)
+        )
+    )  # fmt: skip
+    with Playbook(simulator()) as play:
+        play >> far << reported("accept") >> first << reported("accept") >> NEXT << VenueFill
+        play >> late << reported("accept") >> AFTER << (lambda said: said.quantity == 10) << reported("cancel")
+        for asked in (VenueCancel("late"), VenueAsk("late"), late):
+            play >> asked << VenueFill << reported("fill", filled=D(10))
 
 
 def test_a_snapshot_tells_open_orders_fills_positions_and_cash() -> None:
