@@ -187,8 +187,7 @@ class MarketSimulator(Core):
             self._report(resting.id, REJECT, now, changed, resting.filled, code=Rejection.OTHER)
 
     def _tell(self, order_id: str, now: Now) -> None:
-        """Its fills, then how it stands: that it is filled its fills do not say, where its group left it fewer shares
-        than were asked for."""
+        """Its fills, then how it stands: its group may have left it fewer shares than were asked for."""
         for fill in [fill for fill in self.fills.values() if fill.order_id == order_id]:
             self.send(ANSWERS, replace(fill, at=now.time), now)
         if order_id in self.resting:
