@@ -203,8 +203,8 @@ BUGS = (
     Bug(
         "look older than what we know compared",
         "core/reconcile.py",
-        "        stale = any(key not in seen for key in self._unseen)",
-        "        stale = False",
+        "        self._stale = any(key not in seen for key in self._unseen)",
+        "        self._stale = False",
     ),
     Bug(
         "stranger's fill booked as often as it is told",
