@@ -17,6 +17,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn, TypeVar
 
 from appliance.clients.ibkr import Ended, Mute, NoGateway, Refused, Trouble, Unreachable, load
+from appliance.clients.ibkr.loop import turn
 from appliance.domain.messages import OpenOrder, VenueActivity, VenueFill, VenueReport
 from appliance.domain.trading import Account, Order
 from appliance.domain.venue import SECOND, LinkState
@@ -67,7 +68,7 @@ class IbkrBroker:
         so (Lost) before the error is raised."""
         self.close()
         loop = asyncio.new_event_loop()
-        threading.Thread(target=_turn, args=(loop,), name=self.name, daemon=True).start()
+        threading.Thread(target=turn, args=(loop,), name=self.name, daemon=True).start()
         with self._one:
             self._loop = loop
         try:
@@ -276,15 +277,3 @@ class IbkrBroker:
         if said.number == TOO_FAST:
             return VenueBusy(said.text, venue=self.name, wait=SECOND)
         return VenueNonsense(said.text, venue=self.name)
-
-
-def _turn(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)  # before the import: ib_insync asks for the thread's loop while it is imported
-    try:
-        loop.run_forever()
-    finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        loop.close()

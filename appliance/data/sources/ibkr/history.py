@@ -11,6 +11,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from appliance.clients.ibkr.loop import turn
 from appliance.data.sources.asked import check_asked, shown
 from appliance.data.sources.base import Traits
 from appliance.data.sources.ibkr.contracts import spec
@@ -205,7 +206,7 @@ class _Gateway:
     def _run(self, job: Coroutine[Any, Any, T], seconds: float) -> T:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            threading.Thread(target=_turn, args=(self._loop,), name=self._options.name, daemon=True).start()
+            threading.Thread(target=turn, args=(self._loop,), name=self._options.name, daemon=True).start()
         self._doing = doing = asyncio.run_coroutine_threadsafe(job, self._loop)
         try:
             return doing.result(seconds)
@@ -216,15 +217,3 @@ class _Gateway:
             raise SourceDown("it was closed while it was asked", source=self._options.name) from None
         finally:
             self._doing = None
-
-
-def _turn(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)  # before the import: ib_insync asks for the thread's loop while it is imported
-    try:
-        loop.run_forever()
-    finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        loop.close()
